@@ -1,0 +1,1 @@
+//! The throughput harness behind `convertfly bench`.

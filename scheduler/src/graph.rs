@@ -1,0 +1,147 @@
+//! The task graph of a job: names to order, what is ready first, what falls with a failed task.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::task::TaskSpec;
+
+/// A fault of the graph; names the task and what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// An input that no task of the job has as its name.
+    #[error("Task `{task}` names the input `{input}`, which is not a task of this job")]
+    UnknownInput {
+        /// The task at fault.
+        task: String,
+        /// The unknown name.
+        input: String,
+    },
+    /// A task that is its own input.
+    #[error("Task `{task}` names itself as its input")]
+    SelfInput {
+        /// The task at fault.
+        task: String,
+    },
+    /// A cycle, listed from its first task back to it.
+    #[error("Tasks wait for each other in a circle: {}", path.join(" -> "))]
+    Cycle {
+        /// Names along the circle; the first one is repeated at the end.
+        path: Vec<String>,
+    },
+}
+
+impl GraphError {
+    /// The task whose `input` is at fault.
+    pub fn task(&self) -> &str {
+        match self {
+            Self::UnknownInput { task, .. } | Self::SelfInput { task } => task,
+            Self::Cycle { path } => path.first().map_or("", String::as_str),
+        }
+    }
+}
+
+/// Checks the graph and returns the task indices in an order in which each comes after its inputs (Kahn's algorithm, stable
+/// with respect to the customer's order). All faults are reported, not the first one.
+///
+/// # Errors
+/// Every unknown input and self-reference; or, where there is none of these, one cycle.
+pub fn check(tasks: &[TaskSpec]) -> Result<Vec<usize>, Vec<GraphError>> {
+    let index: HashMap<&str, usize> = tasks.iter().enumerate().map(|(i, task)| (task.name.as_str(), i)).collect();
+    let mut faults = Vec::new();
+    let mut dependents = vec![Vec::new(); tasks.len()];
+    let mut waiting_for = vec![0usize; tasks.len()];
+    for (i, task) in tasks.iter().enumerate() {
+        for input in task.input.iter().collect::<HashSet<_>>() {
+            match index.get(input.as_str()) {
+                Some(&j) if j == i => faults.push(GraphError::SelfInput { task: task.name.clone() }),
+                Some(&j) => {
+                    dependents[j].push(i);
+                    waiting_for[i] += 1;
+                }
+                None => faults.push(GraphError::UnknownInput { task: task.name.clone(), input: input.clone() }),
+            }
+        }
+    }
+    if !faults.is_empty() {
+        faults.sort_by(|a, b| a.to_string().cmp(&b.to_string()));
+        return Err(faults);
+    }
+    let mut ready: VecDeque<usize> = (0..tasks.len()).filter(|&i| waiting_for[i] == 0).collect();
+    let mut order = Vec::with_capacity(tasks.len());
+    while let Some(i) = ready.pop_front() {
+        order.push(i);
+        for &next in &dependents[i] {
+            waiting_for[next] -= 1;
+            if waiting_for[next] == 0 {
+                ready.push_back(next);
+            }
+        }
+    }
+    if order.len() == tasks.len() { Ok(order) } else { Err(vec![GraphError::Cycle { path: cycle(tasks, &index, &waiting_for) }]) }
+}
+
+/// Walks inputs backwards from a task that never became ready until a name repeats: that stretch is a cycle.
+fn cycle(tasks: &[TaskSpec], index: &HashMap<&str, usize>, waiting_for: &[usize]) -> Vec<String> {
+    let mut seen: Vec<usize> = Vec::new();
+    let mut at = waiting_for.iter().position(|&n| n > 0);
+    while let Some(i) = at {
+        if let Some(start) = seen.iter().position(|&s| s == i) {
+            let mut path: Vec<String> = seen[start..].iter().rev().map(|&s| tasks[s].name.clone()).collect();
+            path.extend(path.first().cloned());
+            return path;
+        }
+        seen.push(i);
+        at = tasks[i].input.iter().filter_map(|name| index.get(name.as_str()).copied()).find(|&j| waiting_for[j] > 0);
+    }
+    Vec::new()
+}
+
+/// Direct dependents of each task, by index, without repeats, in the customer's order.
+pub fn dependents(tasks: &[TaskSpec]) -> Vec<Vec<usize>> {
+    let mut result = vec![Vec::new(); tasks.len()];
+    for (i, task) in tasks.iter().enumerate() {
+        for (j, other) in tasks.iter().enumerate() {
+            if i != j && task.input.contains(&other.name) {
+                result[j].push(i);
+            }
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Lane;
+
+    fn task(name: &str, input: &[&str]) -> TaskSpec {
+        TaskSpec {
+            name: name.into(),
+            operation: "convert".into(),
+            input: input.iter().map(|&s| s.to_owned()).collect(),
+            lane: Lane::Cpu,
+            credits: 1,
+            fields: serde_json::Map::new(),
+            awaits_upload: false,
+        }
+    }
+
+    #[test]
+    fn order_follows_inputs() {
+        let tasks = [task("c", &["b"]), task("b", &["a"]), task("a", &[])];
+        assert_eq!(check(&tasks), Ok(vec![2, 1, 0]), "inputs come first");
+    }
+
+    #[test]
+    fn every_unknown_input_is_named() {
+        let faults = check(&[task("a", &["x"]), task("b", &["y", "b"])]).expect_err("three faults");
+        assert_eq!(faults.len(), 3, "x, y and b itself: {faults:?}");
+    }
+
+    #[test]
+    fn a_circle_is_spelled_out() {
+        let faults = check(&[task("a", &["c"]), task("b", &["a"]), task("c", &["b"]), task("d", &[])]).expect_err("a circle");
+        let GraphError::Cycle { path } = &faults[0] else { panic!("{faults:?}") };
+        assert_eq!(path.len(), 4, "three tasks and the first again: {path:?}");
+        assert_eq!(path.first(), path.last(), "closed");
+    }
+}

@@ -1,0 +1,95 @@
+//! A job: a set of tasks under one identifier, paid and reported together.
+
+use serde::{Deserialize, Serialize};
+
+use crate::task::{TaskError, TaskRecord, TaskSpec, TaskStatus};
+
+/// Status of a job as clients see it: the four documented ones and no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum JobStatus {
+    /// Queued: for a concurrency slot, or for the customer's bytes.
+    Waiting,
+    /// Active.
+    Processing,
+    /// Every task finished.
+    Finished,
+    /// At least one task failed or was cancelled, and nothing more can run.
+    Error,
+}
+
+impl JobStatus {
+    /// Whether the job has ended.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Error)
+    }
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "WAITING",
+            Self::Processing => "PROCESSING",
+            Self::Finished => "FINISHED",
+            Self::Error => "ERROR",
+        }
+    }
+
+    /// Reads a wire name back.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Waiting, Self::Processing, Self::Finished, Self::Error].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A job to be submitted: validated, priced and in dependency order.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Owner.
+    pub account: String,
+    /// Identifier, `job_…`.
+    pub id: String,
+    /// Label of the customer.
+    pub tag: Option<String>,
+    /// Tasks in the customer's order; names are unique, inputs exist, no cycles (see [`crate::graph::check`]).
+    pub tasks: Vec<TaskSpec>,
+    /// Identifier of the API key that created it.
+    pub created_by_key: Option<String>,
+}
+
+/// A job as it is read back from the store.
+#[derive(Clone, Debug)]
+pub struct JobRecord {
+    /// Identifier.
+    pub id: String,
+    /// Owner.
+    pub account: String,
+    /// Label of the customer.
+    pub tag: Option<String>,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// First failure, once in error.
+    pub error: Option<TaskError>,
+    /// Credits reserved or spent, net of refunds.
+    pub credits_used: i64,
+    /// Unix milliseconds.
+    pub created_at: u64,
+    /// Unix milliseconds.
+    pub ended_at: Option<u64>,
+    /// Identifier of the API key that created it.
+    pub created_by_key: Option<String>,
+    /// Tasks in the customer's order.
+    pub tasks: Vec<TaskRecord>,
+    /// Version of the record: grows with every change; the weak ETag.
+    pub version: u64,
+}
+
+impl JobRecord {
+    /// The task of that name.
+    pub fn task(&self, name: &str) -> Option<&TaskRecord> {
+        self.tasks.iter().find(|task| task.spec.name == name)
+    }
+
+    /// Whether some task waits for the customer's bytes.
+    pub fn awaits_upload(&self) -> bool {
+        self.tasks.iter().any(|task| task.status == TaskStatus::Waiting && task.upload.is_some())
+    }
+}

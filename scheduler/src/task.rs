@@ -1,0 +1,232 @@
+//! A task: its states, what it makes and how it fails.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::catalog::Lane;
+
+/// Status of a task as clients see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TaskStatus {
+    /// Not started: waits for its inputs, for bytes, for a slot or for a worker.
+    Waiting,
+    /// Leased by a worker.
+    Processing,
+    /// Done; `result` is set.
+    Finished,
+    /// Failed; `error` is set.
+    Error,
+    /// Cancelled by the customer.
+    Cancelled,
+}
+
+impl TaskStatus {
+    /// Whether the task has ended, whichever way.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Error | Self::Cancelled)
+    }
+
+    /// Whether the state machine allows the step `self -> next`. The Lua scripts enforce the same table; the contract
+    /// suite checks every observed step against this function.
+    pub fn may_become(self, next: Self) -> bool {
+        use TaskStatus::{Cancelled, Error, Finished, Processing, Waiting};
+        match self {
+            Waiting => matches!(next, Processing | Error | Cancelled),
+            // Back to waiting: a lost lease or a failure that may be tried again.
+            Processing => matches!(next, Waiting | Finished | Error | Cancelled),
+            // Retry.
+            Error | Cancelled => next == Waiting,
+            Finished => false,
+        }
+    }
+
+    /// The name on the wire, `WAITING` and so on.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "WAITING",
+            Self::Processing => "PROCESSING",
+            Self::Finished => "FINISHED",
+            Self::Error => "ERROR",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// Reads a wire name back.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Waiting, Self::Processing, Self::Finished, Self::Error, Self::Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// Public code of a failed task, safe to show to the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    /// The file or an option is at fault.
+    InvalidData,
+    /// The file's format cannot be converted as asked.
+    UnsupportedFormat,
+    /// The file exceeds a limit: bytes, pixels, frames.
+    PayloadTooLarge,
+    /// A file could not be fetched from the customer's address.
+    ImportFailed,
+    /// A result could not be delivered to the customer's bucket.
+    ExportFailed,
+    /// A task whose output this one needs has failed.
+    InputTaskFailed,
+    /// The customer cancelled it.
+    Cancelled,
+    /// It took longer than its time limit.
+    Timeout,
+    /// The upload did not arrive in time.
+    UploadExpired,
+    /// Three workers died while running it.
+    WorkerLost,
+    /// A fault of ours; the cause is in the log.
+    ServerError,
+}
+
+/// Why a task failed, in words for the customer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// Machine-readable code.
+    pub code: ErrorCode,
+    /// What is wrong and what to do next.
+    pub message: String,
+    /// `{field, reason, …}` where a field is at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+}
+
+impl TaskError {
+    /// An error without details.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: None }
+    }
+}
+
+/// A stored file that a task made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileRef {
+    /// Public identifier, `file_…`.
+    pub file_id: String,
+    /// Where the bytes are: a rendered [`crate::storage::StorageKey`]. Never shown to clients.
+    pub key: String,
+    /// Name for people, already sanitised.
+    pub filename: String,
+    /// Bytes.
+    pub size: u64,
+    /// Detected or produced format, canonical name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Hex SHA-256 of the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Pixels, where the file is an image and they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Pixels, where the file is an image and they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+}
+
+/// What a finished task made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// The files, in order; the first one is the task's `file_id`.
+    #[serde(default)]
+    pub files: Vec<FileRef>,
+    /// Set by `export/url`: the links are valid until then, Unix milliseconds. The API signs the links when it shows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// Inline data, for `metadata`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
+    /// Things the customer should know: a mismatch of extension and content, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A validated task as it is stored and handed to workers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Name within the job.
+    pub name: String,
+    /// Operation name, a row of the catalogue.
+    pub operation: String,
+    /// Names of the tasks whose files it takes, in the customer's order.
+    #[serde(default)]
+    pub input: Vec<String>,
+    /// Which lane it runs in.
+    pub lane: Lane,
+    /// Credits reserved for it.
+    pub credits: u32,
+    /// Validated fields of the operation (`url`, `output_format`, `options`, …), exactly what the worker reads. Secrets in
+    /// it (headers, say) are never echoed by the API.
+    pub fields: serde_json::Map<String, Value>,
+    /// Whether it waits for bytes from the customer (`import/upload`).
+    #[serde(default)]
+    pub awaits_upload: bool,
+}
+
+/// A task as it is read back from the store.
+#[derive(Clone, Debug)]
+pub struct TaskRecord {
+    /// What was asked for.
+    pub spec: TaskSpec,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// What it made, once finished.
+    pub result: Option<TaskResult>,
+    /// Why it failed.
+    pub error: Option<TaskError>,
+    /// How it was done: engine, device, milliseconds per stage.
+    pub explain: Option<Value>,
+    /// Share done, 0 to 1.
+    pub progress: Option<f64>,
+    /// Times that it failed on its own account.
+    pub attempts: u32,
+    /// Times that its worker was lost.
+    pub losses: u32,
+    /// Where the upload goes and until when, for `import/upload` that still waits.
+    pub upload: Option<UploadSlot>,
+    /// Unix milliseconds of the first lease.
+    pub started_at: Option<u64>,
+    /// Unix milliseconds of the end.
+    pub ended_at: Option<u64>,
+}
+
+/// The place that waits for a customer's bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UploadSlot {
+    /// Unguessable identifier; part of the object's key and of the signed URL.
+    pub id: String,
+    /// Unix milliseconds after which the task ends in `UPLOAD_EXPIRED`.
+    pub expires_at: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_states_leave_only_by_retry() {
+        use TaskStatus::{Cancelled, Error, Finished, Processing, Waiting};
+        for from in [Waiting, Processing, Finished, Error, Cancelled] {
+            for to in [Waiting, Processing, Finished, Error, Cancelled] {
+                if from.is_terminal() && from.may_become(to) {
+                    assert_eq!(to, Waiting, "{from:?} may only be retried");
+                }
+            }
+        }
+        assert!(!Finished.may_become(Waiting), "a finished task stays finished");
+    }
+
+    #[test]
+    fn names_read_back() {
+        assert_eq!(TaskStatus::parse("CANCELLED"), Some(TaskStatus::Cancelled), "wire name");
+        assert_eq!(serde_json::to_string(&ErrorCode::InputTaskFailed).expect("json"), "\"INPUT_TASK_FAILED\"", "code name");
+    }
+}

@@ -1,0 +1,1 @@
+//! The compute shaders, preprocessed and checked at build time.

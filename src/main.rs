@@ -1,0 +1,2 @@
+//! Subcommands only.
+fn main() {}

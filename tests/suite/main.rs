@@ -1,0 +1,2 @@
+//! One test binary; one file per route or promise.
+fn main() {}

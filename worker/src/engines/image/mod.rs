@@ -1,0 +1,1 @@
+//! The image engine: decode once, run one recording of kernels, encode once.

@@ -1,0 +1,87 @@
+//! The engines: who converts what. Capabilities are edges, that is data; there is one `convert`.
+
+pub mod image;
+
+use std::fs::File;
+use std::time::Duration;
+
+use convertfly_scheduler::catalog::Lane;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::failure::Failure;
+use crate::formats::Cancel;
+
+/// One conversion that an engine offers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Edge {
+    /// Source format, canonical name.
+    pub from: &'static str,
+    /// Target format, canonical name.
+    pub to: &'static str,
+    /// Relative cost: the route takes the cheapest path. An in-memory image conversion is 1.
+    pub cost: u32,
+    /// Where it runs.
+    pub lane: Lane,
+}
+
+/// Whether an engine can run on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It can; the text says with what.
+    Ready(String),
+    /// It cannot: what is missing, and the command that installs it.
+    Missing {
+        /// What is missing.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+}
+
+/// One piece of work for an engine.
+pub struct Work {
+    /// Detected source format, canonical name.
+    pub from: String,
+    /// Target format, canonical name.
+    pub to: String,
+    /// The source, opened for reading, at its start.
+    pub input: File,
+    /// Where the result goes: empty, opened for reading and writing.
+    pub output: File,
+    /// The task's `options` object, validated.
+    pub options: Map<String, Value>,
+    /// Set when the work is no longer wanted.
+    pub cancel: Cancel,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// What an engine made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    /// Pixels of the result, where it is an image.
+    pub width: Option<u32>,
+    /// Pixels of the result, where it is an image.
+    pub height: Option<u32>,
+    /// Things the customer should know.
+    pub warnings: Vec<String>,
+    /// How it was done: device, milliseconds per stage, bytes, pixels. Shown as the task's `explain`.
+    pub explain: Map<String, Value>,
+}
+
+/// An engine. Implementations: one file or folder each, one row in the table of the node.
+pub trait Engine: Send + Sync {
+    /// Its name in `explain`, metrics and the catalogue.
+    fn id(&self) -> &'static str;
+
+    /// What it converts.
+    fn edges(&self) -> Vec<Edge>;
+
+    /// Whether it can run here.
+    fn probe(&self) -> Availability;
+
+    /// Does one piece of work.
+    fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>>;
+}

@@ -1,0 +1,216 @@
+//! The table of formats: what each is called, how it is recognised, and how its pixels are read and written.
+//!
+//! Code asks the flags, never `if png`. A new image codec is its own file, one `mod` line and one row.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::failure::Failure;
+use crate::pixels::{Channels, Depth, Image, Orientation};
+
+/// What kind of thing a format holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// Pixels.
+    Image,
+}
+
+impl Category {
+    /// The name in the catalogue.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+        }
+    }
+}
+
+/// Properties that the rest of the program asks about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    /// Can store transparency.
+    pub alpha: bool,
+    /// Has a lossy encoding that `quality` controls.
+    pub lossy: bool,
+    /// Can hold several pages.
+    pub pages: bool,
+    /// Can hold several frames with timing.
+    pub animated: bool,
+    /// Can store 16 bits a sample.
+    pub deep: bool,
+    /// Can store one grey channel.
+    pub grey: bool,
+}
+
+/// A row of the table.
+pub struct Format {
+    /// Canonical name.
+    pub name: &'static str,
+    /// Media type.
+    pub mime: &'static str,
+    /// Extensions without the dot, the preferred one first.
+    pub extensions: &'static [&'static str],
+    /// Other names that requests may use.
+    pub aliases: &'static [&'static str],
+    /// What it holds.
+    pub category: Category,
+    /// Properties.
+    pub flags: Flags,
+    /// Whether the first bytes of a file (at most [`SNIFF_BYTES`]) are of this format.
+    pub magic: fn(&[u8]) -> bool,
+    /// Reads pixels, where we can.
+    pub decode: Option<Decoder>,
+    /// Writes pixels, where we can.
+    pub encode: Option<Encoder>,
+}
+
+/// Bytes of a file's beginning that are enough to recognise it.
+pub const SNIFF_BYTES: usize = 4096;
+
+/// The two steps of reading: the header says what it will cost before a pixel is touched.
+#[derive(Clone, Copy)]
+pub struct Decoder {
+    /// Reads the header alone and checks it against the limits.
+    pub probe: fn(&[u8], &Limits) -> Result<Header, Failure>,
+    /// Reads the pixels. `all_frames` asks for every frame of an animation, otherwise the first one.
+    pub decode: fn(&[u8], &DecodeOptions) -> Result<Decoded, Failure>,
+}
+
+/// Writes frames to a file.
+pub type Encoder = fn(&Decoded, &EncodeOptions, &mut dyn WriteSeek) -> Result<(), Failure>;
+
+/// Where encoders write.
+pub trait WriteSeek: Write + std::io::Seek {}
+impl<T: Write + std::io::Seek> WriteSeek for T {}
+
+/// What is refused before decoding (TRUST.md T7, T8).
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Limits {
+    /// Pixels over all frames.
+    pub pixels: u64,
+    /// Longest side.
+    pub side: u32,
+    /// Bytes that ancillary data (ICC, EXIF, XMP, text) may take once inflated.
+    pub metadata_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { pixels: 100_000_000, side: 16_384, metadata_bytes: 64 << 20 }
+    }
+}
+
+/// What a header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Stored pixels a row, before orientation.
+    pub width: u32,
+    /// Stored rows, before orientation.
+    pub height: u32,
+    /// Frames or pages; 1 where that is unknown without decoding.
+    pub frames: u32,
+    /// Layout that decoding will give.
+    pub channels: Channels,
+    /// Depth that decoding will give.
+    pub depth: Depth,
+}
+
+impl Header {
+    /// Bytes that decoding all of it takes: what admission reckons with.
+    pub fn predicted_bytes(&self, frames: u32) -> u64 {
+        Image::byte_size(self.width, self.height, self.channels, self.depth)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(u64::from(frames.max(1)))
+    }
+}
+
+/// How to decode.
+#[derive(Clone, Debug, Default)]
+pub struct DecodeOptions {
+    /// Limits, checked again while decoding where a header may lie.
+    pub limits: Limits,
+    /// Every frame, or the first one.
+    pub all_frames: bool,
+    /// Set when the work is no longer wanted; long decoders look at it between rows or frames.
+    pub cancel: Cancel,
+}
+
+/// A frame: a full canvas, already composed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// The pixels.
+    pub image: Image,
+    /// How long it is shown, milliseconds; 0 for a still.
+    pub delay_ms: u32,
+}
+
+/// Decoded pixels with what belongs to them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// At least one frame; all of one size and layout.
+    pub frames: Vec<Frame>,
+    /// What has to be done to show it upright.
+    pub orientation: Orientation,
+    /// ICC profile, where one is embedded.
+    pub icc: Option<Vec<u8>>,
+    /// How often an animation plays; 0 is forever.
+    pub loops: u32,
+}
+
+/// How to encode.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncodeOptions {
+    /// 1 to 100, for lossy formats.
+    pub quality: u8,
+    /// Set when the work is no longer wanted.
+    pub cancel: Cancel,
+}
+
+/// A flag that tells work that it is no longer wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl PartialEq for Cancel {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Cancel {
+    /// A flag that is not set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets it.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is set.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// # Errors
+    /// [`Failure::Cancelled`] once it is set.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.is_cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Every format, sorted by name.
+pub static FORMATS: &[&Format] = &[];
+
+/// The format of that canonical name, alias or extension; case and a leading dot do not matter.
+pub fn by_name(name: &str) -> Option<&'static Format> {
+    let name = name.trim().trim_start_matches('.').to_ascii_lowercase();
+    FORMATS.iter().copied().find(|format| {
+        format.name == name || format.aliases.contains(&name.as_str()) || format.extensions.contains(&name.as_str())
+    })
+}
+
+/// The format that a file's first bytes belong to, whatever its name says.
+pub fn sniff(head: &[u8]) -> Option<&'static Format> {
+    FORMATS.iter().copied().find(|format| (format.magic)(head))
+}

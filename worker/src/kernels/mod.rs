@@ -1,0 +1,1 @@
+//! The kernels: one file each, twin of `shaders/wgsl/<same name>.wgsl`.

@@ -1,0 +1,13 @@
+//! Does the work: imports, conversions and exports, with the engines, codecs and kernels behind them.
+
+pub mod engines;
+pub mod failure;
+pub mod fetch;
+pub mod formats;
+pub mod kernels;
+pub mod node;
+pub mod operations;
+pub mod options;
+pub mod pixels;
+pub mod sandbox;
+pub mod scratch;

@@ -1,0 +1,1 @@
+//! Leases, runs and reports tasks.

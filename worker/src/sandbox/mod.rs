@@ -1,0 +1,1 @@
+//! Children that touch customers' bytes: supervised, confined, and replaceable.
