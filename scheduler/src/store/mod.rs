@@ -3,13 +3,30 @@
 //! Every change of state is one Lua script on one shard (`store/lua/`); this module has one typed function per script and
 //! the reads. Key names are in [`keys`] alone.
 
-use std::collections::HashMap;
+mod accounts;
+mod connection;
+mod jobs;
+pub mod keys;
+mod leasing;
+mod notices;
+mod read;
+mod scripts;
+mod upkeep;
 
-use serde_json::Value;
+pub use accounts::NewAccount;
+pub use connection::Store;
+pub use leasing::Leaser;
+pub use notices::Notice;
+pub use upkeep::{Due, Reaped};
 
-use crate::catalog::Lane;
-use crate::job::{JobRecord, JobStatus, NewJob};
-use crate::task::{FileRef, TaskError, TaskRecord, TaskResult, TaskSpec};
+use crate::job::{JobRecord, JobStatus};
+use crate::task::{FileRef, TaskSpec};
+
+/// Times that a task may fail on its own account before it ends in ERROR.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// Workers that a task may lose before it ends in ERROR `WORKER_LOST`.
+pub const MAX_LOSSES: u32 = 3;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +57,17 @@ pub enum StoreError {
     /// The store's contents do not read as they should, or Redis is set up in a way that would lose data.
     #[error("{0}")]
     Broken(String),
+}
+
+impl From<redis::RedisError> for StoreError {
+    fn from(error: redis::RedisError) -> Self {
+        // A reply of the wrong type is a fault in the data; everything else is Redis being away, full or refusing.
+        if error.kind() == redis::ErrorKind::UnexpectedReturnType {
+            Self::Broken(error.to_string())
+        } else {
+            Self::Unavailable(error.to_string())
+        }
+    }
 }
 
 /// What `submit` did.
@@ -93,8 +121,11 @@ pub enum Finished {
         /// Continuation leases.
         next: Vec<Lease>,
     },
-    /// This very lease was committed before (a repeated call after a lost reply).
-    Already,
+    /// This very lease was committed before (a repeated call after a lost reply); `next` as in the first reply, leased anew.
+    Already {
+        /// Continuation leases.
+        next: Vec<Lease>,
+    },
     /// The lease is no longer ours: nothing changed; discard the output.
     Stale,
 }
@@ -125,6 +156,10 @@ pub struct Account {
     pub held: i64,
     /// Credits spent.
     pub spent: i64,
+    /// Credits ever granted: `balance + held + spent` at all times.
+    pub granted: i64,
+    /// Jobs active now.
+    pub active_jobs: u64,
     /// Jobs that may be active at once.
     pub max_concurrent_jobs: u64,
     /// Jobs that may wait.
@@ -155,110 +190,4 @@ pub struct JobPage {
     pub jobs: Vec<JobRecord>,
     /// How many match in all.
     pub total: u64,
-}
-
-/// Connection to the store; cheap to clone.
-#[derive(Clone)]
-pub struct Store {}
-
-#[expect(
-    clippy::unused_async,
-    unused_variables,
-    reason = "the signatures that the other crates are built against; the scripts follow"
-)]
-impl Store {
-    /// Connects to `url` (`redis://…` or `redis+unix://…`), checks that Redis will not lose data and that the shard count fits.
-    pub async fn open(url: &str, shards: u16) -> Result<Self, StoreError> {
-        Err(StoreError::Unavailable(String::new()))
-    }
-    /// Whether Redis answers.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    /// The secret that signs storage URLs, shared by every process of this store; 32 bytes.
-    pub async fn url_secret(&self) -> Result<Vec<u8>, StoreError> {
-        Ok(Vec::new())
-    }
-    /// The account and key behind the SHA-256 of an API key, hex.
-    pub async fn key_by_hash(&self, sha256_hex: &str) -> Result<Option<ApiKey>, StoreError> {
-        Ok(None)
-    }
-    /// An account.
-    pub async fn account(&self, id: &str) -> Result<Account, StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// Stores a job, reserves its credits and makes it ready, or queues it behind the account's limit: one script.
-    /// `uploads` names, per task, the object that already holds its bytes (`import/base64`).
-    pub async fn submit(&self, job: &NewJob, uploads: &HashMap<String, FileRef>) -> Result<Submitted, StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// A job with its tasks.
-    pub async fn job(&self, account: &str, job: &str) -> Result<JobRecord, StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// A page of an account's jobs, newest first. `page` starts at 1.
-    pub async fn jobs(
-        &self,
-        account: &str,
-        page: u64,
-        limit: u64,
-        status: Option<JobStatus>,
-        tag: Option<&str>,
-    ) -> Result<JobPage, StoreError> {
-        Ok(JobPage { jobs: Vec::new(), total: 0 })
-    }
-    /// Resolves once the job has ended, or at `deadline`, with its record then. No polling while Redis' notices arrive.
-    pub async fn wait(&self, account: &str, job: &str, deadline: tokio::time::Instant) -> Result<JobRecord, StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// Cancels a waiting or running task and what depends on it; credits go back.
-    pub async fn cancel_task(&self, account: &str, job: &str, task: &str) -> Result<TaskRecord, StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// Runs a failed or cancelled task, and what fell with it, again; reserves its credits again.
-    pub async fn retry_task(&self, account: &str, job: &str, task: &str) -> Result<(TaskRecord, i64), StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// Deletes a job: leases are voided, credits of unfinished tasks go back, no event follows. The files are the caller's to
-    /// delete, under [`crate::storage::StorageKey::job_prefix`].
-    pub async fn delete_job(&self, account: &str, job: &str) -> Result<(), StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// Whether the upload slot still waits for its bytes: `NotFound` when there is no such slot, `Conflict` when the bytes
-    /// have arrived or the task has ended.
-    pub async fn upload_open(&self, account: &str, job: &str, slot: &str) -> Result<(), StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// Tells that the bytes of an upload slot have arrived at `file.key`: the task becomes ready. One slot, one success.
-    pub async fn upload_arrived(&self, account: &str, job: &str, slot: &str, file: &FileRef) -> Result<(), StoreError> {
-        Err(StoreError::NotFound)
-    }
-    /// Leases up to `slots` tasks per lane for `ttl_ms`.
-    pub async fn lease(&self, worker: &str, lanes: &[(Lane, u32)], ttl_ms: u64) -> Result<Vec<Lease>, StoreError> {
-        Ok(Vec::new())
-    }
-    /// Extends leases; `progress` is the share done, 0 to 1.
-    pub async fn heartbeat(&self, leases: &[(&Lease, Option<f64>)], ttl_ms: u64) -> Result<Vec<Pulse>, StoreError> {
-        Ok(Vec::new())
-    }
-    /// Commits a result; with `lanes`, successors in them are leased to `worker` in the same step.
-    pub async fn finish(
-        &self,
-        worker: &str,
-        lease: &Lease,
-        result: &TaskResult,
-        explain: &Value,
-        lanes: &[Lane],
-        ttl_ms: u64,
-    ) -> Result<Finished, StoreError> {
-        Ok(Finished::Stale)
-    }
-    /// Reports a failure; `retry` asks for another attempt where the limit of attempts allows it.
-    pub async fn fail(&self, lease: &Lease, error: &TaskError, explain: &Value, retry: bool) -> Result<Failed, StoreError> {
-        Ok(Failed::Stale)
-    }
-    /// Hands a lease back unfinished (drain): it is ready again at once and nothing is counted.
-    pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        Ok(())
-    }
 }

@@ -1,0 +1,144 @@
+//! Connecting, and refusing a Redis that would lose data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{AsyncCommands, Script, ScriptInvocation};
+
+use super::notices::Hub;
+use super::{StoreError, keys, scripts};
+
+/// Layout version of the stored records.
+const LAYOUT: u32 = 1;
+
+/// How long a command may take before Redis counts as away.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connection to the store; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    manager: ConnectionManager,
+    shards: u16,
+    pub(super) hub: Hub,
+}
+
+impl Store {
+    /// Connects to `url` (`redis://host:port/db` or `redis+unix:///path`), checks that Redis will not lose data, and fixes
+    /// the number of shards at first use.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] for a Redis older than 7, without append-only file or with an eviction policy, or for a store
+    /// with another number of shards; [`StoreError::Unavailable`] when it does not answer.
+    pub async fn open(url: &str, shards: u16) -> Result<Self, StoreError> {
+        let client = redis::Client::open(url).map_err(|e| {
+            StoreError::Broken(format!("CONVERTFLY_REDIS_URL is not a Redis URL such as redis://127.0.0.1:6379/0: {e}"))
+        })?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_number_of_retries(2)
+            .set_max_delay(Duration::from_millis(200));
+        let manager = client.get_connection_manager_with_config(config).await?;
+        let hub = Hub::start(client);
+        let store = Self { inner: Arc::new(Inner { manager, shards, hub }) };
+        store.check_safety().await?;
+        store.check_layout().await?;
+        for script in scripts::all() {
+            script.load_async(&mut store.connection()).await?;
+        }
+        store.note_epoch().await?;
+        Ok(store)
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> u16 {
+        self.inner.shards
+    }
+
+    pub(super) fn connection(&self) -> ConnectionManager {
+        self.inner.manager.clone()
+    }
+
+    pub(super) fn shard(&self, account: &str) -> u16 {
+        keys::shard_of(account, self.inner.shards)
+    }
+
+    /// An invocation of `script` on a shard.
+    pub(super) fn invocation<'a>(&self, script: &'a Script, shard: u16) -> ScriptInvocation<'a> {
+        script.key(keys::prefix(shard))
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(redis::cmd("PING").query_async::<()>(&mut self.connection()).await?)
+    }
+
+    /// The secret that signs storage URLs, shared by every process of this store; 32 bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn url_secret(&self) -> Result<Vec<u8>, StoreError> {
+        let mut secret = [0u8; 32];
+        getrandom::fill(&mut secret).map_err(|e| StoreError::Broken(format!("no random bytes: {e}")))?;
+        let mut connection = self.connection();
+        let _: bool = connection.hset_nx(keys::GLOBAL_META, "url_secret", &secret[..]).await?;
+        Ok(connection.hget(keys::GLOBAL_META, "url_secret").await?)
+    }
+
+    /// Refuses a Redis that may forget what it has acknowledged.
+    async fn check_safety(&self) -> Result<(), StoreError> {
+        let info: String = redis::cmd("INFO").query_async(&mut self.connection()).await?;
+        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+        let major = field("redis_version").and_then(|v| v.split('.').next()).and_then(|v| v.parse::<u32>().ok());
+        if major.is_none_or(|major| major < 7) {
+            return Err(StoreError::Broken(format!(
+                "Redis 7 or newer is needed, this one is {}. Install a newer one or unset CONVERTFLY_REDIS_URL to use the embedded one",
+                field("redis_version").unwrap_or("unknown")
+            )));
+        }
+        if field("aof_enabled") != Some("1") {
+            return Err(StoreError::Broken(
+                "this Redis has no append-only file, so a restart would lose jobs. Set `appendonly yes` (and `appendfsync always`)".into(),
+            ));
+        }
+        if let Some(policy) = field("maxmemory_policy").filter(|policy| *policy != "noeviction") {
+            return Err(StoreError::Broken(format!(
+                "this Redis evicts keys when memory is short ({policy}), so jobs would vanish. Set `maxmemory-policy noeviction`"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Fixes the shard count and layout at first use; refuses others later.
+    async fn check_layout(&self) -> Result<(), StoreError> {
+        let mut connection = self.connection();
+        for (field, ours) in [("shards", u32::from(self.inner.shards)), ("layout", LAYOUT)] {
+            let _: bool = connection.hset_nx(keys::GLOBAL_META, field, ours).await?;
+            let theirs: u32 = connection.hget(keys::GLOBAL_META, field).await?;
+            if theirs != ours {
+                return Err(StoreError::Broken(format!(
+                    "this store was made with {field} = {theirs}, this process has {ours}. Set CONVERTFLY_SHARDS={theirs} or use another Redis database"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a new epoch of fences in every shard if the Redis process is another than before.
+    pub(super) async fn note_epoch(&self) -> Result<(), StoreError> {
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut self.connection()).await?;
+        let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned();
+        for shard in 0..self.inner.shards {
+            let _: u64 = self.invocation(&scripts::EPOCH, shard).arg(&run_id).invoke_async(&mut self.connection()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Every Redis key and channel name, in one place, for Rust and for the Lua scripts alike.
+//!
+//! An account lives in one shard; every key of a shard starts with the same hash tag, so a script touches one slot on a
+//! single Redis and on a Redis Cluster alike. The scripts get these functions as their prelude (`k_job(job)` and so on).
+
+use std::fmt::Write;
+
+/// Declares the key names of a shard: a Rust function each, and the Lua prelude from the same templates.
+macro_rules! shard_keys {
+    ($($(#[doc = $doc:literal])* $name:ident($($part:ident),*) = $template:literal;)*) => {
+        $($(#[doc = $doc])*
+        pub fn $name(shard: u16 $(, $part: &str)*) -> String {
+            format!("{}{}", prefix(shard), format_args!($template))
+        })*
+
+        /// `(function, parameters, template)` of every key.
+        const TABLE: &[(&str, &[&str], &str)] = &[$((stringify!($name), &[$(stringify!($part)),*], $template)),*];
+    };
+}
+
+shard_keys! {
+    /// Hash: an account's plan, limits and money.
+    account(account) = "account:{account}";
+    /// Stream: every movement of an account's credits.
+    ledger(account) = "ledger:{account}";
+    /// Sorted set: an account's jobs by creation time.
+    account_jobs(account) = "jobs:{account}";
+    /// List: an account's jobs that wait for a concurrency slot.
+    waiting(account) = "waiting:{account}";
+    /// Set: hashes of an account's API keys.
+    account_keys(account) = "keys:{account}";
+    /// Hash: a job.
+    job(job) = "job:{job}";
+    /// Hash: a task.
+    task(job, task) = "task:{job}:{task}";
+    /// Sorted set: accounts with ready tasks in a lane, by virtual time.
+    lane(lane) = "lane:{lane}";
+    /// List: an account's ready tasks in a lane, `job/task`, in order of activation.
+    lane_tasks(lane, account) = "lane:{lane}:{account}";
+    /// Hash: virtual time at which each account left a lane.
+    lane_times(lane) = "lanetimes:{lane}";
+    /// Sorted set: leased tasks by deadline.
+    leases() = "leases";
+    /// Sorted set: tasks that wait before another attempt, by the time at which they are ready.
+    delayed() = "delayed";
+    /// Sorted set: tasks that wait for the customer's bytes, by expiry.
+    uploads() = "uploads";
+    /// Sorted set: ended jobs by the time at which their files, then their records, are deleted.
+    expiry() = "expiry";
+    /// Stream: events for webhooks.
+    outbox() = "outbox";
+    /// Hash: fence counter, epoch, lane clocks, retention.
+    meta() = "meta";
+}
+
+/// Hash tag and prefix of a shard's keys.
+pub fn prefix(shard: u16) -> String {
+    format!("{{s{shard}}}:")
+}
+
+/// Hash: shard count, layout version and the secret that signs URLs.
+pub const GLOBAL_META: &str = "cf:meta";
+
+/// Channel: `shard:lane` of a lane that has new tasks.
+pub const CHANNEL_READY: &str = "cf:ready";
+/// Channel: job that has ended or was deleted.
+pub const CHANNEL_DONE: &str = "cf:done";
+/// Channel: fence of a lease that was taken away.
+pub const CHANNEL_STOP: &str = "cf:stop";
+
+/// Hash: the account behind an API key, by the key's SHA-256 in hex.
+pub fn api_key(sha256_hex: &str) -> String {
+    format!("cf:key:{sha256_hex}")
+}
+
+/// The account's shard: FNV-1a (64 bit, Fowler, Noll and Vo) of its identifier, modulo the number of shards. Stored data
+/// depends on this function; it can never change.
+pub fn shard_of(account: &str, shards: u16) -> u16 {
+    let hash =
+        account.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    u16::try_from(hash % u64::from(shards.max(1))).unwrap_or(0)
+}
+
+/// The Lua functions `k_<name>(…)` over the prefix `P`, and the channel names.
+pub(super) fn lua_prelude() -> String {
+    let mut lua = String::from("local P = KEYS[1]\n");
+    for (name, parts, template) in TABLE {
+        let mut body = format!("'{template}'");
+        for part in *parts {
+            body = body.replace(&format!("{{{part}}}"), &format!("' .. {part} .. '"));
+        }
+        let _ = writeln!(lua, "local function k_{name}({}) return P .. {} end", parts.join(", "), body.replace(" .. ''", ""));
+    }
+    for (name, channel) in [("READY", CHANNEL_READY), ("DONE", CHANNEL_DONE), ("STOP", CHANNEL_STOP)] {
+        let _ = writeln!(lua, "local CHANNEL_{name} = '{channel}'");
+    }
+    lua
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lua_and_rust_name_the_same_keys() {
+        assert_eq!(task(3, "job_1", "convert"), "{s3}:task:job_1:convert", "Rust name");
+        assert!(
+            lua_prelude().contains("local function k_task(job, task) return P .. 'task:' .. job .. ':' .. task end"),
+            "Lua name"
+        );
+    }
+
+    #[test]
+    fn shards_are_stable() {
+        assert_eq!(shard_of("acct_default", 16), shard_of("acct_default", 16), "same account, same shard");
+        let used: std::collections::HashSet<u16> = (0..1000).map(|i| shard_of(&format!("acct_{i}"), 16)).collect();
+        assert_eq!(used.len(), 16, "accounts spread over all shards");
+    }
+}

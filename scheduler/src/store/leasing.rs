@@ -1,0 +1,286 @@
+//! What workers do: lease, heartbeat, finish, fail, release.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use super::connection::Store;
+use super::jobs::to_json;
+use super::notices::Notice;
+use super::{Failed, Finished, Lease, MAX_ATTEMPTS, Pulse, StoreError, scripts};
+use crate::catalog::Lane;
+use crate::ids;
+use crate::task::{FileRef, TaskError, TaskResult};
+
+/// Pause before another attempt: 1 s, then 4 s.
+fn pause_ms(attempts: u32) -> u64 {
+    1000 << (2 * attempts.min(8))
+}
+
+impl Store {
+    /// Leases up to `slots` tasks per lane of one shard for `ttl_ms`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn lease_from(
+        &self,
+        shard: u16,
+        worker: &str,
+        lanes: &[(Lane, u32)],
+        ttl_ms: u64,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let mut call = self.invocation(&scripts::LEASE, shard);
+        call.arg(worker).arg(ttl_ms).arg(ids::random_base62(11));
+        for (lane, slots) in lanes {
+            call.arg(lane.as_str()).arg(slots);
+        }
+        let replies: Vec<Vec<Value>> = call.invoke_async(&mut self.connection()).await?;
+        replies.into_iter().map(read_lease).collect()
+    }
+
+    /// Extends leases; each has the share done, 0 to 1, where that is known. Replies in the same order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn heartbeat(&self, leases: &[(&Lease, Option<f64>)], ttl_ms: u64) -> Result<Vec<Pulse>, StoreError> {
+        let mut by_shard: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        for (i, (lease, _)) in leases.iter().enumerate() {
+            by_shard.entry(self.shard(&lease.account)).or_default().push(i);
+        }
+        let mut pulses = vec![Pulse::Lost; leases.len()];
+        for (shard, members) in by_shard {
+            let mut call = self.invocation(&scripts::HEARTBEAT, shard);
+            call.arg(ttl_ms);
+            for &i in &members {
+                let (lease, progress) = &leases[i];
+                call.arg(&lease.job).arg(&lease.spec.name).arg(&lease.fence);
+                call.arg(progress.map(|share| format!("{share:.3}")).unwrap_or_default());
+            }
+            let held: Vec<u8> = call.invoke_async(&mut self.connection()).await?;
+            for (&i, held) in members.iter().zip(held) {
+                pulses[i] = if held == 1 { Pulse::Held } else { Pulse::Lost };
+            }
+        }
+        Ok(pulses)
+    }
+
+    /// Commits a result; the first successor that becomes ready in one of `lanes` is leased to `worker` in the same step.
+    /// Safe to repeat until a reply arrives.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn finish(
+        &self,
+        worker: &str,
+        lease: &Lease,
+        result: &TaskResult,
+        explain: &serde_json::Value,
+        lanes: &[Lane],
+        ttl_ms: u64,
+    ) -> Result<Finished, StoreError> {
+        let mut call = self.invocation(&scripts::FINISH, self.shard(&lease.account));
+        call.arg(&lease.job).arg(&lease.spec.name).arg(&lease.fence).arg(to_json(result)?).arg(to_json(explain)?);
+        call.arg(worker).arg(ttl_ms).arg(ids::random_base62(11));
+        for lane in lanes {
+            call.arg(lane.as_str());
+        }
+        let reply: Vec<Value> = call.invoke_async(&mut self.connection()).await?;
+        let mut items = reply.into_iter();
+        let word: String = items.next().map(text).transpose()?.unwrap_or_default();
+        let next = items.map(|item| read_lease(array(item)?)).collect::<Result<Vec<_>, _>>()?;
+        Ok(match word.as_str() {
+            "ok" => Finished::Committed { next },
+            "already" => Finished::Already { next },
+            _ => Finished::Stale,
+        })
+    }
+
+    /// Reports a failure; `retry` asks for another attempt where the limit of attempts allows it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn fail(
+        &self,
+        lease: &Lease,
+        error: &TaskError,
+        explain: &serde_json::Value,
+        retry: bool,
+    ) -> Result<Failed, StoreError> {
+        let mut call = self.invocation(&scripts::FAIL, self.shard(&lease.account));
+        call.arg(&lease.job).arg(&lease.spec.name).arg(&lease.fence).arg(to_json(error)?).arg(to_json(explain)?);
+        call.arg(u8::from(retry)).arg(MAX_ATTEMPTS).arg(pause_ms(lease.attempts));
+        let reply: String = call.invoke_async(&mut self.connection()).await?;
+        Ok(match reply.as_str() {
+            "requeued" => Failed::Requeued,
+            "ended" => Failed::Ended,
+            _ => Failed::Stale,
+        })
+    }
+
+    /// Hands a lease back unfinished (drain): it is ready again at once and nothing is counted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut call = self.invocation(&scripts::RELEASE, self.shard(&lease.account));
+        let _: String = call.arg(&lease.job).arg(&lease.spec.name).arg(&lease.fence).invoke_async(&mut self.connection()).await?;
+        Ok(())
+    }
+
+    /// Listens to notices.
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.inner.hub.subscribe()
+    }
+}
+
+/// Finds work for one worker process: asks the shards that are known to have some, and all of them now and then.
+pub struct Leaser {
+    store: Store,
+    worker: String,
+    ttl_ms: u64,
+    hot: BTreeSet<u16>,
+    notices: broadcast::Receiver<Notice>,
+    full_round: Instant,
+    /// Where the next round starts, so that a low shard cannot starve a high one.
+    next_shard: u16,
+}
+
+/// A worker asks every shard this often, in case a notice was lost.
+const FULL_ROUND: Duration = Duration::from_secs(1);
+
+impl Leaser {
+    /// A leaser for the worker of that name; leases last `ttl_ms`.
+    pub fn new(store: Store, worker: String, ttl_ms: u64) -> Self {
+        let notices = store.notices();
+        Self { store, worker, ttl_ms, hot: BTreeSet::new(), notices, full_round: Instant::now(), next_shard: 0 }
+    }
+
+    /// Leases what is ready in `lanes`, at most that many each; waits until there is something. Cancel-safe while it waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; try again after a pause.
+    pub async fn next(&mut self, lanes: &[(Lane, u32)]) -> Result<Vec<Lease>, StoreError> {
+        loop {
+            self.hear();
+            if Instant::now() >= self.full_round {
+                self.hot.extend(0..self.store.shards());
+                self.full_round = Instant::now() + FULL_ROUND;
+            }
+            let leases = self.ask(lanes).await?;
+            if !leases.is_empty() {
+                return Ok(leases);
+            }
+            // The notice itself is read by `hear`, so that a cancelled wait loses none.
+            let _ =
+                tokio::time::timeout_at(self.full_round, wait_for_notice(&mut self.notices, &mut self.hot, self.store.shards()))
+                    .await;
+        }
+    }
+
+    /// Takes in the notices that have arrived.
+    fn hear(&mut self) {
+        loop {
+            match self.notices.try_recv() {
+                Ok(Notice::Ready { shard }) => {
+                    self.hot.insert(shard);
+                }
+                Ok(Notice::Stop { .. }) => {}
+                Ok(Notice::Reconnected) | Err(broadcast::error::TryRecvError::Lagged(_)) => {
+                    self.hot.extend(0..self.store.shards())
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Asks the hot shards in turn until the slots are filled; a shard that gives nothing is no longer hot.
+    async fn ask(&mut self, lanes: &[(Lane, u32)]) -> Result<Vec<Lease>, StoreError> {
+        let mut left: Vec<(Lane, u32)> = lanes.to_vec();
+        let mut leases = Vec::new();
+        let from = self.next_shard;
+        let turn: Vec<u16> = self.hot.range(from..).chain(self.hot.range(..from)).copied().collect();
+        for shard in turn {
+            left.retain(|(_, slots)| *slots > 0);
+            if left.is_empty() {
+                break;
+            }
+            let got = self.store.lease_from(shard, &self.worker, &left, self.ttl_ms).await;
+            let got = match got {
+                Ok(got) => got,
+                // What was leased already must not be lost to an error of a later shard.
+                Err(_) if !leases.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            self.next_shard = (shard + 1) % self.store.shards();
+            let full =
+                left.iter().any(|(lane, slots)| got.iter().filter(|lease| lease.spec.lane == *lane).count() as u32 == *slots);
+            if !full {
+                self.hot.remove(&shard);
+            }
+            for lease in &got {
+                if let Some((_, slots)) = left.iter_mut().find(|(lane, _)| *lane == lease.spec.lane) {
+                    *slots = slots.saturating_sub(1);
+                }
+            }
+            leases.extend(got);
+        }
+        Ok(leases)
+    }
+}
+
+/// Resolves at the first notice that may mean work.
+async fn wait_for_notice(notices: &mut broadcast::Receiver<Notice>, hot: &mut BTreeSet<u16>, shards: u16) {
+    loop {
+        match notices.recv().await {
+            Ok(Notice::Ready { shard }) => {
+                hot.insert(shard);
+                return;
+            }
+            Ok(Notice::Stop { .. }) => {}
+            Ok(Notice::Reconnected) | Err(broadcast::error::RecvError::Lagged(_)) => {
+                hot.extend(0..shards);
+                return;
+            }
+            // The hub is gone with the store; the caller's next request will say so.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+fn text(value: Value) -> Result<String, StoreError> {
+    redis::from_redis_value(value).map_err(|e| StoreError::Broken(e.to_string()))
+}
+
+fn array(value: Value) -> Result<Vec<Value>, StoreError> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => Err(StoreError::Broken(format!("unexpected reply: {other:?}"))),
+    }
+}
+
+/// Reads `{account, job, fence, spec, attempts, losses, queued ms, file, input result…}`.
+fn read_lease(items: Vec<Value>) -> Result<Lease, StoreError> {
+    let items: Vec<String> = items.into_iter().map(text).collect::<Result<_, _>>()?;
+    let [account, job, fence, spec, attempts, losses, queued_ms, file, results @ ..] = items.as_slice() else {
+        return Err(StoreError::Broken("a lease with too few fields".into()));
+    };
+    let broken = |e: serde_json::Error| StoreError::Broken(format!("a leased record does not read: {e}"));
+    let mut inputs: Vec<FileRef> = Vec::new();
+    for result in results {
+        inputs.extend(serde_json::from_str::<TaskResult>(result).map_err(broken)?.files);
+    }
+    Ok(Lease {
+        account: account.clone(),
+        job: job.clone(),
+        fence: fence.clone(),
+        spec: serde_json::from_str(spec).map_err(broken)?,
+        attempts: attempts.parse().unwrap_or(0),
+        losses: losses.parse().unwrap_or(0),
+        queued_ms: queued_ms.parse().unwrap_or(0),
+        upload: if file.is_empty() { None } else { Some(serde_json::from_str(file).map_err(broken)?) },
+        inputs,
+    })
+}

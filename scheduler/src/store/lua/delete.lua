@@ -1,0 +1,28 @@
+-- ARGV: account, job. Deletes a job whatever its state: no event follows, what it held comes back. Replies 'ok' | 'missing'
+local account, job = ARGV[1], ARGV[2]
+local j = redis.call('HMGET', k_job(job), 'account', 'tasks', 'active')
+if j[1] ~= account then return 'missing' end
+for name in words(j[2]) do
+  local key, ref = k_task(job, name), job .. '/' .. name
+  local t = redis.call('HMGET', key, 'status', 'price', 'run', 'fence', 'slot', 'file')
+  if t[1] == 'WAITING' or t[1] == 'PROCESSING' then
+    move(account, 'refund', tonumber(t[2]), job, name, t[3])
+    if t[1] == 'PROCESSING' then redis.call('PUBLISH', CHANNEL_STOP, t[4]) end
+    if t[5] and not t[6] then redis.call('HINCRBY', k_account(account), 'uploading', -1) end
+  end
+  redis.call('ZREM', k_leases(), ref)
+  redis.call('ZREM', k_delayed(), ref)
+  redis.call('ZREM', k_uploads(), ref)
+  redis.call('DEL', key)
+end
+redis.call('DEL', k_job(job))
+redis.call('ZREM', k_account_jobs(account), job)
+redis.call('ZREM', k_expiry(), account .. '/' .. job)
+redis.call('LREM', k_waiting(account), 0, job)
+if j[3] == '1' then
+  redis.call('HINCRBY', k_account(account), 'active', -1)
+  start_waiting(account)
+end
+redis.call('PUBLISH', CHANNEL_DONE, job)
+flush()
+return 'ok'

@@ -1,0 +1,46 @@
+-- ARGV: job, task, fence, result, explain, worker, ttl ms, random, then the lanes that the worker continues in.
+-- Replies {'ok' | 'already', lease…} | {'stale'}
+local job, name, fence = ARGV[1], ARGV[2], ARGV[3]
+local key = k_task(job, name)
+local t = redis.call('HMGET', key, 'status', 'fence', 'price', 'run', 'next')
+if t[2] ~= fence then return {'stale'} end
+local account = redis.call('HGET', k_job(job), 'account')
+if not account then return {'stale'} end
+local lanes = {}
+for i = 9, #ARGV do lanes[ARGV[i]] = true end
+
+if t[1] == 'FINISHED' then
+  -- The same call again after a lost reply: hand out once more what it had leased.
+  local reply = {'already'}
+  for dependent in words(t[5]) do
+    local d = redis.call('HMGET', k_task(job, dependent), 'status', 'from', 'worker')
+    if d[1] == 'PROCESSING' and d[2] == fence and d[3] == ARGV[6] then
+      reply[#reply + 1] = grant(account, job, dependent, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence)
+    end
+  end
+  return reply
+end
+if t[1] ~= 'PROCESSING' then return {'stale'} end
+
+redis.call('ZREM', k_leases(), job .. '/' .. name)
+redis.call('HSET', key, 'status', 'FINISHED', 'result', ARGV[4], 'explain', ARGV[5], 'ended', NOWS, 'progress', '1')
+move(account, 'settle', tonumber(t[3]), job, name, t[4])
+event('task.finished', account, job, name, t[4])
+local reply = {'ok'}
+for dependent in words(t[5]) do
+  local left = redis.call('HINCRBY', k_task(job, dependent), 'deps', -1)
+  local d = redis.call('HMGET', k_task(job, dependent), 'status', 'lane')
+  if left == 0 and d[1] == 'WAITING' then
+    if lanes[d[2]] and #reply == 1 then
+      -- Continuation: the first successor stays on this node, whose scratch still holds its input.
+      redis.call('HSET', k_task(job, dependent), 'ready_at', NOWS)
+      reply[#reply + 1] = grant(account, job, dependent, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence)
+    else
+      enqueue(account, job, dependent, true)
+    end
+  end
+end
+redis.call('HINCRBY', k_job(job), 'left', -1)
+settle_job(account, job)
+flush()
+return reply

@@ -1,0 +1,43 @@
+-- ARGV: account, job, tag, key id, max uploads' age is in each task; then per task:
+--   name, spec, lane, price, deps, next, inputs, slot, slot lifetime ms, file
+-- Replies {'ok', status, credits, balance} | {'exists'} | {'account'} | {'credits', needed, balance} | {'full', limit}
+local account, job = ARGV[1], ARGV[2]
+local a = redis.call('HMGET', k_account(account), 'balance', 'active', 'max_concurrent', 'max_waiting', 'uploading')
+if not a[1] then return {'account'} end
+if redis.call('EXISTS', k_job(job)) == 1 then return {'exists'} end
+local price, uploads, count = 0, 0, 0
+for i = 5, #ARGV, 10 do
+  price = price + tonumber(ARGV[i + 3])
+  if ARGV[i + 7] ~= '' then uploads = uploads + 1 end
+  count = count + 1
+end
+if tonumber(a[1]) < price then return {'credits', price, a[1]} end
+local waiting = redis.call('LLEN', k_waiting(account)) + tonumber(a[5] or '0')
+if (uploads > 0 or tonumber(a[2] or '0') >= tonumber(a[3])) and waiting + math.max(1, uploads) > tonumber(a[4]) then
+  return {'full', a[4]}
+end
+
+local names = {}
+for i = 5, #ARGV, 10 do
+  local name = ARGV[i]
+  names[#names + 1] = name
+  redis.call('HSET', k_task(job, name), 'status', 'WAITING', 'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'price', ARGV[i + 3],
+    'deps', ARGV[i + 4], 'next', ARGV[i + 5], 'inputs', ARGV[i + 6], 'attempts', '0', 'losses', '0', 'run', '0', 'ready', '0')
+  if ARGV[i + 7] ~= '' then
+    local expires = int(NOW + tonumber(ARGV[i + 8]))
+    redis.call('HSET', k_task(job, name), 'slot', ARGV[i + 7], 'slot_expires', expires)
+    redis.call('HSET', k_job(job), 'slot:' .. ARGV[i + 7], name)
+    redis.call('ZADD', k_uploads(), expires, job .. '/' .. name)
+  end
+  if ARGV[i + 9] ~= '' then redis.call('HSET', k_task(job, name), 'file', ARGV[i + 9]) end
+end
+redis.call('HSET', k_job(job), 'v', '1', 'account', account, 'status', 'WAITING', 'created', NOWS, 'tasks', table.concat(names, ' '),
+  'left', count, 'failed', '0', 'active', '0', 'queued', '0', 'uploads', uploads, 'credits', '0', 'run', '0', 'ver', '1')
+if ARGV[3] ~= '' then redis.call('HSET', k_job(job), 'tag', ARGV[3]) end
+if ARGV[4] ~= '' then redis.call('HSET', k_job(job), 'key', ARGV[4]) end
+redis.call('ZADD', k_account_jobs(account), NOWS, job)
+redis.call('HINCRBY', k_account(account), 'uploading', uploads)
+move(account, 'reserve', price, job, '', '0')
+if uploads == 0 then queue_job(account, job) end
+flush()
+return {'ok', redis.call('HGET', k_job(job), 'status'), price, redis.call('HGET', k_account(account), 'balance')}

@@ -1,0 +1,122 @@
+//! Notices: what Redis tells at once, so that nobody has to poll.
+//!
+//! A notice may be lost (a reconnect, a slow reader); everyone who waits for one also looks again now and then.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::{Notify, broadcast};
+
+use super::keys::{CHANNEL_DONE, CHANNEL_READY, CHANNEL_STOP};
+
+/// Something that Redis told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A lane of a shard has new tasks.
+    Ready {
+        /// The shard.
+        shard: u16,
+    },
+    /// A lease was taken away: stop its work.
+    Stop {
+        /// The lease's fence.
+        fence: String,
+    },
+    /// The subscription was interrupted; notices may have been missed.
+    Reconnected,
+}
+
+/// Notices kept for a reader that is behind; a reader that falls further behind is told so and looks for itself.
+const BACKLOG: usize = 4096;
+
+type Waiters = Arc<Mutex<HashMap<String, Weak<Notify>>>>;
+
+/// One subscription per process, and everybody who listens to it.
+pub(super) struct Hub {
+    sender: broadcast::Sender<Notice>,
+    waiters: Waiters,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Hub {
+    pub(super) fn start(client: redis::Client) -> Self {
+        let (sender, _) = broadcast::channel(BACKLOG);
+        let waiters = Waiters::default();
+        let task = tokio::spawn(listen(client, sender.clone(), Arc::clone(&waiters)));
+        Self { sender, waiters, task }
+    }
+
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.sender.subscribe()
+    }
+
+    /// Wakes when the job ends; one entry per job however many wait for it, gone with the last of them.
+    pub(super) fn job_ended(&self, job: &str) -> Arc<Notify> {
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notify) = waiters.get(job).and_then(Weak::upgrade) {
+            return notify;
+        }
+        // Dead entries go when the map has doubled since it was last swept, so that the sweep costs nothing on average.
+        if waiters.len() == waiters.capacity() {
+            waiters.retain(|_, notify| notify.strong_count() > 0);
+        }
+        let notify = Arc::new(Notify::new());
+        waiters.insert(job.to_owned(), Arc::downgrade(&notify));
+        notify
+    }
+}
+
+async fn listen(client: redis::Client, sender: broadcast::Sender<Notice>, waiters: Waiters) {
+    loop {
+        if let Err(error) = listen_once(&client, &sender, &waiters).await {
+            tracing::debug!(%error, "subscription to notices interrupted");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn listen_once(client: &redis::Client, sender: &broadcast::Sender<Notice>, waiters: &Waiters) -> redis::RedisResult<()> {
+    let mut subscription = client.get_async_pubsub().await?;
+    subscription.subscribe(&[CHANNEL_READY, CHANNEL_DONE, CHANNEL_STOP][..]).await?;
+    let _ = sender.send(Notice::Reconnected);
+    wake_all(waiters);
+    let mut messages = subscription.into_on_message();
+    while let Some(message) = messages.next().await {
+        let payload: String = message.get_payload()?;
+        match message.get_channel_name() {
+            CHANNEL_READY => {
+                if let Some(shard) = payload.split(':').next().and_then(|shard| shard.parse().ok()) {
+                    let _ = sender.send(Notice::Ready { shard });
+                }
+            }
+            CHANNEL_STOP => {
+                let _ = sender.send(Notice::Stop { fence: payload });
+            }
+            _ => {
+                let waiter = waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(&payload);
+                if let Some(notify) = waiter.and_then(|notify| notify.upgrade()) {
+                    notify.notify_waiters();
+                }
+            }
+        }
+    }
+    wake_all(waiters);
+    Ok(())
+}
+
+/// After an interruption everybody who waits looks for itself.
+fn wake_all(waiters: &Waiters) {
+    for notify in waiters.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        if let Some(notify) = notify.upgrade() {
+            notify.notify_waiters();
+        }
+    }
+}

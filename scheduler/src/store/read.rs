@@ -1,0 +1,167 @@
+//! Reading jobs and tasks, and waiting for them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use redis::AsyncCommands;
+use tokio::time::Instant;
+
+use super::connection::Store;
+use super::{JobPage, StoreError, keys};
+use crate::job::{JobRecord, JobStatus};
+use crate::task::{TaskRecord, TaskSpec, TaskStatus, UploadSlot};
+
+type Fields = HashMap<String, String>;
+
+/// A waiter looks for itself this often, in case a notice was lost.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+impl Store {
+    /// A job with its tasks.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] also for another account's job, [`StoreError::Unavailable`].
+    pub async fn job(&self, account: &str, job: &str) -> Result<JobRecord, StoreError> {
+        let shard = self.shard(account);
+        let fields: Fields = self.connection().hgetall(keys::job(shard, job)).await?;
+        if fields.get("account").map(String::as_str) != Some(account) {
+            return Err(StoreError::NotFound);
+        }
+        let names: Vec<&str> = fields.get("tasks").map(|tasks| tasks.split_whitespace().collect()).unwrap_or_default();
+        let mut pipe = redis::pipe();
+        for name in &names {
+            pipe.hgetall(keys::task(shard, job, name));
+        }
+        let tasks: Vec<Fields> = pipe.query_async(&mut self.connection()).await?;
+        let tasks = tasks.iter().map(task_record).collect::<Result<Vec<_>, _>>()?;
+        job_record(job, &fields, tasks)
+    }
+
+    /// A task of a job.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn task(&self, account: &str, job: &str, task: &str) -> Result<TaskRecord, StoreError> {
+        let shard = self.shard(account);
+        let mut connection = self.connection();
+        let owner: Option<String> = connection.hget(keys::job(shard, job), "account").await?;
+        let fields: Fields = connection.hgetall(keys::task(shard, job, task)).await?;
+        if owner.as_deref() != Some(account) || fields.is_empty() {
+            return Err(StoreError::NotFound);
+        }
+        task_record(&fields)
+    }
+
+    /// A page of an account's jobs, newest first. `page` starts at 1.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn jobs(
+        &self,
+        account: &str,
+        page: u64,
+        limit: u64,
+        status: Option<JobStatus>,
+        tag: Option<&str>,
+    ) -> Result<JobPage, StoreError> {
+        let shard = self.shard(account);
+        let mut connection = self.connection();
+        let mut ids: Vec<String> = connection.zrevrange(keys::account_jobs(shard, account), 0, -1).await?;
+        if status.is_some() || tag.is_some() {
+            let mut pipe = redis::pipe();
+            for id in &ids {
+                pipe.hmget(keys::job(shard, id), &["status", "tag"][..]);
+            }
+            let found: Vec<(Option<String>, Option<String>)> =
+                if ids.is_empty() { Vec::new() } else { pipe.query_async(&mut connection).await? };
+            let wanted = |(have_status, have_tag): &(Option<String>, Option<String>)| {
+                status.is_none_or(|s| have_status.as_deref() == Some(s.as_str()))
+                    && tag.is_none_or(|t| have_tag.as_deref() == Some(t))
+            };
+            ids = ids.into_iter().zip(&found).filter(|(_, fields)| wanted(fields)).map(|(id, _)| id).collect();
+        }
+        let total = ids.len() as u64;
+        let start = usize::try_from(page.saturating_sub(1).saturating_mul(limit)).unwrap_or(usize::MAX);
+        let mut jobs = Vec::new();
+        for id in ids.iter().skip(start).take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+            match self.job(account, id).await {
+                Ok(job) => jobs.push(job),
+                // Deleted since the list was read.
+                Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(JobPage { jobs, total })
+    }
+
+    /// Resolves once the job has ended, or at `deadline`, with its record then. Costs no polling while Redis' notices arrive.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] also when it is deleted meanwhile, [`StoreError::Unavailable`].
+    pub async fn wait(&self, account: &str, job: &str, deadline: Instant) -> Result<JobRecord, StoreError> {
+        loop {
+            // Listen first, then read: an end between the two is not missed.
+            let notify = self.inner.hub.job_ended(job);
+            let ended = notify.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            let record = self.job(account, job).await?;
+            if record.status.is_terminal() || Instant::now() >= deadline {
+                return Ok(record);
+            }
+            let _ = tokio::time::timeout_at(deadline.min(Instant::now() + LOOK_AGAIN), ended).await;
+        }
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(fields: &Fields, name: &str) -> Result<Option<T>, StoreError> {
+    match fields.get(name) {
+        None => Ok(None),
+        Some(text) => {
+            serde_json::from_str(text).map(Some).map_err(|e| StoreError::Broken(format!("field `{name}` does not read: {e}")))
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(fields: &Fields, name: &str) -> Option<T> {
+    fields.get(name).and_then(|text| text.parse().ok())
+}
+
+fn task_record(fields: &Fields) -> Result<TaskRecord, StoreError> {
+    let spec: TaskSpec = parse(fields, "spec")?.ok_or(StoreError::NotFound)?;
+    let status = fields.get("status").and_then(|text| TaskStatus::parse(text)).ok_or(StoreError::NotFound)?;
+    let upload = match (fields.get("slot"), fields.contains_key("file")) {
+        (Some(id), false) => Some(UploadSlot { id: id.clone(), expires_at: number(fields, "slot_expires").unwrap_or(0) }),
+        _ => None,
+    };
+    Ok(TaskRecord {
+        spec,
+        status,
+        result: parse(fields, "result")?,
+        error: if status.is_terminal() { parse(fields, "error")? } else { None },
+        explain: parse(fields, "explain")?,
+        progress: number(fields, "progress"),
+        attempts: number(fields, "attempts").unwrap_or(0),
+        losses: number(fields, "losses").unwrap_or(0),
+        upload,
+        started_at: number(fields, "started"),
+        ended_at: number(fields, "ended"),
+    })
+}
+
+fn job_record(id: &str, fields: &Fields, tasks: Vec<TaskRecord>) -> Result<JobRecord, StoreError> {
+    let status = fields.get("status").and_then(|text| JobStatus::parse(text)).ok_or(StoreError::NotFound)?;
+    Ok(JobRecord {
+        id: id.to_owned(),
+        account: fields.get("account").cloned().unwrap_or_default(),
+        tag: fields.get("tag").cloned(),
+        status,
+        error: if status == JobStatus::Error { parse(fields, "error")? } else { None },
+        credits_used: number(fields, "credits").unwrap_or(0),
+        created_at: number(fields, "created").unwrap_or(0),
+        ended_at: number(fields, "ended"),
+        created_by_key: fields.get("key").cloned(),
+        tasks,
+        version: number(fields, "ver").unwrap_or(0),
+    })
+}

@@ -1,0 +1,59 @@
+//! The Lua scripts, assembled: header, key names, shared library, body.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+use super::keys;
+
+/// Library that every script but the smallest includes.
+const LIBRARY: &str = include_str!("lua/lib.lua");
+
+/// Assembles a script. `#!lua` makes Redis refuse it at its start when memory is out, before any write.
+fn assemble(body: &str) -> Script {
+    Script::new(&format!("#!lua\n{}{LIBRARY}{body}", keys::lua_prelude()))
+}
+
+macro_rules! scripts {
+    ($($(#[doc = $doc:literal])* $name:ident = $file:literal;)*) => {
+        $($(#[doc = $doc])* pub(super) static $name: LazyLock<Script> = LazyLock::new(|| assemble(include_str!($file)));)*
+
+        /// Every script, to load them ahead.
+        pub(super) fn all() -> Vec<&'static Script> {
+            vec![$(&*$name),*]
+        }
+    };
+}
+
+scripts! {
+    /// A job comes in: reserve, write, activate or queue.
+    SUBMIT = "lua/submit.lua";
+    /// A worker takes ready tasks.
+    LEASE = "lua/lease.lua";
+    /// A worker says that it is alive.
+    HEARTBEAT = "lua/heartbeat.lua";
+    /// A worker commits a result.
+    FINISH = "lua/finish.lua";
+    /// A worker reports a failure.
+    FAIL = "lua/fail.lua";
+    /// A draining worker hands a lease back.
+    RELEASE = "lua/release.lua";
+    /// Expired leases, pauses and uploads.
+    REAP = "lua/reap.lua";
+    /// A customer cancels a task.
+    CANCEL = "lua/cancel.lua";
+    /// A customer deletes a job.
+    DELETE = "lua/delete.lua";
+    /// A customer retries a task.
+    RETRY = "lua/retry.lua";
+    /// An upload's bytes are there.
+    UPLOADED = "lua/uploaded.lua";
+    /// A new account.
+    ACCOUNT = "lua/account.lua";
+    /// Ended jobs whose files or records are due.
+    EXPIRED = "lua/expired.lua";
+    /// A new epoch after a restart of Redis.
+    EPOCH = "lua/epoch.lua";
+    /// Old events leave the outbox.
+    TRIM = "lua/trim.lua";
+}
