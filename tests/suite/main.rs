@@ -1,2 +1,4 @@
 //! One test binary; one file per route or promise.
-fn main() {}
+
+mod queue;
+mod support;

@@ -26,7 +26,7 @@ redis.call('ZREM', k_leases(), job .. '/' .. name)
 redis.call('HSET', key, 'status', 'FINISHED', 'result', ARGV[4], 'explain', ARGV[5], 'ended', NOWS, 'progress', '1')
 move(account, 'settle', tonumber(t[3]), job, name, t[4])
 event('task.finished', account, job, name, t[4])
-local reply = {'ok'}
+local reply, ready = {'ok'}, {}
 for dependent in words(t[5]) do
   local left = redis.call('HINCRBY', k_task(job, dependent), 'deps', -1)
   local d = redis.call('HMGET', k_task(job, dependent), 'status', 'lane')
@@ -36,10 +36,12 @@ for dependent in words(t[5]) do
       redis.call('HSET', k_task(job, dependent), 'ready_at', NOWS)
       reply[#reply + 1] = grant(account, job, dependent, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence)
     else
-      enqueue(account, job, dependent, true)
+      ready[#ready + 1] = dependent
     end
   end
 end
+-- First in line, so that a job that has begun ends soon; backwards, so that the first one listed comes first.
+for i = #ready, 1, -1 do enqueue(account, job, ready[i], true) end
 redis.call('HINCRBY', k_job(job), 'left', -1)
 settle_job(account, job)
 flush()

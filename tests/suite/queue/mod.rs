@@ -1,0 +1,9 @@
+//! The contract of the queue, against a real Redis: what every script promises.
+
+mod fair;
+mod fences;
+mod invariants;
+mod jobs;
+mod limits;
+mod money;
+mod uploads;

@@ -1,0 +1,155 @@
+//! A private Redis and a store on it, gone with the test.
+
+use std::collections::HashMap;
+
+use convertfly_scheduler::catalog::Lane;
+use convertfly_scheduler::embedded::EmbeddedRedis;
+use convertfly_scheduler::ids;
+use convertfly_scheduler::job::NewJob;
+use convertfly_scheduler::store::{Lease, NewAccount, Store, Submitted};
+use convertfly_scheduler::task::{FileRef, TaskResult, TaskSpec};
+use tempfile::TempDir;
+
+/// Long enough never to expire within a test.
+pub(crate) const TTL: u64 = 600_000;
+
+/// A store on its own Redis child.
+pub(crate) struct TestStore {
+    pub(crate) store: Store,
+    pub(crate) redis: EmbeddedRedis,
+    /// Keeps the data directory until the test ends.
+    pub(crate) folder: TempDir,
+}
+
+impl TestStore {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let redis = EmbeddedRedis::start(&folder.path().join("redis")).await.expect("redis-server starts");
+        let store = Store::open(&redis.url(), 16).await.expect("the store opens");
+        Self { store, redis, folder }
+    }
+
+    /// An account with that many credits and slots.
+    pub(crate) async fn account(&self, name: &str, credits: u64, concurrent: u64) -> String {
+        let id = format!("acct_{name}");
+        let account = NewAccount {
+            id: id.clone(),
+            name: name.into(),
+            plan: "test".into(),
+            weight: 1,
+            max_concurrent_jobs: concurrent,
+            max_waiting_jobs: 100_000,
+            requests_per_minute: 6000,
+            credits,
+        };
+        assert!(self.store.create_account(&account).await.expect("create"), "a new account");
+        id
+    }
+
+    pub(crate) async fn submit(&self, job: &NewJob) -> Submitted {
+        self.store.submit(job, &HashMap::new()).await.expect("the job is accepted")
+    }
+
+    /// Leases one task from any shard; panics when none is ready.
+    pub(crate) async fn lease(&self, ttl: u64) -> Lease {
+        self.lease_all(1, ttl).await.into_iter().next().expect("a task is ready")
+    }
+
+    /// Leases at most `slots` tasks a lane from every shard.
+    pub(crate) async fn lease_all(&self, slots: u32, ttl: u64) -> Vec<Lease> {
+        let lanes: Vec<(Lane, u32)> = Lane::ALL.into_iter().map(|lane| (lane, slots)).collect();
+        let mut leases = Vec::new();
+        for shard in 0..self.store.shards() {
+            leases.extend(self.store.lease_from(shard, "worker", &lanes, ttl).await.expect("lease"));
+        }
+        leases
+    }
+
+    /// Lets leases of one millisecond expire and reaps them, until `count` have been dealt with.
+    pub(crate) async fn reap_until(&self, count: u64) {
+        let mut done = 0;
+        while done < count {
+            let reaped = self.store.reap().await.expect("reap");
+            done += reaped.requeued + reaped.lost + reaped.delayed + reaped.expired_uploads;
+        }
+    }
+
+    /// The account's money adds up: by its own figures, and by its ledger.
+    pub(crate) async fn assert_money(&self, account: &str) {
+        let a = self.store.account(account).await.expect("account");
+        assert_eq!(a.balance + a.held + a.spent, a.granted, "nothing made, nothing lost: {a:?}");
+        assert!(a.balance >= 0 && a.held >= 0 && a.spent >= 0, "no pot below zero: {a:?}");
+        let sums = self.store.ledger_sums(account).await.expect("ledger");
+        assert_eq!(sums, [a.balance, a.held, a.spent], "the ledger tells the same");
+    }
+
+    /// Every event in the outboxes, as `event job task run`, sorted.
+    pub(crate) async fn events(&self) -> Vec<String> {
+        let client = redis_client(&self.redis.url());
+        let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
+        let mut events = Vec::new();
+        for shard in 0..self.store.shards() {
+            let reply: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
+                .arg(convertfly_scheduler::store::keys::outbox(shard))
+                .arg("-")
+                .arg("+")
+                .query_async(&mut connection)
+                .await
+                .expect("outbox");
+            for entry in reply.ids {
+                let field = |name: &str| entry.get::<String>(name).unwrap_or_default();
+                events.push(format!("{} {} {} {}", field("event"), field("job"), field("task"), field("run")));
+            }
+        }
+        events.sort();
+        events
+    }
+}
+
+/// A client beside the store, for looking at what it wrote.
+pub(crate) fn redis_client(url: &str) -> redis::Client {
+    redis::Client::open(url).expect("a Redis URL")
+}
+
+/// A task of one credit in the cpu lane (or, without inputs, a free import in the io lane).
+pub(crate) fn task(name: &str, input: &[&str]) -> TaskSpec {
+    TaskSpec {
+        name: name.into(),
+        operation: if input.is_empty() { "import/url" } else { "convert" }.into(),
+        input: input.iter().map(|&s| s.to_owned()).collect(),
+        lane: if input.is_empty() { Lane::Io } else { Lane::Cpu },
+        credits: u32::from(!input.is_empty()),
+        fields: serde_json::Map::new(),
+        awaits_upload: false,
+    }
+}
+
+/// A job of these tasks.
+pub(crate) fn job(account: &str, tasks: Vec<TaskSpec>) -> NewJob {
+    NewJob { account: account.into(), id: ids::new_id("job"), tag: None, tasks, created_by_key: None }
+}
+
+/// `import -> convert -> export`: one credit.
+pub(crate) fn chain(account: &str) -> NewJob {
+    let mut export = task("export", &["convert"]);
+    export.credits = 0;
+    export.lane = Lane::Io;
+    job(account, vec![task("import", &[]), task("convert", &["import"]), export])
+}
+
+/// A result with one file, named after the fence.
+pub(crate) fn result(lease: &Lease) -> TaskResult {
+    TaskResult {
+        files: vec![FileRef {
+            file_id: ids::new_id("file"),
+            key: format!("jobs/{}/{}/out/{}.0", lease.account, lease.job, lease.fence),
+            filename: "a.png".into(),
+            size: 1,
+            format: Some("png".into()),
+            sha256: None,
+            width: None,
+            height: None,
+        }],
+        ..TaskResult::default()
+    }
+}
