@@ -1,11 +1,12 @@
 //! The one door to the pixel core: decides where a recording runs, and runs it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cpu;
-use super::image::Image;
+use super::gpu::{self, Fault, Gpu, Injected, Plan};
+use super::image::{Image, Shape};
 use super::level::CpuLevel;
-use super::recording::Recording;
+use super::recording::{Recording, Step};
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
@@ -92,20 +93,47 @@ pub struct Ran {
     pub readback_us: u64,
 }
 
+/// From so many source pixels on, a resize is worth the way to a hardware GPU and back. Below, one SIMD thread is done before the
+/// pixels have crossed the bus twice. A cautious guess until it is measured on such a machine: thumbnails of photos stay on the CPU.
+pub const GPU_RESIZE_PIXELS: u64 = 32 << 20;
+
 /// Runs recordings. One per process, shared by all threads.
 #[derive(Debug)]
 pub struct Processor {
     cpu: CpuLevel,
+    policy: GpuPolicy,
+    gpu: Option<Gpu>,
 }
 
 impl Processor {
-    /// A processor that uses `cpu`, lowered to what the machine has, and a GPU as `gpu` says.
+    /// A processor that uses `cpu`, lowered to what the machine has, and a GPU as `gpu` says. Under `auto` no driver is loaded
+    /// before the first recording that a GPU is worth, or [`Processor::warm_up`].
     ///
     /// # Errors
-    /// [`Failure::Internal`] when `gpu` asks for an adapter that is not there.
+    /// [`Failure::Internal`] when `gpu` asks for an adapter that is not there; the cause says what to install.
     pub fn new(cpu: CpuLevel, gpu: GpuPolicy) -> Result<Self, Failure> {
-        let _ = gpu;
-        Ok(Self { cpu: cpu.usable() })
+        let processor = Self { cpu: cpu.usable(), policy: gpu, gpu: (gpu != GpuPolicy::Off).then(|| Gpu::new(gpu)) };
+        if let (Some(opened), GpuPolicy::Software | GpuPolicy::Require) = (&processor.gpu, gpu) {
+            opened.open().map_err(|cause| Failure::internal(format!("CONVERTFLY_GPU={}: {cause}", gpu.as_str())))?;
+        }
+        Ok(processor)
+    }
+
+    /// A processor as `CONVERTFLY_CPU` and `CONVERTFLY_GPU` say.
+    ///
+    /// # Errors
+    /// When one of them is not understood, and those of [`Processor::new`].
+    pub fn from_env() -> Result<Self, Failure> {
+        Self::new(CpuLevel::from_env()?, GpuPolicy::from_env()?)
+    }
+
+    /// Opens the GPU now and waits for it: before a sandbox closes, or before a measurement. No GPU is no error.
+    pub fn warm_up(&self) {
+        if let Some(gpu) = &self.gpu
+            && let Err(cause) = gpu.open()
+        {
+            tracing::debug!(%cause, "no GPU");
+        }
     }
 
     /// Runs `recording` on `image`.
@@ -114,18 +142,100 @@ impl Processor {
     /// [`Failure::Internal`] when a step does not fit the image, [`Failure::TooLarge`] when there is no memory for a result,
     /// [`Failure::Cancelled`] once `cancel` is set. Never because of a GPU.
     pub fn run(&self, recording: &Recording, image: Image, cancel: &Cancel) -> Result<(Image, Ran), Failure> {
+        let plan = Plan::new(recording, image.shape())?;
+        let mut ran = Ran::default();
+        match self.route(recording, image.shape(), plan.is_some()) {
+            (Some(gpu), reason) if let Some(plan) = &plan => match gpu.run(plan, &image, cancel) {
+                Ok((done, device)) => {
+                    ran.device = format!("gpu:{device}");
+                    ran.reason = reason;
+                    (ran.upload_us, ran.kernel_us, ran.readback_us) = (done.upload_us, done.kernel_us, done.readback_us);
+                    return Ok((done.image, ran));
+                }
+                Err(Fault::Stop(failure)) => return Err(failure),
+                Err(fault) => {
+                    ran.fallbacks.push(fault.to_string());
+                    "the GPU did not do it".clone_into(&mut ran.reason);
+                }
+            },
+            (_, reason) => ran.reason = reason,
+        }
         let start = Instant::now();
         let made = cpu::run(self.cpu, recording, image, cancel)?;
-        let ran = Ran {
-            device: format!("cpu:{}", self.cpu.as_str()),
-            kernel_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-            ..Ran::default()
-        };
+        ran.kernel_us = micros(start.elapsed());
+        ran.device = format!("cpu:{}", self.cpu.as_str());
         Ok((made, ran))
     }
 
-    /// The adapters of this machine and which of them `auto` would use.
-    pub fn adapters() -> Vec<AdapterInfo> {
-        Vec::new()
+    /// The adapters of this machine, and which of them `policy` picks. Loads the drivers.
+    pub fn adapters(policy: GpuPolicy) -> Vec<AdapterInfo> {
+        gpu::adapters::describe(policy)
     }
+
+    /// Whether a GPU hangs. Its memory stays taken until this process ends, so it had better be replaced once it is idle.
+    pub fn is_hung(&self) -> bool {
+        self.gpu.as_ref().is_some_and(Gpu::is_hung)
+    }
+
+    /// Makes a fault of the GPU, for tests.
+    #[doc(hidden)]
+    pub fn inject(&self, fault: Injected) {
+        if let Some(gpu) = &self.gpu {
+            gpu.inject(fault);
+        }
+    }
+
+    /// Waits until no device is being opened, for tests.
+    #[doc(hidden)]
+    pub fn settle(&self) {
+        if let Some(gpu) = &self.gpu {
+            gpu.settle();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_gpu(cpu: CpuLevel, gpu: Gpu) -> Self {
+        Self { cpu: cpu.usable(), policy: GpuPolicy::Require, gpu: Some(gpu) }
+    }
+
+    /// Runs passes on the GPU whatever they are good for.
+    #[cfg(test)]
+    pub(super) fn run_passes(&self, passes: Vec<super::pass::Pass>, output: Shape, image: &Image) -> Image {
+        let plan = Plan { passes, input_bytes: super::pass::packed_bytes(image.shape()), output };
+        let gpu = self.gpu.as_ref().expect("there is a GPU");
+        gpu.run(&plan, image, &Cancel::new()).expect("the passes run").0.image
+    }
+
+    /// Where a recording is tried first, and why.
+    fn route(&self, recording: &Recording, shape: Shape, has_work: bool) -> (Option<&Gpu>, String) {
+        let Some(gpu) = &self.gpu else { return (None, "CONVERTFLY_GPU=off".to_owned()) };
+        if !has_work {
+            return (None, "no step changes the image".to_owned());
+        }
+        if self.policy != GpuPolicy::Auto {
+            return (Some(gpu), format!("CONVERTFLY_GPU={}", self.policy.as_str()));
+        }
+        match largest_resize(recording, shape) {
+            Some(pixels) if pixels >= GPU_RESIZE_PIXELS => (Some(gpu), format!("a resize of {pixels} pixels")),
+            _ => (None, format!("no resize of {GPU_RESIZE_PIXELS} pixels or more")),
+        }
+    }
+}
+
+/// Source pixels of the largest resize that changes anything.
+fn largest_resize(recording: &Recording, mut shape: Shape) -> Option<u64> {
+    let mut largest = None;
+    for step in &recording.steps {
+        let kernel = crate::kernels::of(step);
+        if matches!(step, Step::Resize { .. }) && !kernel.is_identity(step, shape) {
+            largest = largest.max(Some(shape.pixels()));
+        }
+        shape = kernel.output(step, shape).ok()?;
+    }
+    largest
+}
+
+/// Whole microseconds of `time`.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
