@@ -41,9 +41,9 @@ impl CpuLevel {
     /// # Errors
     /// When the variable is set to something else than a level.
     pub fn from_env() -> Result<Self, Failure> {
-        match std::env::var("CONVERTFLY_CPU") {
-            Ok(value) => Ok(Self::parse(&value)?.usable()),
-            Err(_) => Ok(Self::detect()),
+        match std::env::var_os("CONVERTFLY_CPU") {
+            Some(value) => Ok(Self::parse(&value.to_string_lossy())?.usable()),
+            None => Ok(Self::detect()),
         }
     }
 

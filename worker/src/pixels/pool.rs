@@ -47,7 +47,7 @@ impl<K: PartialEq, B> Pool<K, B> {
         }
     }
 
-    /// Hands out every idle buffer of that kind: memory is short, or a test wants to look at them.
+    /// Hands out every idle buffer: memory is short, or a test wants to look at them.
     pub(crate) fn drain(&self) -> Vec<(u64, B)> {
         self.lock().drain(..).map(|idle| (idle.size, idle.buffer)).collect()
     }
@@ -96,7 +96,7 @@ mod tests {
     fn size_classes_waste_at_most_a_quarter_and_are_aligned() {
         for size in (1..200_000).step_by(7).chain([1 << 30, (1 << 30) + 1]) {
             let class = size_class(size);
-            assert!(class >= size && class % 256 == 0, "{size} -> {class}");
+            assert!(class >= size && class.is_multiple_of(256), "{size} -> {class}");
             assert!(size < 2048 || class <= size + size / 4, "{size} -> {class} wastes too much");
             assert_eq!(size_class(class), class, "a class is its own class");
         }

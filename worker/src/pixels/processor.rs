@@ -57,7 +57,7 @@ impl GpuPolicy {
     /// # Errors
     /// As [`GpuPolicy::parse`].
     pub fn from_env() -> Result<Self, Failure> {
-        std::env::var("CONVERTFLY_GPU").map_or(Ok(Self::Auto), |value| Self::parse(&value))
+        std::env::var_os("CONVERTFLY_GPU").map_or(Ok(Self::Auto), |value| Self::parse(&value.to_string_lossy()))
     }
 }
 
@@ -142,23 +142,26 @@ impl Processor {
     /// [`Failure::Internal`] when a step does not fit the image, [`Failure::TooLarge`] when there is no memory for a result,
     /// [`Failure::Cancelled`] once `cancel` is set. Never because of a GPU.
     pub fn run(&self, recording: &Recording, image: Image, cancel: &Cancel) -> Result<(Image, Ran), Failure> {
-        let plan = Plan::new(recording, image.shape())?;
         let mut ran = Ran::default();
-        match self.route(recording, image.shape(), plan.is_some()) {
-            (Some(gpu), reason) if let Some(plan) = &plan => match gpu.run(plan, &image, cancel) {
+        let (gpu, reason) = self.route(recording, image.shape())?;
+        ran.reason = reason;
+        if let Some(gpu) = gpu
+            && let Some(plan) = Plan::new(recording, image.shape())?
+        {
+            match gpu.run(&plan, &image, cancel) {
                 Ok((done, device)) => {
                     ran.device = format!("gpu:{device}");
-                    ran.reason = reason;
                     (ran.upload_us, ran.kernel_us, ran.readback_us) = (done.upload_us, done.kernel_us, done.readback_us);
                     return Ok((done.image, ran));
                 }
                 Err(Fault::Stop(failure)) => return Err(failure),
+                // Under `auto` no GPU is the rule, not a fault.
+                Err(Fault::Absent(cause)) if self.policy == GpuPolicy::Auto => ran.reason = cause,
                 Err(fault) => {
                     ran.fallbacks.push(fault.to_string());
                     "the GPU did not do it".clone_into(&mut ran.reason);
                 }
-            },
-            (_, reason) => ran.reason = reason,
+            }
         }
         let start = Instant::now();
         let made = cpu::run(self.cpu, recording, image, cancel)?;
@@ -207,35 +210,89 @@ impl Processor {
     }
 
     /// Where a recording is tried first, and why.
-    fn route(&self, recording: &Recording, shape: Shape, has_work: bool) -> (Option<&Gpu>, String) {
-        let Some(gpu) = &self.gpu else { return (None, "CONVERTFLY_GPU=off".to_owned()) };
-        if !has_work {
-            return (None, "no step changes the image".to_owned());
-        }
-        if self.policy != GpuPolicy::Auto {
-            return (Some(gpu), format!("CONVERTFLY_GPU={}", self.policy.as_str()));
-        }
-        match largest_resize(recording, shape) {
-            Some(pixels) if pixels >= GPU_RESIZE_PIXELS => (Some(gpu), format!("a resize of {pixels} pixels")),
-            _ => (None, format!("no resize of {GPU_RESIZE_PIXELS} pixels or more")),
-        }
+    fn route(&self, recording: &Recording, shape: Shape) -> Result<(Option<&Gpu>, String), Failure> {
+        let work = Work::of(recording, shape)?;
+        let Some(gpu) = &self.gpu else { return Ok((None, "CONVERTFLY_GPU=off".to_owned())) };
+        Ok(if !work.any {
+            (None, "no step changes the image".to_owned())
+        } else if self.policy != GpuPolicy::Auto {
+            (Some(gpu), format!("CONVERTFLY_GPU={}", self.policy.as_str()))
+        } else if work.resized >= GPU_RESIZE_PIXELS {
+            (Some(gpu), format!("a resize of {} pixels", work.resized))
+        } else {
+            (None, format!("no resize of {GPU_RESIZE_PIXELS} pixels or more"))
+        })
     }
 }
 
-/// Source pixels of the largest resize that changes anything.
-fn largest_resize(recording: &Recording, mut shape: Shape) -> Option<u64> {
-    let mut largest = None;
-    for step in &recording.steps {
-        let kernel = crate::kernels::of(step);
-        if matches!(step, Step::Resize { .. }) && !kernel.is_identity(step, shape) {
-            largest = largest.max(Some(shape.pixels()));
+/// How much a recording has to do.
+struct Work {
+    /// Whether any step changes anything.
+    any: bool,
+    /// Source pixels of the largest resize.
+    resized: u64,
+}
+
+impl Work {
+    fn of(recording: &Recording, mut shape: Shape) -> Result<Self, Failure> {
+        let mut work = Self { any: false, resized: 0 };
+        for step in &recording.steps {
+            let kernel = crate::kernels::of(step);
+            let made = kernel.output(step, shape)?;
+            if !kernel.is_identity(step, shape) {
+                work.any = true;
+                if matches!(step, Step::Resize { .. }) {
+                    work.resized = work.resized.max(shape.pixels());
+                }
+            }
+            shape = made;
         }
-        shape = kernel.output(step, shape).ok()?;
+        Ok(work)
     }
-    largest
 }
 
 /// Whole microseconds of `time`.
 pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pixels::{Channels, Depth, Filter};
+
+    fn grey(width: u32, height: u32) -> Shape {
+        Shape { width, height, channels: Channels::Grey, depth: Depth::U8 }
+    }
+
+    fn resize(width: u32, height: u32) -> Step {
+        Step::Resize { width, height, filter: Filter::Box }
+    }
+
+    #[test]
+    fn policies_are_read_by_name_and_a_wrong_one_says_how_it_is_done() {
+        for policy in GpuPolicy::ALL {
+            assert_eq!(GpuPolicy::parse(policy.as_str()), Ok(policy), "every policy is read by its own name");
+        }
+        let message = GpuPolicy::parse("yes").expect_err("no such policy").to_string();
+        for part in ["CONVERTFLY_GPU", "yes", "auto", "off", "software", "require", "CONVERTFLY_GPU=auto"] {
+            assert!(message.contains(part), "the message names {part}: {message}");
+        }
+    }
+
+    #[test]
+    fn auto_sends_large_resizes_alone_to_the_gpu() {
+        // Routing looks at shapes and opens nothing.
+        let processor = Processor::new(CpuLevel::Scalar, GpuPolicy::Auto).expect("auto needs no GPU");
+        let to_gpu = |steps: Vec<Step>, shape| processor.route(&Recording { steps }, shape).map(|(gpu, _)| gpu.is_some());
+        let side = 8192;
+        assert!(u64::from(side) * u64::from(side) >= GPU_RESIZE_PIXELS, "this side is large");
+        assert_eq!(to_gpu(vec![resize(100, 100)], grey(side, side)), Ok(true), "a large resize");
+        assert_eq!(to_gpu(vec![resize(100, 100)], grey(4000, 3000)), Ok(false), "a thumbnail of a photo");
+        assert_eq!(to_gpu(vec![resize(side, side)], grey(side, side)), Ok(false), "a resize to the same size");
+        assert_eq!(to_gpu(vec![Step::Flatten { color: [0; 3] }], grey(side, side)), Ok(false), "no resize");
+        assert_eq!(to_gpu(vec![], grey(side, side)), Ok(false), "nothing to do");
+        let outside = Step::Crop { x: 1, y: 0, width: 5, height: 1 };
+        assert!(to_gpu(vec![outside], grey(5, 1)).is_err(), "a step that does not fit is told before anything runs");
+    }
 }

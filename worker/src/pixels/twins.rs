@@ -342,7 +342,7 @@ proptest! {
         let mut bare = hidden.clone();
         let count = channels.count();
         for pixel in 0..(width * height) as usize {
-            if (pixel as u32).wrapping_mul(seed | 1) % 3 == 0 {
+            if (pixel as u32).wrapping_mul(seed | 1).is_multiple_of(3) {
                 for image in [&mut hidden, &mut bare] {
                     set_sample(image, pixel * count + count - 1, 0);
                 }
