@@ -1,7 +1,24 @@
 //! The pixel core: images, recordings of kernels, and their interpreters.
+//!
+//! A [`Recording`] holds no pixels and no device. [`Processor`] runs it: on the CPU at a [`CpuLevel`], or on a GPU where that pays
+//! and one is there; a fault of the GPU ends in the CPU's result within the same call.
 
+mod cpu;
+mod gpu;
 mod image;
+mod level;
+pub mod pass;
+mod pool;
+mod processor;
 mod recording;
+pub(crate) mod samples;
+#[cfg(test)]
+mod twins;
+pub mod weights;
 
-pub use image::{Channels, Depth, Image};
+#[doc(hidden)]
+pub use gpu::Injected;
+pub use image::{Channels, Depth, Image, Shape};
+pub use level::CpuLevel;
+pub use processor::{AdapterInfo, GPU_RESIZE_PIXELS, GpuPolicy, Processor, Ran};
 pub use recording::{Filter, Fit, Orientation, Recording, Step};
