@@ -1,1 +1,145 @@
 //! The kernels: one file each, twin of `shaders/wgsl/<same name>.wgsl`.
+//!
+//! A kernel has a scalar form that is the reference, faster forms for CPU levels, and passes for the GPU. How far the others may
+//! be from the reference is stated by the kernel itself. A new kernel is its own file, its WGSL twin, one `mod` line, one row of
+//! [`KERNELS`] and its arm in [`of`].
+
+mod convert;
+mod crop;
+mod flatten;
+mod orient;
+mod pad;
+mod resize;
+
+use crate::failure::Failure;
+use crate::pixels::pass::Pass;
+use crate::pixels::{CpuLevel, Image, Shape, Step};
+
+/// How far a result may be from the scalar one, in steps of the sample (1 of 255, or 1 of 65535).
+///
+/// Colour is compared as it shows, that is multiplied by alpha: under an alpha of 1 of 255, eight bits of premultiplied colour
+/// hold one of two values, and the difference cannot be seen either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// Of SIMD code.
+    pub simd: u32,
+    /// Of the WGSL twin.
+    pub gpu: u32,
+}
+
+impl Tolerance {
+    /// Every form gives the same samples.
+    pub const EXACT: Self = Self { simd: 0, gpu: 0 };
+}
+
+/// One operation on pixels. Each function takes the [`Step`] that holds its parameters.
+pub trait Kernel: Sync {
+    /// The name, also that of the WGSL twin.
+    fn name(&self) -> &'static str;
+
+    /// How far other forms may be from the scalar one for images like `src`.
+    fn tolerance(&self, src: Shape) -> Tolerance;
+
+    /// What the step makes of an image like `src`.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] when the parameters do not fit `src`: whoever recorded the step has to see to that.
+    fn output(&self, step: &Step, src: Shape) -> Result<Shape, Failure>;
+
+    /// Whether the step leaves an image like `src` as it is.
+    fn is_identity(&self, step: &Step, src: Shape) -> bool;
+
+    /// Runs on the CPU. `dst` has the shape that [`Kernel::output`] gives; all of it is written.
+    ///
+    /// # Errors
+    /// As [`Kernel::output`], and [`Failure::TooLarge`] when there is no memory for an intermediate image.
+    fn cpu(&self, level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure>;
+
+    /// The passes that do the same on the GPU.
+    ///
+    /// # Errors
+    /// As [`Kernel::output`].
+    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure>;
+}
+
+/// Every kernel, sorted by name.
+pub static KERNELS: &[&dyn Kernel] =
+    &[&convert::Convert, &crop::Crop, &flatten::Flatten, &orient::Orient, &pad::Pad, &resize::Resize];
+
+/// The kernel that runs `step`.
+pub fn of(step: &Step) -> &'static dyn Kernel {
+    match step {
+        Step::Convert { .. } => &convert::Convert,
+        Step::Crop { .. } => &crop::Crop,
+        Step::Flatten { .. } => &flatten::Flatten,
+        Step::Orient { .. } => &orient::Orient,
+        Step::Pad { .. } => &pad::Pad,
+        Step::Resize { .. } => &resize::Resize,
+    }
+}
+
+/// A step that was handed to another kernel than its own.
+fn wrong_step(kernel: &str, step: &Step) -> Failure {
+    Failure::internal(format!("the kernel {kernel} was given {step:?}"))
+}
+
+/// Gives the name of a depth's type to generic code: `by_depth!(depth, S => f::<S>(..))`.
+macro_rules! by_depth {
+    ($depth:expr, $samples:ident => $call:expr) => {
+        match $depth {
+            $crate::pixels::Depth::U8 => {
+                type $samples = $crate::pixels::samples::Bits8;
+                $call
+            }
+            $crate::pixels::Depth::U16 => {
+                type $samples = $crate::pixels::samples::Bits16;
+                $call
+            }
+        }
+    };
+}
+pub(crate) use by_depth;
+
+/// Compiles one loop for the levels above scalar: `at_level!(level, fast(a: &[u8], b: u32))` calls the function `fast`, which has
+/// to be `#[inline(always)]`, from one that may use AVX2 where the level allows it.
+macro_rules! at_level {
+    ($level:expr, $function:ident($($name:ident : $type:ty),*)) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2")]
+            fn avx2($($name: $type),*) {
+                $function($($name),*)
+            }
+            if $level.usable() >= $crate::pixels::CpuLevel::Avx2 {
+                // SAFETY: `usable` never gives a level above what the machine has, so AVX2 is there.
+                unsafe { avx2($($name),*) }
+            } else {
+                $function($($name),*)
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        $function($($name),*)
+    }};
+}
+pub(crate) use at_level;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_this_folder_is_in_the_table_and_has_a_twin() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernels");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder of kernels can be read")
+            .map(|entry| entry.expect("entry").path().file_stem().expect("file name").to_string_lossy().into_owned())
+            .filter(|name| name != "mod")
+            .collect();
+        files.sort();
+        let names: Vec<_> = KERNELS.iter().map(|kernel| kernel.name().to_owned()).collect();
+        assert_eq!(names, files, "KERNELS lists every file of src/kernels, sorted");
+        for name in names {
+            assert!(convertfly_shaders::by_name(&name).is_some(), "{name} has no twin shaders/wgsl/{name}.wgsl");
+        }
+    }
+}

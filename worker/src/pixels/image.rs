@@ -63,6 +63,36 @@ impl Depth {
     }
 }
 
+/// What an image is like, without its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Pixels a row; never 0.
+    pub width: u32,
+    /// Rows; never 0.
+    pub height: u32,
+    /// Layout of a pixel.
+    pub channels: Channels,
+    /// Depth of a sample.
+    pub depth: Depth,
+}
+
+impl Shape {
+    /// Pixels.
+    pub fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Samples, or `None` where that does not fit a `usize`.
+    pub fn samples(self) -> Option<usize> {
+        usize::try_from(self.pixels()).ok()?.checked_mul(self.channels.count())
+    }
+
+    /// Bytes, or `None` where that does not fit a `usize`.
+    pub fn bytes(self) -> Option<usize> {
+        self.samples()?.checked_mul(self.depth.bytes())
+    }
+}
+
 /// A packed image: rows top to bottom without padding, samples interleaved, sRGB-encoded, alpha straight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -87,6 +117,30 @@ impl Image {
             )));
         }
         Ok(Self { width, height, channels, depth, data })
+    }
+
+    /// An image of zeros.
+    ///
+    /// # Errors
+    /// [`Failure::TooLarge`] when the memory cannot be had: the request for it fails, the process does not die of it.
+    /// [`Failure::Internal`] when a side is zero.
+    pub fn zeroed(shape: Shape) -> Result<Self, Failure> {
+        let too_large = || {
+            Failure::too_large(format!(
+                "A result of {}x{} pixels does not fit the memory of a task. Ask for a smaller width or height",
+                shape.width, shape.height
+            ))
+        };
+        let bytes = shape.bytes().ok_or_else(too_large)?;
+        let mut data = Vec::new();
+        data.try_reserve_exact(bytes).map_err(|_| too_large())?;
+        data.resize(bytes, 0);
+        Self::new(shape.width, shape.height, shape.channels, shape.depth, data)
+    }
+
+    /// Size and layout.
+    pub fn shape(&self) -> Shape {
+        Shape { width: self.width, height: self.height, channels: self.channels, depth: self.depth }
     }
 
     /// Bytes that such an image takes; `None` where that overflows.
