@@ -130,7 +130,9 @@ impl Limits {
         }
         let area = u64::from(width) * u64::from(height);
         if area.max(1024) * u64::from(frames) > self.pixels {
-            let megapixels = |pixels: u64| if pixels < 10_000_000 { format!("{:.1}", pixels as f64 / 1e6) } else { (pixels / 1_000_000).to_string() };
+            let megapixels = |pixels: u64| {
+                if pixels < 10_000_000 { format!("{:.1}", pixels as f64 / 1e6) } else { (pixels / 1_000_000).to_string() }
+            };
             let (total, limit) = (megapixels(area * u64::from(frames)), megapixels(self.pixels));
             let what = if frames == 1 { String::new() } else { format!(" in {frames} frames") };
             return Err(Failure::too_large(format!(

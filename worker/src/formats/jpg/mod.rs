@@ -31,7 +31,7 @@ pub(super) static FORMAT: Format = Format {
     category: Category::Image,
     flags: Flags { alpha: false, lossy: true, pages: false, animated: false, deep: false, grey: true },
     magic: |head| head.starts_with(b"\xff\xd8\xff"),
-    decode: Some(Decoder { probe, decode }),
+    decode: Some(DECODER),
     encode: Some(encode::encode),
 };
 
@@ -126,4 +126,15 @@ fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u3
     let target = ::turbojpeg::Image { pixels: pixels.as_mut_slice(), width, pitch, height, format };
     decoder.decompress(data, target).ok()?;
     Image::new(width.try_into().ok()?, height.try_into().ok()?, header.channels, Depth::U8, pixels).ok()
+}
+
+/// How JPEG is read: TIFF holds some.
+pub(super) const DECODER: Decoder = Decoder { probe, decode };
+
+/// Width and height that a JPEG stream claims.
+///
+/// # Errors
+/// [`Failure::Invalid`] where it is not one.
+pub(super) fn size(data: &[u8]) -> Result<(u32, u32), Failure> {
+    Segments::read(data).map(|segments| (segments.width, segments.height))
 }

@@ -100,9 +100,10 @@ impl<'a> Segments<'a> {
         limits.check_metadata(TITLE, "ICC profile", bytes as u64)?;
         let mut pieces = self.icc.clone();
         pieces.sort_by_key(|piece| piece.0);
-        let sound = pieces.iter().enumerate().all(|(place, &(index, total, _))| {
-            usize::from(index) == place + 1 && usize::from(total) == pieces.len()
-        });
+        let sound = pieces
+            .iter()
+            .enumerate()
+            .all(|(place, &(index, total, _))| usize::from(index) == place + 1 && usize::from(total) == pieces.len());
         if pieces.is_empty() || !sound {
             return Ok(None);
         }

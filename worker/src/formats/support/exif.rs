@@ -55,10 +55,9 @@ pub(in crate::formats) fn find(tiff: &[u8], tag: u16) -> Option<Entry> {
         }
         let value_at = at.checked_add(8)?;
         return match (order.u16(tiff, at + 2)?, order.u32(tiff, at + 4)?) {
-            (3, 1) => Some(Entry {
-                value: order.u16(tiff, value_at)?.into(),
-                short_at: Some((value_at, matches!(order, Order::Big))),
-            }),
+            (3, 1) => {
+                Some(Entry { value: order.u16(tiff, value_at)?.into(), short_at: Some((value_at, matches!(order, Order::Big))) })
+            }
             (4, 1) => Some(Entry { value: order.u32(tiff, value_at)?, short_at: None }),
             _ => None,
         };
