@@ -20,7 +20,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["bmp"],
     aliases: &["dib"],
     category: Category::Image,
-    flags: Flags { alpha: false, lossy: false, pages: false, animated: false, deep: false, grey: true },
+    flags: Flags { alpha: false, lossy: false, pages: false, animated: false, deep: false, grey: true, profile: false },
     magic: is_bmp,
     decode: Some(Decoder { probe, decode }),
     encode: Some(encode),
@@ -50,7 +50,7 @@ fn open<'a>(data: &'a [u8], limits: &Limits) -> Result<(BmpDecoder<Cursor<&'a [u
         ColorType::Rgba8 => Channels::Rgba,
         other => return Err(unsupported(TITLE, format!("pixels of type {other:?}"))),
     };
-    Ok((decoder, Header { width, height, frames: 1, channels, depth: Depth::U8 }))
+    Ok((decoder, Header { width, height, frames: 1, channels, depth: Depth::U8, orientation: Orientation::Upright }))
 }
 
 fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {

@@ -48,6 +48,8 @@ pub struct Flags {
     pub deep: bool,
     /// Can store one grey channel.
     pub grey: bool,
+    /// Can hold an ICC profile, and we write it.
+    pub profile: bool,
 }
 
 /// A row of the table.
@@ -170,6 +172,8 @@ pub struct Header {
     pub channels: Channels,
     /// Depth that decoding will give.
     pub depth: Depth,
+    /// What has to be done to show it upright, as far as the header tells; what decoding gives counts.
+    pub orientation: Orientation,
 }
 
 impl Header {

@@ -20,7 +20,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["png"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: false, pages: false, animated: false, deep: true, grey: true },
+    flags: Flags { alpha: true, lossy: false, pages: false, animated: false, deep: true, grey: true, profile: true },
     magic: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
     decode: Some(Decoder { probe, decode }),
     encode: Some(encode),
@@ -60,7 +60,14 @@ fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
         // Whether a palette has transparent entries comes after the header: reckoned with.
         ColorType::Rgba | ColorType::Indexed => Channels::Rgba,
     };
-    Ok(Header { width: info.width, height: info.height, frames: 1, channels, depth: depth(info.bit_depth) })
+    Ok(Header {
+        width: info.width,
+        height: info.height,
+        frames: 1,
+        channels,
+        depth: depth(info.bit_depth),
+        orientation: Orientation::Upright,
+    })
 }
 
 fn depth(bits: BitDepth) -> Depth {

@@ -22,7 +22,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["gif"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: false, pages: false, animated: true, deep: false, grey: false },
+    flags: Flags { alpha: true, lossy: false, pages: false, animated: true, deep: false, grey: false, profile: false },
     magic: |head| head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"),
     decode: Some(Decoder { probe, decode }),
     encode: Some(encode::encode),
@@ -55,7 +55,7 @@ fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
     if frames == 0 {
         return Err(damaged(TITLE, "it holds no picture"));
     }
-    Ok(Header { width, height, frames, channels: Channels::Rgba, depth: Depth::U8 })
+    Ok(Header { width, height, frames, channels: Channels::Rgba, depth: Depth::U8, orientation: Orientation::Upright })
 }
 
 fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {

@@ -29,7 +29,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["jpg", "jpeg", "jpe", "jfif"],
     aliases: &["jpeg"],
     category: Category::Image,
-    flags: Flags { alpha: false, lossy: true, pages: false, animated: false, deep: false, grey: true },
+    flags: Flags { alpha: false, lossy: true, pages: false, animated: false, deep: false, grey: true, profile: true },
     magic: |head| head.starts_with(b"\xff\xd8\xff"),
     decode: Some(DECODER),
     encode: Some(encode::encode),
@@ -51,7 +51,8 @@ fn header(segments: &Segments<'_>, limits: &Limits) -> Result<Header, Failure> {
         return Err(unsupported(TITLE, "it uses lossless, hierarchical or arithmetic coding"));
     }
     let channels = if segments.components == 1 { Channels::Grey } else { Channels::Rgb };
-    Ok(Header { width: segments.width, height: segments.height, frames: 1, channels, depth: Depth::U8 })
+    let orientation = segments.exif.map_or(Orientation::Upright, exif::orientation);
+    Ok(Header { width: segments.width, height: segments.height, frames: 1, channels, depth: Depth::U8, orientation })
 }
 
 fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
@@ -64,12 +65,7 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
     };
     // A CMYK profile does not describe the RGB that it was converted to.
     let icc = if segments.components == 4 { None } else { segments.icc(&options.limits)? };
-    Ok(Decoded {
-        frames: vec![Frame { image, delay_ms: 0 }],
-        orientation: segments.exif.map_or(Orientation::Upright, exif::orientation),
-        icc,
-        loops: 0,
-    })
+    Ok(Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation: header.orientation, icc, loops: 0 })
 }
 
 /// Decodes at full size.

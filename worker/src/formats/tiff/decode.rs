@@ -73,7 +73,8 @@ fn open<'a>(data: &'a [u8], limits: &Limits) -> Result<(Reader<'a>, Header, Colo
     limits.check(TITLE, width, height, 1)?;
     let color = decoder.colortype().map_err(failure)?;
     let (channels, depth) = Layout::of(color).map_err(|what| unsupported(TITLE, what))?.output();
-    Ok((decoder, Header { width, height, frames: 1, channels, depth }, color))
+    let orientation = short(&mut decoder, Tag::Orientation).map_or(Orientation::Upright, Orientation::from_exif);
+    Ok((decoder, Header { width, height, frames: 1, channels, depth, orientation }, color))
 }
 
 pub(super) fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
@@ -94,7 +95,6 @@ pub(super) fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Fa
     options.cancel.check()?;
     check_jpeg_chunks(&mut decoder, &bytes)?;
     let premultiplied = short(&mut decoder, Tag::ExtraSamples) == Some(1);
-    let orientation = short(&mut decoder, Tag::Orientation).map_or(Orientation::Upright, Orientation::from_exif);
     let icc = icc(&mut decoder, &options.limits);
 
     let mut result = DecodingResult::U8(Vec::new());
@@ -114,7 +114,7 @@ pub(super) fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Fa
     };
     // The profile of CMYK samples does not describe the RGB that they were converted to.
     let icc = icc.filter(|_| !matches!(color, ColorType::CMYK(_) | ColorType::CMYKA(_)));
-    Ok(Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation, icc, loops: 0 })
+    Ok(Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation: header.orientation, icc, loops: 0 })
 }
 
 fn short(decoder: &mut Reader<'_>, tag: Tag) -> Option<u16> {

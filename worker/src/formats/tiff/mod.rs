@@ -16,7 +16,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["tiff", "tif"],
     aliases: &["tif"],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: false, pages: true, animated: false, deep: true, grey: true },
+    flags: Flags { alpha: true, lossy: false, pages: true, animated: false, deep: true, grey: true, profile: true },
     // Classic and BigTIFF, both byte orders.
     magic: |head| matches!(head, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
     decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),

@@ -69,10 +69,14 @@ impl<'a> Container<'a> {
         Ok(found)
     }
 
+    fn orientation(&self) -> Orientation {
+        self.exif.map_or(Orientation::Upright, exif::orientation)
+    }
+
     fn header(&self) -> Header {
         let frames = if self.animated { self.frames.len() as u32 } else { 1 };
         let channels = if self.alpha || self.animated { Channels::Rgba } else { Channels::Rgb };
-        Header { width: self.width, height: self.height, frames, channels, depth: Depth::U8 }
+        Header { width: self.width, height: self.height, frames, channels, depth: Depth::U8, orientation: self.orientation() }
     }
 }
 
@@ -98,12 +102,7 @@ pub(super) fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Fa
     let container = Container::read(data, &options.limits)?;
     options.cancel.check()?;
     let frames = if container.animated { animation(&container, options)? } else { vec![still(data, &container)?] };
-    Ok(Decoded {
-        frames,
-        orientation: container.exif.map_or(Orientation::Upright, exif::orientation),
-        icc: container.icc.map(<[u8]>::to_vec),
-        loops: container.loops,
-    })
+    Ok(Decoded { frames, orientation: container.orientation(), icc: container.icc.map(<[u8]>::to_vec), loops: container.loops })
 }
 
 fn still(data: &[u8], container: &Container<'_>) -> Result<Frame, Failure> {

@@ -1,0 +1,1 @@
+//! The pipeline over all pairs of formats.

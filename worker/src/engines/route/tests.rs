@@ -1,0 +1,1 @@
+//! Routing over engines that do what a test tells them.
