@@ -6,7 +6,7 @@ mod bmp;
 mod gif;
 mod jpg;
 mod png;
-mod support;
+pub(crate) mod support;
 mod tiff;
 mod webp;
 

@@ -11,8 +11,15 @@ use crate::formats::support::{encoding, samples};
 use crate::formats::{Decoded, EncodeOptions, WriteSeek};
 use crate::pixels::{Channels, Depth, Image};
 
-/// NeuQuant's sampling factor: 1 looks at every pixel, 30 at every thirtieth.
-const SPEED: i32 = 10;
+/// NeuQuant's sampling factor: 1 looks at every pixel, 10 at every tenth. Few pixels need all of them for a good palette.
+fn speed(pixels: usize) -> i32 {
+    i32::try_from(pixels / 40_000).unwrap_or(i32::MAX).clamp(1, 10)
+}
+
+/// A frame with its own palette, from RGBA whose alpha is 0 or 255.
+fn quantised(width: u16, height: u16, rgba: &mut [u8]) -> GifFrame<'static> {
+    GifFrame::from_rgba_speed(width, height, rgba, speed(rgba.len() / 4))
+}
 
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
     let fail = |error| encoding(TITLE, error);
@@ -30,7 +37,7 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         options.cancel.check()?;
         let mut gif = match index.checked_sub(1).filter(|_| growing) {
             Some(before) => difference(&frames[before], &frames[index], width, height),
-            None => GifFrame::from_rgba_speed(width, height, &mut frames[index].to_vec(), SPEED),
+            None => quantised(width, height, &mut frames[index].to_vec()),
         };
         gif.dispose = if growing { DisposalMethod::Keep } else { DisposalMethod::Background };
         // Rounding the sum, not each delay, keeps the length of the whole.
@@ -87,7 +94,7 @@ fn difference(before: &[u8], after: &[u8], width: u16, height: u16) -> GifFrame<
     let changed: Vec<usize> = rows.filter(|y| before[y * stride..][..stride] != after[y * stride..][..stride]).collect();
     let (Some(&top), Some(&bottom)) = (changed.first(), changed.last()) else {
         // Nothing changed; a frame still carries its delay.
-        return GifFrame::from_rgba_speed(1, 1, &mut [0; 4], SPEED);
+        return quantised(1, 1, &mut [0; 4]);
     };
     let column_changed = |x: &usize| changed.iter().any(|y| differs(*x, *y));
     let left = (0..usize::from(width)).find(column_changed).unwrap_or(0);
@@ -100,7 +107,7 @@ fn difference(before: &[u8], after: &[u8], width: u16, height: u16) -> GifFrame<
         }
     }
     // All four are below a side, which is 16 bits.
-    let mut frame = GifFrame::from_rgba_speed((right - left + 1) as u16, (bottom - top + 1) as u16, &mut pixels, SPEED);
+    let mut frame = quantised((right - left + 1) as u16, (bottom - top + 1) as u16, &mut pixels);
     (frame.left, frame.top) = (left as u16, top as u16);
     frame
 }

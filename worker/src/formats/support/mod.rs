@@ -29,3 +29,6 @@ pub(super) fn unsupported(title: &str, what: impl Display) -> Failure {
 pub(super) fn encoding(title: &str, cause: impl Display) -> Failure {
     Failure::internal(format!("{title} encoder: {cause}"))
 }
+
+#[cfg(test)]
+mod hostile;

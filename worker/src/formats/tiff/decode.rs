@@ -15,6 +15,9 @@ use crate::formats::support::{damaged, exif, unsupported};
 use crate::formats::{DecodeOptions, Decoded, Frame, Header, Limits, jpg};
 use crate::pixels::{Channels, Depth, Image, Orientation};
 
+/// Tags ImageWidth and ImageLength.
+const WIDTH: u16 = 256;
+const HEIGHT: u16 = 257;
 /// Tag PhotometricInterpretation and its value for a palette (TIFF 6.0, section 5).
 const PHOTOMETRIC: u16 = 262;
 const PALETTE: u32 = 3;
@@ -63,6 +66,10 @@ fn old_jpeg(data: &[u8]) -> Option<&[u8]> {
 }
 
 fn open<'a>(data: &'a [u8], limits: &Limits) -> Result<(Reader<'a>, Header, ColorType), Failure> {
+    // Before the crate reads the lists of strips, whose lengths follow from the size.
+    if let (Some(width), Some(height)) = (exif::find(data, WIDTH), exif::find(data, HEIGHT)) {
+        limits.check(TITLE, width.value, height.value, 1)?;
+    }
     let decoder = TiffDecoder::new(Cursor::new(data)).map_err(failure)?;
     let mut tiff_limits = TiffLimits::default();
     // 8 bytes a pixel are the deepest that we read; a chunk cannot be longer than the file.

@@ -91,7 +91,8 @@ mod tests {
         assert_eq!(read, [Ok((*b"ABCD", b"odd".as_slice())), Ok((*b"EFGH", b"even".as_slice()))], "as written");
         for len in 13..data.len() {
             let whole = file_chunks(&data[..len]).all(|chunk| chunk.is_ok());
-            assert_eq!(whole, len == 24, "cut at {len}: only the end of the first chunk looks whole");
+            // The padding byte of the first chunk may be missing.
+            assert_eq!(whole, len == 23 || len == 24, "cut at {len}: only the end of the first chunk looks whole");
         }
     }
 }
