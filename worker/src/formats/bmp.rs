@@ -40,7 +40,9 @@ fn failure(error: ImageError) -> Failure {
     }
 }
 
-fn open<'a>(data: &'a [u8], limits: &Limits) -> Result<(BmpDecoder<Cursor<&'a [u8]>>, Header), Failure> {
+type Reader<'a> = BmpDecoder<Cursor<&'a [u8]>>;
+
+fn open<'a>(data: &'a [u8], limits: &Limits) -> Result<(Reader<'a>, Header), Failure> {
     let decoder = BmpDecoder::new(Cursor::new(data)).map_err(failure)?;
     let (width, height) = decoder.dimensions();
     limits.check(TITLE, width, height, 1)?;

@@ -146,7 +146,7 @@ fn stored(upright: &Image, orientation: Orientation) -> Image {
 /// A JPEG with an EXIF segment behind its first one.
 fn jpeg_with_exif(image: Image, value: u16) -> Vec<u8> {
     let jpeg = encode("jpg", &still(image));
-    let exif = exif(value, value % 2 == 0);
+    let exif = exif(value, value.is_multiple_of(2));
     let mut data = jpeg[..2].to_vec();
     data.extend([0xff, 0xe1]);
     data.extend(((exif.len() + 2) as u16).to_be_bytes());

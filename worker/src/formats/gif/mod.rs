@@ -33,7 +33,7 @@ fn failure(error: DecodingError) -> Failure {
 }
 
 /// Opens a file; a frame takes at most `pixels` pixels of memory.
-fn open<'a>(data: &'a [u8], pixels: u64, skip_pixels: bool) -> Result<::gif::Decoder<&'a [u8]>, Failure> {
+fn open(data: &[u8], pixels: u64, skip_pixels: bool) -> Result<::gif::Decoder<&[u8]>, Failure> {
     let mut options = ::gif::DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
     options.set_memory_limit(MemoryLimit::Bytes(NonZeroU64::new(pixels.saturating_mul(4)).unwrap_or(NonZeroU64::MIN)));
@@ -47,10 +47,18 @@ fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
     let (width, height) = (u32::from(decoder.width()), u32::from(decoder.height()));
     limits.check(TITLE, width, height, 1)?;
     let mut frames = 0u32;
-    while let Some(frame) = decoder.next_frame_info().map_err(failure)? {
-        // A frame may be larger than the canvas that it is clipped to.
-        limits.check(TITLE, u32::from(frame.width).max(1), u32::from(frame.height).max(1), 1)?;
-        frames = frames.saturating_add(1);
+    loop {
+        match decoder.next_frame_info() {
+            Ok(Some(frame)) => {
+                // A frame may be larger than the canvas that it is clipped to.
+                limits.check(TITLE, u32::from(frame.width).max(1), u32::from(frame.height).max(1), 1)?;
+                frames = frames.saturating_add(1);
+            }
+            Ok(None) => break,
+            // Where one frame is wanted, what follows it does not matter; where all are, decoding meets the fault again.
+            Err(_) if frames > 0 => break,
+            Err(error) => return Err(failure(error)),
+        }
     }
     if frames == 0 {
         return Err(damaged(TITLE, "it holds no picture"));

@@ -7,8 +7,8 @@ use crate::pixels::{Channels, Depth, Image, Orientation};
 
 /// EXIF data with an orientation, `Exif\0\0` first.
 pub(crate) fn exif(orientation: u16, big: bool) -> Vec<u8> {
-    let (u16s, u32s): (fn(u16) -> [u8; 2], fn(u32) -> [u8; 4]) =
-        if big { (u16::to_be_bytes, u32::to_be_bytes) } else { (u16::to_le_bytes, u32::to_le_bytes) };
+    let u16s = |value: u16| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+    let u32s = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
     let mut data = b"Exif\0\0".to_vec();
     data.extend(if big { b"MM" } else { b"II" });
     data.extend(u16s(42));
@@ -50,7 +50,8 @@ pub(crate) fn picture(width: u32, height: u32, channels: Channels) -> Image {
 pub(crate) fn deep(width: u32, height: u32, channels: Channels) -> Image {
     let shallow = picture(width, height, channels);
     let samples = shallow.data().iter().enumerate();
-    let data = samples.flat_map(|(index, &value)| (u16::from(value) << 8 | (index as u16 * 7 & 0xff)).to_ne_bytes()).collect();
+    let data =
+        samples.flat_map(|(index, &value)| ((u16::from(value) << 8) | ((index as u16 * 7) & 0xff)).to_ne_bytes()).collect();
     Image::new(width, height, channels, Depth::U16, data).expect("the sizes match")
 }
 

@@ -69,7 +69,7 @@ pub(super) fn with_profile(webp: &[u8], profile: &[u8], width: u32, height: u32)
         &chunk.0 == b"ALPH" || (&chunk.0 == b"VP8L" && chunk.1.get(4).is_some_and(|byte| byte & 0x10 != 0))
     };
     let flags = match rest.first() {
-        Some((name, body)) if name == b"VP8X" => body.first().copied().unwrap_or_default(),
+        Some(([b'V', b'P', b'8', b'X'], body)) => body.first().copied().unwrap_or_default(),
         _ if rest.iter().any(alpha) => ALPHA,
         _ => 0,
     };
