@@ -193,7 +193,8 @@ pub struct DecodeOptions {
     /// Every frame, or the first one.
     pub all_frames: bool,
     /// The stored size (before orientation) that the result will be reduced to, where it will be. A decoder that can
-    /// shrink cheaply may then give a smaller image, at least twice that size in both directions; others ignore it.
+    /// shrink cheaply may then give a smaller image, so much larger than that size that the result hardly differs; others
+    /// ignore it.
     pub at_least: Option<(u32, u32)>,
     /// Set when the work is no longer wanted; long decoders look at it between rows or frames.
     pub cancel: Cancel,
