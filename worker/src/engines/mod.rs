@@ -1,6 +1,7 @@
 //! The engines: who converts what. Capabilities are edges, that is data; there is one `convert`.
 
 pub mod image;
+pub mod route;
 
 use std::fs::File;
 use std::time::Duration;

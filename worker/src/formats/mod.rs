@@ -2,6 +2,14 @@
 //!
 //! Code asks the flags, never `if png`. A new image codec is its own file, one `mod` line and one row.
 
+mod bmp;
+mod gif;
+mod jpg;
+mod png;
+pub(crate) mod support;
+mod tiff;
+mod webp;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,12 +48,16 @@ pub struct Flags {
     pub deep: bool,
     /// Can store one grey channel.
     pub grey: bool,
+    /// Can hold an ICC profile, and we write it.
+    pub profile: bool,
 }
 
 /// A row of the table.
 pub struct Format {
     /// Canonical name.
     pub name: &'static str,
+    /// What people call it, for messages: `JPEG`.
+    pub title: &'static str,
     /// Media type.
     pub mime: &'static str,
     /// Extensions without the dot, the preferred one first.
@@ -70,7 +82,8 @@ pub const SNIFF_BYTES: usize = 4096;
 /// The two steps of reading: the header says what it will cost before a pixel is touched.
 #[derive(Clone, Copy)]
 pub struct Decoder {
-    /// Reads the header alone and checks it against the limits.
+    /// Reads the header alone and checks one frame of it against the limits. How many frames will be decoded depends on the
+    /// target, so the caller checks all of them ([`Limits::check`]).
     pub probe: fn(&[u8], &Limits) -> Result<Header, Failure>,
     /// Reads the pixels. `all_frames` asks for every frame of an animation, otherwise the first one.
     pub decode: fn(&[u8], &DecodeOptions) -> Result<Decoded, Failure>,
@@ -100,6 +113,52 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Checks what a header claims: `frames` canvases of `width` x `height` in a file of the format that people call `title`.
+    ///
+    /// Each frame counts as at least 1,024 pixels, so that millions of tiny frames do not pass for a small file.
+    ///
+    /// # Errors
+    /// [`Failure::Invalid`] for an empty side or no frame, [`Failure::TooLarge`] for too long a side or too many pixels.
+    pub fn check(&self, title: &str, width: u32, height: u32, frames: u32) -> Result<(), Failure> {
+        if width == 0 || height == 0 || frames == 0 {
+            return Err(Failure::invalid(format!("The {title} file is damaged: its header says {width} x {height} pixels")));
+        }
+        if width > self.side || height > self.side {
+            let side = self.side;
+            return Err(Failure::too_large(format!(
+                "The image is {width} x {height} pixels; the limit is {side} pixels a side. Resize it first"
+            )));
+        }
+        let area = u64::from(width) * u64::from(height);
+        if area.max(1024) * u64::from(frames) > self.pixels {
+            let megapixels = |pixels: u64| {
+                if pixels < 10_000_000 { format!("{:.1}", pixels as f64 / 1e6) } else { (pixels / 1_000_000).to_string() }
+            };
+            let (total, limit) = (megapixels(area * u64::from(frames)), megapixels(self.pixels));
+            let what = if frames == 1 { String::new() } else { format!(" in {frames} frames") };
+            return Err(Failure::too_large(format!(
+                "The image is {width} x {height} pixels{what} ({total} MP); the limit is {limit} MP. Resize it first"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Checks the size of ancillary data (`what`: an ICC profile, EXIF).
+    ///
+    /// # Errors
+    /// [`Failure::TooLarge`] when it is over the limit.
+    pub fn check_metadata(&self, title: &str, what: &str, bytes: u64) -> Result<(), Failure> {
+        if bytes > self.metadata_bytes {
+            return Err(Failure::too_large(format!(
+                "The {title} file holds {bytes} bytes of {what}; the limit is {} bytes. Strip its metadata first",
+                self.metadata_bytes
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -113,6 +172,8 @@ pub struct Header {
     pub channels: Channels,
     /// Depth that decoding will give.
     pub depth: Depth,
+    /// What has to be done to show it upright, as far as the header tells; what decoding gives counts.
+    pub orientation: Orientation,
 }
 
 impl Header {
@@ -131,6 +192,10 @@ pub struct DecodeOptions {
     pub limits: Limits,
     /// Every frame, or the first one.
     pub all_frames: bool,
+    /// The stored size (before orientation) that the result will be reduced to, where it will be. A decoder that can
+    /// shrink cheaply may then give a smaller image, so much larger than that size that the result hardly differs; others
+    /// ignore it.
+    pub at_least: Option<(u32, u32)>,
     /// Set when the work is no longer wanted; long decoders look at it between rows or frames.
     pub cancel: Cancel,
 }
@@ -200,7 +265,7 @@ impl Cancel {
 }
 
 /// Every format, sorted by name.
-pub static FORMATS: &[&Format] = &[];
+pub static FORMATS: &[&Format] = &[&bmp::FORMAT, &gif::FORMAT, &jpg::FORMAT, &png::FORMAT, &tiff::FORMAT, &webp::FORMAT];
 
 /// The format of that canonical name, alias or extension; case and a leading dot do not matter.
 pub fn by_name(name: &str) -> Option<&'static Format> {

@@ -1,1 +1,100 @@
-//! The image engine: decode once, run one recording of kernels, encode once.
+//! The image engine: every decoder to every encoder, in memory.
+
+pub mod options;
+pub mod pipeline;
+pub mod plan;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use convertfly_scheduler::catalog::Lane;
+use futures_util::future::BoxFuture;
+
+use self::pipeline::ImageJob;
+use super::{Availability, Edge, Engine, Made, Work};
+use crate::failure::Failure;
+use crate::formats::{Cancel, FORMATS, Limits};
+use crate::pixels::Processor;
+
+/// The name of the engine.
+pub(crate) const ID: &str = "image";
+
+/// Runs a job somewhere else: in the pool of sandboxed processes.
+pub type Remote = Arc<dyn Fn(ImageJob, File, File, Cancel, Duration) -> BoxFuture<'static, Result<Made, Failure>> + Send + Sync>;
+
+/// Where jobs run.
+#[derive(Clone)]
+pub enum Runner {
+    /// On a thread of this process: for the command line and for tests, where the files are the user's own.
+    InProcess(Arc<Processor>),
+    /// In a sandboxed process.
+    Remote(Remote),
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct ImageEngine {
+    runner: Runner,
+    limits: Limits,
+}
+
+impl ImageEngine {
+    /// An engine that runs its jobs by `runner` within `limits`.
+    pub fn new(runner: Runner, limits: Limits) -> Self {
+        Self { runner, limits }
+    }
+}
+
+impl Engine for ImageEngine {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn edges(&self) -> Vec<Edge> {
+        let sources = FORMATS.iter().filter(|format| format.decode.is_some());
+        let targets = || FORMATS.iter().filter(|format| format.encode.is_some());
+        sources.flat_map(|from| targets().map(|to| Edge { from: from.name, to: to.name, cost: 1, lane: Lane::Cpu })).collect()
+    }
+
+    fn probe(&self) -> Availability {
+        Availability::Ready(match self.runner {
+            Runner::InProcess(_) => "in this process".to_owned(),
+            Runner::Remote(_) => "in sandboxed processes".to_owned(),
+        })
+    }
+
+    fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
+        let Work { from, to, input, output, options, cancel, deadline } = work;
+        let job = ImageJob { from, to, options, limits: self.limits };
+        match &self.runner {
+            Runner::Remote(remote) => remote(job, input, output, cancel, deadline),
+            Runner::InProcess(processor) => Box::pin(in_process(job, input, output, cancel, deadline, Arc::clone(processor))),
+        }
+    }
+}
+
+async fn in_process(
+    job: ImageJob,
+    input: File,
+    output: File,
+    cancel: Cancel,
+    deadline: Duration,
+    processor: Arc<Processor>,
+) -> Result<Made, Failure> {
+    let seen = cancel.clone();
+    let work = tokio::task::spawn_blocking(move || pipeline::run(&job, input, output, &processor, &seen));
+    match tokio::time::timeout(deadline, work).await {
+        Ok(Ok(made)) => made,
+        Ok(Err(error)) if error.is_panic() => Err(Failure::Crashed { cause: error.to_string() }),
+        Ok(Err(error)) => Err(Failure::internal(error)),
+        Err(_) => {
+            // The thread stops at its next look at the flag; nobody waits for it.
+            cancel.cancel();
+            Err(Failure::TimedOut)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! What can be asked of an image conversion.
+
+use convertfly_scheduler::catalog::OptionKind;
+use serde::{Deserialize, Serialize};
+
+use crate::pixels::Fit;
+
+/// A colour: `#rgb`, `#rrggbb` or `#rrggbbaa`; 8-bit sRGB with straight alpha.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Color(pub [u8; 4]);
+
+impl TryFrom<String> for Color {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits: Option<Vec<u8>> =
+            text.strip_prefix('#').and_then(|hex| hex.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect());
+        match digits.as_deref() {
+            Some(&[r, g, b]) => Ok(Self([r * 17, g * 17, b * 17, 255])),
+            Some(&[r1, r0, g1, g0, b1, b0]) => Ok(Self([r1 << 4 | r0, g1 << 4 | g0, b1 << 4 | b0, 255])),
+            Some(&[r1, r0, g1, g0, b1, b0, a1, a0]) => Ok(Self([r1 << 4 | r0, g1 << 4 | g0, b1 << 4 | b0, a1 << 4 | a0])),
+            _ => Err("must be a colour such as #fff, #ffffff or #ffffffff".to_owned()),
+        }
+    }
+}
+
+impl From<Color> for String {
+    fn from(Color([r, g, b, a]): Color) -> Self {
+        if a == 255 { format!("#{r:02x}{g:02x}{b:02x}") } else { format!("#{r:02x}{g:02x}{b:02x}{a:02x}") }
+    }
+}
+
+crate::options! {
+    /// Options of `convert` between image formats.
+    pub struct ConvertOptions {
+        "Output quality of lossy formats (jpg, webp), 1 to 100." quality: u8 = 85 =>
+            OptionKind::Integer { min: 1, max: 100 },
+        "Width of the result in pixels; the aspect ratio is kept if height is absent." width: Option<u32> = None =>
+            OptionKind::Integer { min: 1, max: 16_384 },
+        "Height of the result in pixels; the aspect ratio is kept if width is absent." height: Option<u32> = None =>
+            OptionKind::Integer { min: 1, max: 16_384 },
+        "How width and height together are understood: scale stretches to exactly that size, max fits inside it and never \
+         enlarges, crop fills it and cuts off what overlaps, pad fits inside it and fills the rest with background."
+            fit: Fit = Fit::Scale => OptionKind::OneOf { values: ["scale", "max", "crop", "pad"].map(str::to_owned).to_vec() },
+        "Colour behind transparent pixels where the result has no transparency, and of the area that pad adds."
+            background: Color = Color([255; 4]) => OptionKind::Color,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::options::Options;
+
+    fn read(value: serde_json::Value) -> Result<ConvertOptions, crate::failure::Failure> {
+        ConvertOptions::read(value.as_object().expect("an object"))
+    }
+
+    #[test]
+    fn absent_options_take_their_defaults() {
+        assert_eq!(read(json!({})), Ok(ConvertOptions::default()), "nothing given");
+        let entries = ConvertOptions::entries();
+        let defaults: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), entry.default.clone())).collect();
+        let expected = [
+            ("quality", json!(85)),
+            ("width", json!(null)),
+            ("height", json!(null)),
+            ("fit", json!("scale")),
+            ("background", json!("#ffffff")),
+        ];
+        assert_eq!(defaults, expected, "what the catalogue tells");
+    }
+
+    #[test]
+    fn colours_are_read_in_three_forms() {
+        for (text, color) in [("#f08", [255, 0, 136, 255]), ("#0a0B0c", [10, 11, 12, 255]), ("#01020304", [1, 2, 3, 4])] {
+            let options = read(json!({ "background": text })).expect("a colour");
+            assert_eq!(options.background, Color(color), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_name_their_field() {
+        for (field, value) in [
+            ("quality", json!(0)),
+            ("quality", json!(101)),
+            ("width", json!(16_385)),
+            ("height", json!("9")),
+            ("fit", json!("squash")),
+            ("background", json!("white")),
+        ] {
+            match read(json!({ field: value.clone() })) {
+                Err(crate::failure::Failure::Invalid { field: Some(named), .. }) => assert_eq!(named, field, "{value}"),
+                other => panic!("{field} = {value} gave {other:?}"),
+            }
+        }
+    }
+}

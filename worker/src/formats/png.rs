@@ -1,0 +1,137 @@
+//! PNG (RFC 2083, PNG third edition): the `png` crate both ways. Of an animated PNG the default image is read.
+
+use std::borrow::Cow;
+use std::io::{BufWriter, Cursor};
+
+use ::png::{BitDepth, ColorType, Compression, DecodingError, Info, Limits as PngLimits, Transformations};
+
+use super::support::{damaged, encoding, exif, icc, samples, unsupported};
+use super::{Category, DecodeOptions, Decoded, Decoder, EncodeOptions, Flags, Format, Frame, Header, Limits, WriteSeek};
+use crate::failure::Failure;
+use crate::pixels::{Channels, Depth, Image, Orientation};
+
+const TITLE: &str = "PNG";
+
+/// The row of the table.
+pub(super) static FORMAT: Format = Format {
+    name: "png",
+    title: TITLE,
+    mime: "image/png",
+    extensions: &["png"],
+    aliases: &[],
+    category: Category::Image,
+    flags: Flags { alpha: true, lossy: false, pages: false, animated: false, deep: true, grey: true, profile: true },
+    magic: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
+    decode: Some(Decoder { probe, decode }),
+    encode: Some(encode),
+};
+
+fn failure(error: DecodingError, limits: &Limits) -> Failure {
+    match error {
+        DecodingError::LimitsExceeded => Failure::too_large(format!(
+            "The PNG file's metadata takes more than {} bytes. Strip its metadata first",
+            limits.metadata_bytes
+        )),
+        DecodingError::IoError(error) => damaged(TITLE, error),
+        DecodingError::Format(error) => damaged(TITLE, error),
+        DecodingError::Parameter(error) => damaged(TITLE, error),
+    }
+}
+
+/// Opens at the header. Text is never inflated; an ICC profile is, up to the limit.
+fn open<'a>(data: &'a [u8], limits: &Limits) -> ::png::Decoder<Cursor<&'a [u8]>> {
+    // Rows in flight count against the same budget, so it gets room for them.
+    let rows = u64::from(limits.side) * 8 * 4;
+    let bytes = usize::try_from(limits.metadata_bytes.saturating_add(rows)).unwrap_or(usize::MAX);
+    let mut decoder = ::png::Decoder::new_with_limits(Cursor::new(data), PngLimits { bytes });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder
+}
+
+fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
+    let mut decoder = open(data, limits);
+    let info = decoder.read_header_info().map_err(|error| failure(error, limits))?;
+    limits.check(TITLE, info.width, info.height, 1)?;
+    let channels = match info.color_type {
+        ColorType::Grayscale => Channels::Grey,
+        ColorType::GrayscaleAlpha => Channels::GreyAlpha,
+        ColorType::Rgb => Channels::Rgb,
+        // Whether a palette has transparent entries comes after the header: reckoned with.
+        ColorType::Rgba | ColorType::Indexed => Channels::Rgba,
+    };
+    Ok(Header {
+        width: info.width,
+        height: info.height,
+        frames: 1,
+        channels,
+        depth: depth(info.bit_depth),
+        orientation: Orientation::Upright,
+    })
+}
+
+fn depth(bits: BitDepth) -> Depth {
+    if bits == BitDepth::Sixteen { Depth::U16 } else { Depth::U8 }
+}
+
+fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
+    let limits = &options.limits;
+    let header = probe(data, limits)?;
+    let mut reader = open(data, limits).read_info().map_err(|error| failure(error, limits))?;
+    let (color, bits) = reader.output_color_type();
+    let channels = match color {
+        ColorType::Grayscale => Channels::Grey,
+        ColorType::GrayscaleAlpha => Channels::GreyAlpha,
+        ColorType::Rgb => Channels::Rgb,
+        ColorType::Rgba => Channels::Rgba,
+        ColorType::Indexed => return Err(unsupported(TITLE, "its palette could not be expanded")),
+    };
+    let size = reader.output_buffer_size().ok_or_else(|| damaged(TITLE, "its size overflows"))?;
+    let expected = Image::byte_size(header.width, header.height, channels, depth(bits));
+    if u64::try_from(size).ok() != expected {
+        return Err(damaged(TITLE, "its header contradicts itself"));
+    }
+    options.cancel.check()?;
+    let mut pixels = vec![0; size];
+    reader.next_frame(&mut pixels).map_err(|error| failure(error, limits))?;
+    if bits == BitDepth::Sixteen {
+        samples::from_big_endian(&mut pixels);
+    }
+    // The orientation may follow the pixels; what is wrong there does not spoil the pixels.
+    let _ = reader.finish();
+    let info = reader.info();
+    let icc = info.icc_profile.as_deref();
+    if let Some(profile) = icc {
+        limits.check_metadata(TITLE, "ICC profile", profile.len() as u64)?;
+    }
+    Ok(Decoded {
+        orientation: info.exif_metadata.as_deref().map_or(Orientation::Upright, exif::orientation),
+        icc: icc.map(<[u8]>::to_vec),
+        frames: vec![Frame { image: Image::new(header.width, header.height, channels, depth(bits), pixels)?, delay_ms: 0 }],
+        loops: 0,
+    })
+}
+
+fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
+    let image = &decoded.frames.first().ok_or_else(|| encoding(TITLE, "no frame"))?.image;
+    options.cancel.check()?;
+    let mut info = Info::with_size(image.width(), image.height());
+    info.color_type = match image.channels() {
+        Channels::Grey => ColorType::Grayscale,
+        Channels::GreyAlpha => ColorType::GrayscaleAlpha,
+        Channels::Rgb => ColorType::Rgb,
+        Channels::Rgba => ColorType::Rgba,
+    };
+    info.bit_depth = if image.depth() == Depth::U16 { BitDepth::Sixteen } else { BitDepth::Eight };
+    info.icc_profile = icc::fitting(decoded.icc.as_deref(), image.channels()).map(Cow::Borrowed);
+    let fail = |error| encoding(TITLE, error);
+    let mut encoder = ::png::Encoder::with_info(BufWriter::new(out), info).map_err(fail)?;
+    encoder.set_compression(Compression::Fast);
+    let mut writer = encoder.write_header().map_err(fail)?;
+    if image.depth() == Depth::U16 {
+        writer.write_image_data(&samples::to_big_endian(image.data())).map_err(fail)?;
+    } else {
+        writer.write_image_data(image.data()).map_err(fail)?;
+    }
+    writer.finish().map_err(fail)
+}

@@ -1,0 +1,27 @@
+//! WebP (RFC 9649): image-webp reads (memory-safe), libwebp writes.
+
+mod decode;
+mod encode;
+mod ffi;
+mod riff;
+
+use super::{Category, Decoder, Flags, Format};
+
+const TITLE: &str = "WebP";
+
+/// The longest side that the format has: 14 bits.
+const MAX_SIDE: u32 = 16_383;
+
+/// The row of the table.
+pub(super) static FORMAT: Format = Format {
+    name: "webp",
+    title: TITLE,
+    mime: "image/webp",
+    extensions: &["webp"],
+    aliases: &[],
+    category: Category::Image,
+    flags: Flags { alpha: true, lossy: true, pages: false, animated: true, deep: false, grey: false, profile: true },
+    magic: |head| head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
+    decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),
+    encode: Some(encode::encode),
+};
