@@ -115,7 +115,12 @@ const ALLOWED: &[i64] = &[
     libc::SYS_sigaltstack,
     // Identity, clocks, random numbers.
     libc::SYS_getpid,
+    libc::SYS_getppid,
     libc::SYS_gettid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
     libc::SYS_getrandom,
     libc::SYS_clock_gettime,
     libc::SYS_clock_getres,

@@ -44,7 +44,10 @@ pub(super) async fn keep_running(inner: Arc<Inner>, first: Arc<Process>) {
                 inner.restarts.fetch_add(u64::from(next.is_some()), Ordering::Relaxed);
                 next
             }
-            () = inner.recycle.notified(), if process.taken() >= inner.restart_after => recycle(&inner).await,
+            () = inner.recycle.notified() => {
+                // The call may have been for the one before.
+                if process.taken() >= inner.restart_after { recycle(&inner).await } else { None }
+            }
         };
         if let Some(next) = next {
             inner.state.send_replace(State::Up(next.clone()));
