@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::formats::Cancel;
 
 /// How often the cancel flag, which wakes nobody, is looked at.
-const CANCEL_POLL: Duration = Duration::from_millis(20);
+const CANCEL_POLL: Duration = Duration::from_millis(50);
 
 /// How to run the children.
 #[derive(Clone, Debug)]

@@ -74,6 +74,9 @@ fn ordinary(input: &mut File, output: &mut File) -> Result<Value, Failure> {
         use rayon::prelude::*;
         (0..10_000_u64).into_par_iter().sum()
     });
+    // SAFETY: nobody shortens the file while it is mapped.
+    let mapped = unsafe { memmap2::Mmap::map(&*input) }.map_err(io)?;
+    let same = mapped[..] == *text.as_bytes();
     let large = vec![1_u8; 64 << 20];
     output.set_len(100).map_err(io)?;
     output.rewind().map_err(io)?;
@@ -83,7 +86,7 @@ fn ordinary(input: &mut File, output: &mut File) -> Result<Value, Failure> {
     let size = output.metadata().map_err(io)?.len();
     let again = output.try_clone().map_err(io)?.metadata().map_err(io)?.len();
     std::thread::sleep(Duration::from_millis(1));
-    Ok(json!({ "seen": seen.len(), "sum": sum, "size": size, "again": again, "late": start.elapsed().is_zero() }))
+    Ok(json!({ "seen": seen.len(), "same": same, "sum": sum, "size": size, "again": again, "late": start.elapsed().is_zero() }))
 }
 
 /// Writes until that fails; says how far it came and why it ended.

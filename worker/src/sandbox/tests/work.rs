@@ -16,7 +16,7 @@ async fn ordinary_work_is_not_hindered() {
     let pool = pool(2).await;
     let files = Files::new("ordinary");
     let result = pool.run(handler::job("ordinary"), files.descriptors(), &Cancel::new(), LONG).await;
-    let expected = json!({ "seen": 7, "sum": 49_995_000_u64, "size": 100, "again": 100, "late": false });
+    let expected = json!({ "seen": 7, "same": true, "sum": 49_995_000_u64, "size": 100, "again": 100, "late": false });
     assert_eq!(result, Ok(expected), "files, threads, memory and clocks work under the filter");
     assert_works(&pool).await;
     let read_only = run(&pool, "write input").await;
