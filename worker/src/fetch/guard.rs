@@ -168,9 +168,10 @@ impl Gate {
         if url.len() > MAX_URL_BYTES {
             return Err(format!("The URL has {} bytes; at most {MAX_URL_BYTES} are allowed", url.len()));
         }
-        // Parsers drop tabs and line breaks silently; a URL with them is a mistake or an attempt to look like another one.
-        if url.chars().any(char::is_control) {
-            return Err("The URL contains control characters. Percent-encode them".to_owned());
+        // Parsers drop tabs and line breaks silently and differ about backslashes: a URL with them is a mistake, or means one
+        // host to us and another one to whoever looked at it before.
+        if url.chars().any(|character| character.is_control() || character == '\\') {
+            return Err("The URL contains control characters or backslashes. Percent-encode them".to_owned());
         }
         let parsed = Url::parse(url).map_err(|cause| {
             format!("The URL cannot be read ({cause}). Give an absolute one, for example https://example.com/photo.jpg")
