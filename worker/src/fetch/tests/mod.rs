@@ -6,6 +6,7 @@ mod faults;
 mod header_fields;
 mod rebinding;
 mod redirects;
+mod resolver;
 mod server;
 mod tls;
 mod urls;

@@ -8,28 +8,26 @@ const TRIES: usize = 10_000;
 #[tokio::test]
 async fn the_canary_on_loopback_is_never_reached_in_10_000_tries() {
     let canary = Server::start(|_, _| Answer::ok(b"secret")).await;
-    let url = format!("http://rebind.test:{}/", canary.address.port());
-    let public: SocketAddr = format!("{PUBLIC}:{}", canary.address.port()).parse().expect("an address with a port");
+    let port = canary.address.port();
+    let public: SocketAddr = format!("{PUBLIC}:{port}").parse().expect("an address with a port");
     // Both answers have a TTL of 0: each question is asked anew. The public address refuses the connection, which makes the
     // client try again: the moment that a rebinding attack waits for.
-    let answers: [&[&[&str]]; 4] = [
-        &[&[PUBLIC], &["127.0.0.1"]],
-        &[&[PUBLIC], &["::1"]],
-        &[&[PUBLIC], &[PUBLIC, "127.0.0.1"]],
-        &[&[PUBLIC], &["::ffff:127.0.0.1"]],
-    ];
+    let second: [&[&str]; 4] = [&["127.0.0.1"], &["::1"], &[PUBLIC, "127.0.0.1"], &["::ffff:127.0.0.1"]];
+    let name = |attempt: usize| format!("rebind{attempt}.test");
+    let with_answer = |stub: StubResolver, n| stub.with(&name(n), &[&[PUBLIC], second[n % second.len()]]);
+    let resolver = (0..TRIES).fold(StubResolver::default(), with_answer);
+    let (fetcher, resolver, dialer) = stubbed(test_config(), resolver, RecordingDialer::default());
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("input");
     for attempt in 0..TRIES {
-        let resolver = StubResolver::default().with("rebind.test", answers[attempt % answers.len()]);
-        let (fetcher, resolver, dialer) = stubbed(test_config(), resolver, RecordingDialer::default());
+        let url = format!("http://{}:{port}/", name(attempt));
         let request = Request { url: &url, headers: &[], max_bytes: 100, deadline: Duration::from_secs(3600) };
         let outcome = fetcher.download(request, &path, &Cancel::new(), |_, _| {}).await;
         let refused = Failure::Unreachable { message: super::super::guard::NOT_PUBLIC.to_owned(), retry: false };
         assert_eq!(outcome, Err(refused), "try {attempt}: the second answer is refused for good");
-        assert_eq!(dialer.dialled(), [public], "try {attempt}: only the vetted address was dialled, once");
-        assert_eq!(resolver.asked("rebind.test"), 2, "try {attempt}: one question per connection");
+        assert_eq!(resolver.asked(&name(attempt)), 2, "try {attempt}: one question per connection");
     }
+    assert_eq!(dialer.dialled(), [public; TRIES], "each time only the vetted address was dialled, once");
     assert_eq!(canary.accepted(), 0, "nothing reached the canary");
     // And the canary works.
     let (fetcher, _, dialer) = stubbed(loopback_config(), StubResolver::default(), RecordingDialer::default());

@@ -135,6 +135,13 @@ const REFUSED: &[&str] = &[
     "http://127.0.0.1%20/",
     "http://127.0.0.1,example.com/",
     "http://127.0.0.1 example.com/",
+    "http://127.0.0.1;example.com/",
+    "http://127.0.0.1&example.com/",
+    "http://example.com$127.0.0.1/",
+    "http://127.0.0.1!.example.com/",
+    "http://example..com/",
+    "http://.example.com/",
+    "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.com/",
     "http://127.0.0.256/",
     "http://999.1/",
     "http://1.2.3.4.5/",
@@ -232,7 +239,7 @@ const REFUSED: &[&str] = &[
     "http://public-v6-private-v4.test/",
     "http://one-of-nine.test/",
     "http://bücher-loopback.test/",
-    "http://xn--bcher-loopback-psb.test/",
+    "http://xn--bcher-loopback-gsb.test/",
     "http://nowhere.test/",
     // Other schemes, and no URL at all.
     "file:///etc/passwd",
@@ -328,7 +335,7 @@ fn resolver() -> StubResolver {
             "one-of-nine.test",
             &[&["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4", "1.1.1.5", "1.1.1.6", "1.1.1.7", "1.1.1.8", "10.0.0.1"]],
         )
-        .with("xn--bcher-loopback-psb.test", &[&["127.0.0.1"]])
+        .with("xn--bcher-loopback-gsb.test", &[&["127.0.0.1"]])
         .with("v6only.test", &[&["2606:4700::6810:84e5"]])
         .with("nowhere.test", &[&[]])
 }
