@@ -302,7 +302,7 @@ mod tests {
         fs::create_dir_all(&locked).expect("made");
         fs::write(locked.join("file"), b"x").expect("written");
         std::os::unix::fs::symlink(&outside, task.path().join("link")).expect("linked");
-        fs::set_permissions(&locked, Permissions::from_mode(0)).expect("taken away");
+        fs::set_permissions(&locked, Permissions::from_mode(0o000)).expect("taken away");
         assert!(task.used() < 1 << 16, "links are not followed when counting");
         let path = task.path().to_owned();
         drop(task);

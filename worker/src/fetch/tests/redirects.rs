@@ -135,8 +135,7 @@ async fn the_customers_headers_go_to_the_first_origin_only() {
 #[tokio::test]
 async fn another_port_is_another_origin() {
     let other = Server::start(|_, _| Answer::ok(b"end")).await;
-    let to = format!("http://a.test:8080/");
-    let first = Server::start(move |_, _| found(&to)).await;
+    let first = Server::start(|_, _| found("http://a.test:8080/")).await;
     let dialer = RecordingDialer::default().route(A, first.address).route("93.184.215.14:8080", other.address);
     let (fetcher, ..) = stubbed(test_config(), resolver(), dialer);
     let run = download_with(&fetcher, "http://a.test/", &[("Authorization", "marker")], 100).await;
