@@ -168,9 +168,10 @@ impl Gate {
         if url.len() > MAX_URL_BYTES {
             return Err(format!("The URL has {} bytes; at most {MAX_URL_BYTES} are allowed", url.len()));
         }
-        // Parsers drop tabs and line breaks silently; a URL with them is a mistake or an attempt to look like another one.
-        if url.chars().any(char::is_control) {
-            return Err("The URL contains control characters. Percent-encode them".to_owned());
+        // Parsers drop tabs and line breaks silently and differ about backslashes: a URL with them is a mistake, or means one
+        // host to us and another one to whoever looked at it before.
+        if url.chars().any(|character| character.is_control() || character == '\\') {
+            return Err("The URL contains control characters or backslashes. Percent-encode them".to_owned());
         }
         let parsed = Url::parse(url).map_err(|cause| {
             format!("The URL cannot be read ({cause}). Give an absolute one, for example https://example.com/photo.jpg")
@@ -211,6 +212,9 @@ impl Gate {
             None => return Err("The URL has no host".to_owned()),
             Some(Host::Ipv4(address)) => self.permits(address.into()),
             Some(Host::Ipv6(address)) => self.permits(address.into()),
+            Some(Host::Domain(name)) if !is_host_name(name) => {
+                return Err("The URL's host is not a host name".to_owned());
+            }
             // RFC 6761: these names mean the machine itself, whatever a resolver says.
             Some(Host::Domain(name)) => !is_localhost(name) || self.permits(Ipv4Addr::LOCALHOST.into()),
         };
@@ -223,6 +227,16 @@ impl Gate {
         let permitted = addresses.iter().all(|&address| self.permits(address));
         permitted.then(|| addresses.iter().map(|&address| Vetted(SocketAddr::new(address, port))).collect())
     }
+}
+
+/// Whether a name has the form of a DNS name, underscores included (RFC 1123 has none, storage buckets do).
+fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        let characters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && label.bytes().all(characters)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 fn is_localhost(name: &str) -> bool {

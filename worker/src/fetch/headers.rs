@@ -86,12 +86,19 @@ pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     Some((first.trim().parse().ok()?, total))
 }
 
-/// What the source calls the file: `Content-Disposition`, or the last segment of the URL's path. **Not** sanitised.
-pub(super) fn file_name(headers: &HeaderMap, url: &Url) -> Option<String> {
+/// What the source calls the file: `Content-Disposition`, or the last path segment of the URL that answered or of the one
+/// asked for, rather one with an extension (redirects lead from short links to files and from files to opaque storage
+/// names). **Not** sanitised.
+pub(super) fn file_name(headers: &HeaderMap, answered: &Url, asked: &Url) -> Option<String> {
     let disposition = headers.get(header::CONTENT_DISPOSITION).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    if let Some(name) = disposition.and_then(|text| disposition_name(&text)) {
-        return Some(name);
-    }
+    let segments = [last_segment(answered), last_segment(asked)];
+    disposition
+        .and_then(|text| disposition_name(&text))
+        .or_else(|| segments.iter().flatten().find(|name| name.contains('.')).cloned())
+        .or_else(|| segments.into_iter().flatten().next())
+}
+
+fn last_segment(url: &Url) -> Option<String> {
     let segment = url.path_segments()?.next_back()?;
     let name = percent_decode_str(segment).decode_utf8_lossy().into_owned();
     (!name.is_empty()).then_some(name)

@@ -1,6 +1,6 @@
 //! The only outbound HTTP client: downloads what customers' URLs point to, and cannot be made to reach anything else.
 //!
-//! A URL passes three gates: [`guard`] on its text, `guard` again on **every** address that its host resolves to, with the
+//! A URL passes three gates: the guard on its text, the guard again on **every** address that its host resolves to, with the
 //! connection pinned to those addresses, and both once more on each redirect. Only a `Target` can be requested and only a
 //! `Vetted` address dialled, and only the gate makes either. Bytes and time are bounded throughout.
 
@@ -148,7 +148,7 @@ impl Fetcher {
     /// Downloads a file, following redirects, and trying again where that may help: from where it broke off if the source
     /// gives a strong ETag, else from the beginning. `progress` is told the bytes so far and, where known, the total.
     ///
-    /// On failure nothing is left at `into`. Memory is bounded by about 2 MiB whatever the file's size.
+    /// On failure nothing is left at `into`. A few MiB of memory are used whatever the file's size.
     ///
     /// # Errors
     /// [`Failure::Invalid`] for a refused URL or header, [`Failure::Unreachable`] for a source that cannot be read,

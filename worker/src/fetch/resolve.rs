@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 
 /// Why a name has no addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +29,16 @@ pub(super) struct SystemResolver(TokioResolver);
 impl SystemResolver {
     /// Reads the system's configuration; without a readable one it asks a name server on this machine, as the C library does.
     pub(super) fn new() -> Result<Self, String> {
-        let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|cause| {
+        Self::build(TokioResolver::builder_tokio().unwrap_or_else(|cause| {
             tracing::warn!(%cause, "no readable /etc/resolv.conf; asking the name server on 127.0.0.1");
             let server = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
             let config = ResolverConfig::from_name_servers(vec![server]);
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        });
-        // Both families, always: the gate wants to see every address that a name has.
+        }))
+    }
+
+    /// Uses what `builder` is set to, but always asks for both families: the gate wants to see every address of a name.
+    pub(super) fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<Self, String> {
         builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         builder.build().map(Self).map_err(|cause| cause.to_string())
     }

@@ -171,8 +171,7 @@ impl<P: Fn(u64, Option<u64>) + Send> Transfer<'_, P> {
             return Err(unreachable(message, false).into());
         }
         let content_type = head.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        // A redirect often leads to an opaque name on a storage host: then the name asked for says more.
-        let filename = file_name(head, target.url()).or_else(|| file_name(&HeaderMap::new(), self.start.url()));
+        let filename = file_name(head, target.url(), self.start.url());
 
         self.receive(exchange.response.body_mut(), partial).await?;
         let sized = partial.total.is_some();
