@@ -121,8 +121,16 @@ async fn read_body<'a>(
     } else {
         None
     };
-    match timeout(state.limits().body_total, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok((collected.to_bytes(), permit)),
+    Ok((read_within(body, limit, state.limits().body_total).await?, permit))
+}
+
+/// Reads a body of at most `limit` bytes that arrives within `total`.
+///
+/// # Errors
+/// `PAYLOAD_TOO_LARGE`, `REQUEST_TIMEOUT`, or `INVALID_DATA` when it ends early.
+pub(crate) async fn read_within(body: Body, limit: usize, total: Duration) -> Result<Bytes, ApiError> {
+    match timeout(total, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit as u64)),
         Ok(Err(error)) => Err(body_error(timed_out(error.as_ref()))),
         Err(_) => Err(body_error(true)),
