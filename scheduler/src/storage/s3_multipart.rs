@@ -1,0 +1,171 @@
+//! Large objects into a bucket, part by part, leaving no orphan parts behind.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures_util::Stream;
+use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
+
+use super::intake::{Intake, hash, hex};
+use super::s3::{PART, S3Storage, failed, system_time};
+use super::{StorageError, Stored};
+
+/// Time for the request that joins the parts, one try: some servers copy all bytes before they answer.
+const JOIN: Duration = Duration::from_secs(300);
+
+/// An upload in the bucket that is aborted unless it is completed: by [`Upload::abort`] after an error, and by a task that
+/// `drop` starts when the put's future is dropped. A process that is killed, or a runtime that stops before that task ran,
+/// leaves the parts; `Storage::sweep` aborts them later, as a lifecycle rule of the bucket can.
+struct Upload {
+    storage: S3Storage,
+    key: String,
+    id: Option<String>,
+}
+
+impl Upload {
+    fn start_abort(&mut self) -> Option<JoinHandle<()>> {
+        let id = self.id.take()?;
+        let (storage, key) = (self.storage.clone(), std::mem::take(&mut self.key));
+        let runtime = tokio::runtime::Handle::try_current().ok()?;
+        Some(runtime.spawn(async move {
+            if let Err(error) = storage.abort(&key, &id).await {
+                tracing::warn!(key, %error, "an unfinished upload stays in the bucket until the next sweep");
+            }
+        }))
+    }
+
+    /// Aborts, and waits for it; the request goes on even if this is dropped.
+    async fn abort(mut self) {
+        if let Some(abort) = self.start_abort() {
+            let _ = abort.await;
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.start_abort();
+    }
+}
+
+impl S3Storage {
+    /// Stores `head` and the rest of `intake` in parts. One part is sent while the next is read, so that at most three are
+    /// in memory.
+    pub(super) async fn put_parts<S>(
+        &self,
+        full: &str,
+        mut intake: Intake<S>,
+        head: [Bytes; 2],
+        content_type: &str,
+    ) -> Result<Stored, StorageError>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        let create = self.client.create_multipart_upload().bucket(&*self.bucket).key(full).content_type(content_type);
+        let created = create.send().await.map_err(|error| failed(&error, full))?;
+        let id = created.upload_id.ok_or_else(|| StorageError::Protocol("an upload without an identifier".to_owned()))?;
+        let upload = Upload { storage: self.clone(), key: full.to_owned(), id: Some(id.clone()) };
+        match self.send_parts(full, &id, &mut intake, head).await {
+            Ok((parts, hasher)) => {
+                if let Err(error) = self.join_parts(full, &id, parts, intake.received()).await {
+                    upload.abort().await;
+                    return Err(error);
+                }
+                let mut upload = upload;
+                upload.id = None;
+                Ok(Stored { size: intake.received(), sha256: hex(hasher) })
+            }
+            Err(error) => {
+                upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn send_parts<S>(
+        &self,
+        full: &str,
+        id: &str,
+        intake: &mut Intake<S>,
+        [first, second]: [Bytes; 2],
+    ) -> Result<(Vec<CompletedPart>, Sha256), StorageError>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        let (mut parts, mut hasher) = (Vec::new(), Sha256::new());
+        let (part, hashed) = tokio::try_join!(self.send_part(full, id, 1, first.clone()), hash(hasher, first))?;
+        parts.push(part);
+        hasher = hashed;
+        let mut next = Some(second);
+        while let Some(block) = next {
+            let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
+            let send = self.send_part(full, id, number, block.clone());
+            let (part, hashed, after) = tokio::try_join!(send, hash(hasher, block), intake.block(PART))?;
+            parts.push(part);
+            (hasher, next) = (hashed, after);
+        }
+        Ok((parts, hasher))
+    }
+
+    async fn send_part(&self, full: &str, id: &str, number: i32, body: Bytes) -> Result<CompletedPart, StorageError> {
+        let part = self.client.upload_part().bucket(&*self.bucket).key(full).upload_id(id).part_number(number);
+        let sent = part.body(ByteStream::from(body)).send().await.map_err(|error| failed(&error, full))?;
+        Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
+    }
+
+    /// Joins the parts into the object. When the answer to a try that worked was lost, the next try finds no such upload:
+    /// then the object's size decides, for its key is ours alone.
+    async fn join_parts(&self, full: &str, id: &str, parts: Vec<CompletedPart>, size: u64) -> Result<(), StorageError> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let join = self.client.complete_multipart_upload().bucket(&*self.bucket).key(full).upload_id(id).multipart_upload(parts);
+        let slow = aws_sdk_s3::Config::builder().timeout_config(self.tuning.timeouts(JOIN.max(self.tuning.attempt)));
+        let Err(error) = join.customize().config_override(slow).send().await else { return Ok(()) };
+        let error = failed(&error, full);
+        let head = self.client.head_object().bucket(&*self.bucket).key(full).send().await;
+        let there = head.is_ok_and(|head| head.content_length().is_some_and(|length| u64::try_from(length) == Ok(size)));
+        if there { Ok(()) } else { Err(error) }
+    }
+
+    async fn abort(&self, full: &str, id: &str) -> Result<(), StorageError> {
+        let abort = self.client.abort_multipart_upload().bucket(&*self.bucket).key(full).upload_id(id);
+        match abort.send().await.map_err(|error| failed(&error, full)) {
+            Ok(_) | Err(StorageError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Aborts the unfinished uploads under `prefix`, all or those begun at least `older_than` ago, and returns how many. A
+    /// server that cannot list them has its own way of expiring them.
+    pub(super) async fn abort_uploads(&self, prefix: &str, older_than: Option<Duration>) -> Result<u64, StorageError> {
+        let now = SystemTime::now();
+        let (mut aborted, mut key_marker, mut id_marker) = (0, None, None);
+        loop {
+            let list = self.client.list_multipart_uploads().bucket(&*self.bucket).prefix(self.full(prefix));
+            let page = match list.set_key_marker(key_marker).set_upload_id_marker(id_marker).send().await {
+                Ok(page) => page,
+                Err(error) if error.raw_response().is_some_and(|r| matches!(r.status().as_u16(), 405 | 501)) => {
+                    tracing::debug!("the bucket's server does not list unfinished uploads");
+                    return Ok(aborted);
+                }
+                Err(error) => return Err(failed(&error, prefix)),
+            };
+            for upload in page.uploads() {
+                let begun = upload.initiated().and_then(system_time);
+                let due = older_than
+                    .is_none_or(|age| begun.is_some_and(|begun| now.duration_since(begun).is_ok_and(|elapsed| elapsed >= age)));
+                if let (true, Some(key), Some(id)) = (due, upload.key(), upload.upload_id()) {
+                    self.abort(key, id).await?;
+                    aborted += 1;
+                }
+            }
+            if !page.is_truncated().unwrap_or_default() || page.next_key_marker.is_none() {
+                return Ok(aborted);
+            }
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
+}
