@@ -1,0 +1,121 @@
+//! The programs that ConvertFly starts: there or not, and which version.
+
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::Check;
+use super::version::Version;
+
+/// Oldest Redis that the store's scripts run on: functions of `#!lua` headers came with 7.
+const REDIS_MINIMUM: u32 = 7;
+
+/// How long a program may take to print its version.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The job store. Without a URL, `serve` starts a `redis-server` of its own.
+pub(super) fn redis(url: Option<&str>) -> Check {
+    redis_from(output("redis-server", &["--version"]).as_deref(), url.is_some())
+}
+
+fn redis_from(printed: Option<&str>, elsewhere: bool) -> Check {
+    const NAME: &str = "Redis";
+    const INSTALL: &str = "sudo deploy/install-deps.sh run";
+    if elsewhere {
+        return Check::ok(NAME, "CONVERTFLY_REDIS_URL is set: that server is used, no redis-server is needed here");
+    }
+    match printed.map(|text| Version::after(text, "v=")) {
+        None => Check::missing(NAME, "redis-server is not installed, and CONVERTFLY_REDIS_URL is not set", INSTALL),
+        Some(Some(version)) if version.major() >= REDIS_MINIMUM => Check::ok(NAME, format!("redis-server {version}")),
+        Some(Some(version)) => Check::missing(
+            NAME,
+            format!("redis-server {version} is too old, {REDIS_MINIMUM} or newer is needed"),
+            "install a newer redis-server, or set CONVERTFLY_REDIS_URL=redis://HOST:6379 to one that runs elsewhere",
+        ),
+        Some(None) => Check::missing(NAME, "redis-server --version printed no version", INSTALL),
+    }
+}
+
+/// FFmpeg, for video and audio.
+pub(super) fn ffmpeg() -> Check {
+    later("FFmpeg", &output("ffmpeg", &["-version"]), "version", "video and audio", "sudo apt-get install ffmpeg")
+}
+
+/// LibreOffice, for office documents.
+pub(super) fn libreoffice() -> Check {
+    later(
+        "LibreOffice",
+        &output("soffice", &["--version"]),
+        "LibreOffice",
+        "office documents",
+        "sudo apt-get install --no-install-recommends libreoffice-core libreoffice-writer libreoffice-calc libreoffice-impress \
+         libreoffice-draw",
+    )
+}
+
+/// Bubblewrap, the jail of LibreOffice and the browser.
+pub(super) fn bubblewrap() -> Check {
+    later("bubblewrap", &output("bwrap", &["--version"]), "bubblewrap", "office documents", "sudo apt-get install bubblewrap")
+}
+
+/// A program that no conversion of this release uses: its absence is only a remark.
+fn later(name: &'static str, printed: &Option<String>, marker: &str, purpose: &str, install: &str) -> Check {
+    match printed.as_deref().map(|text| Version::after(text, marker)) {
+        Some(Some(version)) => Check::ok(name, format!("{version}; for {purpose}, in a later release")),
+        Some(None) => Check::warning(name, "there, but printed no version", install),
+        None => Check::warning(name, format!("optional: not installed; for {purpose}, in a later release"), install),
+    }
+}
+
+/// What `program` prints on standard output; `None` when it is not there, fails, or takes longer than [`PATIENCE`].
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut child =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let stdout = child.stdout.take()?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(std::io::read_to_string(stdout)));
+    let printed = receiver.recv_timeout(PATIENCE);
+    if printed.is_err() {
+        let _ = child.kill();
+    }
+    let succeeded = child.wait().is_ok_and(|status| status.success());
+    printed.ok()?.ok().filter(|_| succeeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn redis_has_to_be_there_and_new_enough() {
+        let new = "Redis server v=7.0.15 sha=00000000:0";
+        let old = "Redis server v=6.0.16 sha=00000000:0";
+        for (printed, elsewhere, expected) in [
+            (Some(new), false, State::Ok),
+            (Some(old), false, State::Missing),
+            (Some("?"), false, State::Missing),
+            (None, false, State::Missing),
+            (None, true, State::Ok),
+        ] {
+            assert_eq!(redis_from(printed, elsewhere).state, expected, "{printed:?}, a server elsewhere: {elsewhere}");
+        }
+        assert!(redis_from(Some(old), false).detail.contains("6.0.16"), "an old one is named");
+    }
+
+    #[test]
+    fn what_a_later_release_uses_is_never_missing() {
+        let absent = later("FFmpeg", &None, "version", "video", "sudo apt-get install ffmpeg");
+        assert_eq!(absent.state, State::Warning, "absent: {absent:?}");
+        assert_eq!(absent.remedy.as_deref(), Some("sudo apt-get install ffmpeg"), "the command that installs it");
+        let there = later("FFmpeg", &Some("ffmpeg version 5.1.9".to_owned()), "version", "video", "-");
+        assert_eq!((there.state, there.detail.contains("5.1.9")), (State::Ok, true), "there: {there:?}");
+    }
+
+    #[test]
+    fn output_is_what_a_program_prints_and_nothing_if_it_fails() {
+        assert_eq!(output("echo", &["v=7"]).as_deref(), Some("v=7\n"), "printed");
+        assert_eq!(output("false", &[]), None, "failed");
+        assert_eq!(output("no-such-program-here", &[]), None, "not there");
+    }
+}

@@ -1,1 +1,0 @@
-//! The only outbound client; the address guard.
