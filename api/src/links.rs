@@ -57,6 +57,7 @@ fn upload(state: &AppState, key: StorageKey, expires_at_ms: u64, filename: Optio
         filename,
         content_type: None,
         inline: false,
+        sha256: None,
     };
     format!("{}/storage/upload/{}", state.public_url(), sign(state.link_secret(), &grant))
 }
@@ -82,6 +83,7 @@ async fn download(state: &AppState, file: &FileRef, expires_at_ms: u64) -> Strin
         filename: Some(file.filename.clone()),
         content_type: Some(content_type),
         inline: false,
+        sha256: file.sha256.clone(),
     };
     format!("{}/storage/dl/{}", state.public_url(), sign(state.link_secret(), &grant))
 }

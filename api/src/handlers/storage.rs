@@ -87,7 +87,7 @@ pub(crate) async fn download(
     let now = now_ms();
     let grant = verify(state.link_secret(), &token, Direction::Get, now).map_err(refused)?;
     let meta = state.storage().head(&grant.key).await?;
-    let etag = meta.etag.as_deref().map(|tag| format!("\"{tag}\""));
+    let etag = grant.sha256.as_deref().or(meta.etag.as_deref()).map(|tag| format!("\"{tag}\""));
     if etag.is_some() && lists(&headers, etag.as_deref()) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         describe(&mut response, &grant, etag.as_deref(), now);

@@ -6,7 +6,7 @@ mod price;
 mod problem;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytes::Bytes;
 use convertfly_scheduler::catalog::Catalog;
