@@ -1,6 +1,7 @@
 //! The routes from request to response, on a store and a storage of the test's own; the test plays the worker.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,11 +11,12 @@ use convertfly_scheduler::storage::sign::{Grant, LinkSecret, Method as Direction
 use convertfly_scheduler::storage::{PutLimit, Storage, StorageConfig, StorageKey};
 use convertfly_scheduler::store::{ApiKey, Lease, NewAccount, Store};
 use convertfly_scheduler::task::{ErrorCode, FileRef, TaskError, TaskResult};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::front::Front;
 use crate::keys::{Mode, generate, sha256_hex};
@@ -308,6 +310,40 @@ async fn links_expire_and_bound_their_bytes() {
         assert_eq!(api.link(method, &url, &[], b"").await.error(), (410, "GONE".into()), "expired {path}");
     }
     assert_eq!(api.link(Method::PUT, &url, &[], &[0; 1_000]).await.status, 200, "the true link still works");
+}
+
+#[tokio::test]
+async fn of_two_uploads_at_once_the_first_to_arrive_wins_whole() {
+    let api = Api::start(10).await;
+    let job = api.create(&uploaded()).await;
+    let url = job["tasks"]["in"]["result"]["url"].as_str().expect("a URL").to_owned();
+    let (reading, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let pieces = [None, Some("LATE "), Some("AND OTHER")];
+    let (begun, go_on) = (reading.clone(), finish.clone());
+    // Once its body is read, this upload has been let in; it ends only after the other one has.
+    let body = stream::iter(pieces).filter_map(move |piece| {
+        let (begun, go_on) = (begun.clone(), go_on.clone());
+        async move {
+            if piece.is_none() {
+                begun.notify_one();
+                go_on.notified().await;
+            }
+            piece.map(Ok::<_, std::io::Error>)
+        }
+    });
+    let path = url.strip_prefix(BASE).expect("a link to this server");
+    let slow = Request::put(path).body(Body::from_stream(body)).expect("a request");
+    let (late, ()) = tokio::join!(api.send(slow), async {
+        reading.notified().await;
+        assert_eq!(api.link(Method::PUT, &url, &[], b"FIRST").await.status, 200, "while the other one is under way");
+        finish.notify_one();
+    });
+    assert_eq!(late.error(), (409, "CONFLICT".into()), "one success only");
+    let file = api.lease().await.upload.expect("the upload");
+    let key = StorageKey::parse(&file.key).expect("a key");
+    let object = api.state.storage().get(&key, None).await.expect("the object");
+    let bytes = Body::from_stream(object.stream).collect().await.expect("bytes").to_bytes();
+    assert_eq!((&bytes[..], api.files()), (&b"FIRST"[..], 1), "the winner's bytes, and no others");
 }
 
 #[tokio::test]
