@@ -65,7 +65,6 @@ async fn count(body: Body) -> Result<String, ApiError> {
     Ok(read_within(body, 1 << 20, HANG).await?.len().to_string())
 }
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 async fn panics() -> Response {
     panic!("planted")
 }

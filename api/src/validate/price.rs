@@ -41,12 +41,15 @@ pub(super) fn price(catalog: &Catalog, order: &[usize], specs: &mut [TaskSpec], 
     }
 }
 
+/// Lane and price of one input.
+type Quote = (Lane, u32);
+
 struct Pricer<'a> {
     catalog: &'a Catalog,
     /// The format that each task makes, as far as it is known.
     made: Vec<Option<String>>,
     /// Pairs looked up before: a hostile job may have 100,000 edges.
-    quotes: HashMap<(Option<String>, String), Option<(Lane, u32)>>,
+    quotes: HashMap<(Option<String>, String), Option<Quote>>,
 }
 
 impl Pricer<'_> {
@@ -97,7 +100,7 @@ impl Pricer<'_> {
     }
 
     /// Lane and price of one input; from an unknown source the dearest and the most frequent lane of those that there are.
-    fn pair(&mut self, source: Option<String>, target: &str) -> Option<(Lane, u32)> {
+    fn pair(&mut self, source: Option<String>, target: &str) -> Option<Quote> {
         let key = (source, target.to_owned());
         if let Some(&quote) = self.quotes.get(&key) {
             return quote;
@@ -128,7 +131,7 @@ impl Pricer<'_> {
 }
 
 /// The dearest price and the most frequent lane, the more demanding one of two equally frequent.
-fn any<'a>(pairs: impl Iterator<Item = &'a PairEntry>) -> Option<(Lane, u32)> {
+fn any<'a>(pairs: impl Iterator<Item = &'a PairEntry>) -> Option<Quote> {
     let mut price = 0;
     let mut lanes: BTreeMap<Lane, usize> = BTreeMap::new();
     for pair in pairs {
