@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use convertfly_scheduler::ids::new_id;
 use futures_util::FutureExt;
-use http::header::{ACCEPT, CONNECTION, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT, X_CONTENT_TYPE_OPTIONS};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use tower::ServiceExt;
@@ -44,9 +44,6 @@ impl Front {
         let id = request_id(request.headers());
         let method = request.method().clone();
         let wants_problem = accepts_problem_json(request.headers());
-        // hyper drops a Content-Length beside a Transfer-Encoding. If a proxy before us went by the former, what follows on
-        // this connection is not what it believes it to be: nothing may follow (RFC 9112, section 6.3).
-        let last = request.headers().contains_key(TRANSFER_ENCODING);
         tolerate_trailing_slash(request.uri_mut());
         let answered = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
         let mut response = match answered {
@@ -72,9 +69,6 @@ impl Front {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Ok(value) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, value);
-        }
-        if last {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let (route, status, took) = (response.extensions().get::<RouteId>().copied(), response.status(), begun.elapsed());
         self.metrics.answered(route, status.as_u16(), took);

@@ -392,7 +392,9 @@ async fn waiting_ends_by_time_by_drain_or_by_the_job() {
     assert_eq!(answer.json()["data"]["error"]["code"], "CANCELLED", "{}", answer.json());
     let other = api.create(&uploaded()).await["id"].as_str().expect("an id").to_owned();
     let path = format!("/jobs/{other}/wait?timeout=999");
-    let (answer, ()) = tokio::join!(api.get(&path), async { api.state.drain().cancel() });
+    let waited = tokio::time::timeout(Duration::from_secs(60), api.get(&path));
+    let (answer, ()) = tokio::join!(waited, async { api.state.drain().cancel() });
+    let answer = answer.expect("it does not wait on");
     assert_eq!((answer.status, &answer.json()["data"]["status"]), (202, &json!("WAITING")), "a server that goes down says so");
 }
 
