@@ -161,6 +161,8 @@ async fn a_silent_or_dawdling_head_is_cut_off() {
     let server = Server::start(brief()).await;
     assert_eq!(rest(&mut server.connect().await).await, "", "a connection without a byte");
     assert_eq!(server.talk("GET /count HTT").await, "", "half a request line");
+    // Far longer than any gap between two bytes, so that only the clock of the whole head can cut this one off.
+    let server = Server::start(Limits { header_timeout: Duration::from_secs(1), ..Limits::default() }).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /count HTTP/1.1\r\nHost: x\r\nX-A: ").await.expect("sent");
     // A byte every few milliseconds never completes the head; the clock runs from its first byte.
