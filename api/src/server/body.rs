@@ -11,13 +11,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::connection::Reading;
 use crate::limits::Limits;
 
 /// Bytes that must arrive in each stretch of [`Limits::body_stall`].
 const PROGRESS: u64 = 1 << 10;
 
 /// How much of a body that nobody wants is still read, so that the client gets to read the answer before its connection closes.
-const DISCARD: (u64, Duration) = (32 << 20, Duration::from_secs(5));
+const DISCARD: (u64, Duration) = (32 << 20, Duration::from_secs(2));
 
 /// Why reading a body failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,8 @@ pub(crate) enum BodyError {
 
 /// A body that fails with [`BodyError::TimedOut`] when the client is too slow.
 pub(crate) struct TimedBody {
-    inner: Option<Incoming>,
+    /// The bytes, and the note that they are being read; gone once they have ended.
+    inner: Option<(Incoming, Reading)>,
     timer: Pin<Box<Sleep>>,
     first: Duration,
     stall: Duration,
@@ -48,9 +50,9 @@ pub(crate) struct TimedBody {
 }
 
 impl TimedBody {
-    pub(crate) fn new(inner: Incoming, limits: &Limits, discard: bool) -> Self {
+    pub(super) fn new(inner: Incoming, reading: Reading, limits: &Limits, discard: bool) -> Self {
         Self {
-            inner: Some(inner),
+            inner: Some((inner, reading)),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             first: limits.body_first_byte,
             stall: limits.body_stall,
@@ -92,7 +94,7 @@ impl Body for TimedBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let Some((inner, _)) = self.inner.as_mut() else { return Poll::Ready(None) };
         match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -116,21 +118,25 @@ impl Body for TimedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.inner.as_ref().is_none_or(|(body, _)| body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
     }
 }
 
 impl Drop for TimedBody {
     /// A connection that is closed with unread bytes is reset, and the reset may overtake the answer: read on for a while.
     fn drop(&mut self) {
-        let Some(mut rest) = self.inner.take().filter(|body| self.discard && !body.is_end_stream()) else { return };
+        let Some((mut rest, reading)) = self.inner.take() else { return };
+        if !self.discard || rest.is_end_stream() {
+            return;
+        }
         let (mut left, time) = DISCARD;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(tokio::time::timeout(time, async move {
+                let _reading = reading;
                 while let Some(Ok(frame)) = rest.frame().await {
                     left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
                     if left == 0 {

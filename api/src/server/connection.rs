@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -37,32 +37,38 @@ enum Phase {
     Idle(Instant),
 }
 
-/// The phase of a connection and whether its client reads, shared by socket, service and clock.
+/// What socket, service and clock of a connection share.
 #[derive(Clone)]
-struct Watch(Arc<Mutex<(Phase, Option<Instant>)>>);
+struct Watch(Arc<Mutex<State>>);
+
+struct State {
+    phase: Phase,
+    /// Since when the client has not taken our bytes.
+    blocked: Option<Instant>,
+    /// Whether arriving bytes may belong to the body of a request that has been answered already.
+    reading_body: bool,
+}
 
 impl Watch {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new((Phase::Fresh(Instant::now()), None))))
+        let phase = Phase::Fresh(Instant::now());
+        Self(Arc::new(Mutex::new(State { phase, blocked: None, reading_body: false })))
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut Phase, &mut Option<Instant>) -> T) -> T {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (phase, blocked) = &mut *guard;
-        f(phase, blocked)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the current state has lasted too long.
     fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        self.with(|phase, blocked| {
-            let phase = match *phase {
-                Phase::Fresh(since) | Phase::Head(since) => Some(since + limits.header_timeout),
-                Phase::Busy => None,
-                Phase::Idle(since) => Some(since + limits.idle_timeout),
-            };
-            let blocked = blocked.map(|since| since + limits.write_stall);
-            phase.into_iter().chain(blocked).min()
-        })
+        let state = self.state();
+        let phase = match state.phase {
+            Phase::Fresh(since) | Phase::Head(since) => Some(since + limits.header_timeout),
+            Phase::Busy => None,
+            Phase::Idle(since) => Some(since + limits.idle_timeout),
+        };
+        let blocked = state.blocked.map(|since| since + limits.write_stall);
+        phase.into_iter().chain(blocked).min()
     }
 }
 
@@ -70,12 +76,12 @@ impl Watch {
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, front: Arc<Front>, limits: Arc<Limits>, drain: CancellationToken) {
     let watch = Watch::new();
     let service = service_fn(|request: Request<Incoming>| {
-        watch.with(|phase, _| *phase = Phase::Busy);
+        let reading = Reading::new(&watch);
         let (front, limits, done) = (front.clone(), limits.clone(), Done(watch.clone()));
         async move {
             // A client that waits for `100 Continue` has not sent its body, so there is nothing to discard.
             let discard = !request.headers().contains_key(http::header::EXPECT);
-            let request = request.map(|body| Body::new(TimedBody::new(body, &limits, discard)));
+            let request = request.map(|body| Body::new(TimedBody::new(body, reading, &limits, discard)));
             let response = front.handle(request, peer).await;
             Ok::<_, std::convert::Infallible>(response.map(|body| Answer { inner: body, _done: done }))
         }
@@ -114,7 +120,24 @@ struct Done(Watch);
 
 impl Drop for Done {
     fn drop(&mut self) {
-        self.0.with(|phase, _| *phase = Phase::Idle(Instant::now()));
+        self.0.state().phase = Phase::Idle(Instant::now());
+    }
+}
+
+/// Notes that a request has come and its body is being read, as long as this lives.
+pub(super) struct Reading(Watch);
+
+impl Reading {
+    fn new(watch: &Watch) -> Self {
+        let mut state = watch.state();
+        (state.phase, state.reading_body) = (Phase::Busy, true);
+        Self(watch.clone())
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.state().reading_body = false;
     }
 }
 
@@ -149,12 +172,14 @@ struct Watched {
 
 impl Watched {
     fn note_write<T>(&self, outcome: Poll<T>) -> Poll<T> {
-        self.watch.with(|_, blocked| match outcome {
+        let mut state = self.watch.state();
+        match outcome {
             Poll::Pending => {
-                blocked.get_or_insert_with(Instant::now);
+                state.blocked.get_or_insert_with(Instant::now);
             }
-            Poll::Ready(_) => *blocked = None,
-        });
+            Poll::Ready(_) => state.blocked = None,
+        }
+        drop(state);
         outcome
     }
 }
@@ -164,11 +189,10 @@ impl AsyncRead for Watched {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.watch.with(|phase, _| {
-                if matches!(phase, Phase::Fresh(_) | Phase::Idle(_)) {
-                    *phase = Phase::Head(Instant::now());
-                }
-            });
+            let mut state = self.watch.state();
+            if !state.reading_body && matches!(state.phase, Phase::Fresh(_) | Phase::Idle(_)) {
+                state.phase = Phase::Head(Instant::now());
+            }
         }
         outcome
     }

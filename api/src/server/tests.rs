@@ -360,11 +360,26 @@ async fn a_body_over_its_limit_is_413_and_the_answer_can_be_read() {
     );
     let answer = server
         .talk(&format!(
-            "POST /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n{}\r\n0\r\n\r\n",
+            "POST /count HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n{}\r\n0\r\n\r\n",
             "x".repeat(2 << 20)
         ))
         .await;
     assert_eq!(status(&answer), "413", "unannounced: {answer}");
+}
+
+#[tokio::test]
+async fn a_connection_outlives_a_refused_body() {
+    let server = Server::start(Limits { header_timeout: Duration::from_millis(300), ..Limits::default() }).await;
+    let mut stream = server.connect().await;
+    let mut buffer = [0u8; 4096];
+    for _ in 0..2 {
+        // The rest of the body comes after the answer; it is not the head of another request.
+        stream.write_all(b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n").await.expect("sent");
+        let read = timeout(HANG, stream.read(&mut buffer)).await.expect("an answer").expect("read");
+        assert!(buffer[..read].starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&buffer[..read]));
+        stream.write_all(b"hello world").await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
 }
 
 #[tokio::test]
