@@ -21,8 +21,8 @@ const BLOCK: usize = 256 * 1024;
 /// What every temporary name starts with; no part of a key starts with a dot.
 const TEMPORARY: &str = ".tmp-";
 
-/// How often a put makes its folder again when a deletion of the emptied folder came between.
-const FOLDER_TRIES: u32 = 5;
+/// How often a put makes its folder again when a deletion of the emptied folder came between; each lasts microseconds.
+const FOLDER_TRIES: u32 = 100;
 
 /// A folder of objects.
 #[derive(Clone, Debug)]

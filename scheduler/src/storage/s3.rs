@@ -177,11 +177,13 @@ impl S3Storage {
 
     pub(super) async fn delete_prefix(&self, prefix: &str) -> Result<u64, StorageError> {
         self.abort_uploads(prefix, None).await?;
-        let mut deleted = 0;
-        let mut pages = self.client.list_objects_v2().bucket(&*self.bucket).prefix(self.full(prefix)).into_paginator().send();
+        let (mut deleted, folder) = (0, self.full(prefix));
+        let mut pages = self.client.list_objects_v2().bucket(&*self.bucket).prefix(&folder).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed(&error, prefix))?;
             let keys = page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
+            // A server that ignores the prefix must not cost other jobs their objects.
+            let keys = keys.filter(|key| key.starts_with(&folder));
             deleted += stream::iter(keys)
                 .map(|key| self.delete_full(key))
                 .buffer_unordered(DELETIONS)

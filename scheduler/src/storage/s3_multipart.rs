@@ -8,6 +8,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures_util::Stream;
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::intake::{Intake, hash, hex};
@@ -18,20 +19,49 @@ use super::{StorageError, Stored};
 const JOIN: Duration = Duration::from_secs(300);
 
 /// An upload in the bucket that is aborted unless it is completed: by [`Upload::abort`] after an error, and by a task that
-/// `drop` starts when the put's future is dropped. A process that is killed, or a runtime that stops before that task ran,
+/// `drop` starts when the put's future is dropped. Either way the request under way is let go to its end first, because a
+/// part that arrives after the abort would stay. A process that is killed, or a runtime that stops before that task ran,
 /// leaves the parts; `Storage::sweep` aborts them later, as a lifecycle rule of the bucket can.
 struct Upload {
     storage: S3Storage,
     key: String,
+    /// `None` once the upload is completed or being aborted.
     id: Option<String>,
+    /// The request under way, if any.
+    working: Option<JoinHandle<()>>,
 }
 
 impl Upload {
+    /// Begins an upload. Should the caller go away meanwhile, the upload is aborted as soon as its identifier is known.
+    async fn begin(storage: &S3Storage, full: &str, content_type: &str) -> Result<Self, StorageError> {
+        let create = storage.client.create_multipart_upload().bucket(&*storage.bucket).key(full).content_type(content_type);
+        let (storage, key) = (storage.clone(), full.to_owned());
+        let (answer, _) = detached(async move {
+            let created = create.send().await.map_err(|error| failed(&error, &key))?;
+            let id = created.upload_id.ok_or_else(|| StorageError::Protocol("an upload without an identifier".to_owned()))?;
+            Ok(Self { storage, key, id: Some(id), working: None })
+        });
+        answer.await
+    }
+
+    /// Runs a request on, even when the returned future is dropped: then [`Upload::start_abort`] waits for it.
+    async fn run<T: Send + 'static>(
+        &mut self,
+        request: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (answer, task) = detached(request);
+        self.working = Some(task);
+        answer.await
+    }
+
     fn start_abort(&mut self) -> Option<JoinHandle<()>> {
-        let id = self.id.take()?;
+        let (id, working) = (self.id.take()?, self.working.take());
         let (storage, key) = (self.storage.clone(), std::mem::take(&mut self.key));
         let runtime = tokio::runtime::Handle::try_current().ok()?;
         Some(runtime.spawn(async move {
+            if let Some(working) = working {
+                let _ = working.await;
+            }
             if let Err(error) = storage.abort(&key, &id).await {
                 tracing::warn!(key, %error, "an unfinished upload stays in the bucket until the next sweep");
             }
@@ -52,6 +82,47 @@ impl Drop for Upload {
     }
 }
 
+/// Starts `work` as a task of its own and returns its answer to come. An answer that nobody takes is dropped by the task.
+fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+) -> (impl Future<Output = Result<T, StorageError>>, JoinHandle<()>) {
+    let (give, take) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let _ = give.send(work.await);
+    });
+    let answer = async { take.await.unwrap_or_else(|_| Err(StorageError::Unavailable("the program is stopping".to_owned()))) };
+    (answer, task)
+}
+
+impl Upload {
+    /// Sends all parts and joins them; returns the SHA-256 of the whole.
+    async fn send<S>(&mut self, intake: &mut Intake<S>, [first, second]: [Bytes; 2]) -> Result<String, StorageError>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Unpin,
+    {
+        let (storage, key, id) = (self.storage.clone(), self.key.clone(), self.id.clone().unwrap_or_default());
+        let part = |number: usize, block: &Bytes| {
+            let (storage, key, id, block) = (storage.clone(), key.clone(), id.clone(), block.clone());
+            let number = i32::try_from(number).unwrap_or(i32::MAX);
+            async move { storage.send_part(&key, &id, number, block).await }
+        };
+        let (sent, mut hasher) = tokio::try_join!(self.run(part(1, &first)), hash(Sha256::new(), first.clone()))?;
+        // From here on at most three parts are held: one is sent and hashed, one is read.
+        drop(first);
+        let (mut parts, mut next) = (vec![sent], Some(second));
+        while let Some(block) = next {
+            let number = parts.len() + 1;
+            let (sent, hashed, after) =
+                tokio::try_join!(self.run(part(number, &block)), hash(hasher, block.clone()), intake.block(PART))?;
+            parts.push(sent);
+            (hasher, next) = (hashed, after);
+        }
+        let size = intake.received();
+        self.run(async move { storage.join_parts(&key, &id, parts, size).await }).await?;
+        Ok(hex(hasher))
+    }
+}
+
 impl S3Storage {
     /// Stores `head` and the rest of `intake` in parts. One part is sent while the next is read, so that at most three are
     /// in memory.
@@ -65,50 +136,17 @@ impl S3Storage {
     where
         S: Stream<Item = io::Result<Bytes>> + Unpin,
     {
-        let create = self.client.create_multipart_upload().bucket(&*self.bucket).key(full).content_type(content_type);
-        let created = create.send().await.map_err(|error| failed(&error, full))?;
-        let id = created.upload_id.ok_or_else(|| StorageError::Protocol("an upload without an identifier".to_owned()))?;
-        let upload = Upload { storage: self.clone(), key: full.to_owned(), id: Some(id.clone()) };
-        match self.send_parts(full, &id, &mut intake, head).await {
-            Ok((parts, hasher)) => {
-                if let Err(error) = self.join_parts(full, &id, parts, intake.received()).await {
-                    upload.abort().await;
-                    return Err(error);
-                }
-                let mut upload = upload;
+        let mut upload = Upload::begin(self, full, content_type).await?;
+        match upload.send(&mut intake, head).await {
+            Ok(sha256) => {
                 upload.id = None;
-                Ok(Stored { size: intake.received(), sha256: hex(hasher) })
+                Ok(Stored { size: intake.received(), sha256 })
             }
             Err(error) => {
                 upload.abort().await;
                 Err(error)
             }
         }
-    }
-
-    async fn send_parts<S>(
-        &self,
-        full: &str,
-        id: &str,
-        intake: &mut Intake<S>,
-        [first, second]: [Bytes; 2],
-    ) -> Result<(Vec<CompletedPart>, Sha256), StorageError>
-    where
-        S: Stream<Item = io::Result<Bytes>> + Unpin,
-    {
-        let (mut parts, mut hasher) = (Vec::new(), Sha256::new());
-        let (part, hashed) = tokio::try_join!(self.send_part(full, id, 1, first.clone()), hash(hasher, first))?;
-        parts.push(part);
-        hasher = hashed;
-        let mut next = Some(second);
-        while let Some(block) = next {
-            let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
-            let send = self.send_part(full, id, number, block.clone());
-            let (part, hashed, after) = tokio::try_join!(send, hash(hasher, block), intake.block(PART))?;
-            parts.push(part);
-            (hasher, next) = (hashed, after);
-        }
-        Ok((parts, hasher))
     }
 
     async fn send_part(&self, full: &str, id: &str, number: i32, body: Bytes) -> Result<CompletedPart, StorageError> {
@@ -141,10 +179,10 @@ impl S3Storage {
     /// Aborts the unfinished uploads under `prefix`, all or those begun at least `older_than` ago, and returns how many. A
     /// server that cannot list them has its own way of expiring them.
     pub(super) async fn abort_uploads(&self, prefix: &str, older_than: Option<Duration>) -> Result<u64, StorageError> {
-        let now = SystemTime::now();
+        let (now, folder) = (SystemTime::now(), self.full(prefix));
         let (mut aborted, mut key_marker, mut id_marker) = (0, None, None);
         loop {
-            let list = self.client.list_multipart_uploads().bucket(&*self.bucket).prefix(self.full(prefix));
+            let list = self.client.list_multipart_uploads().bucket(&*self.bucket).prefix(&folder);
             let page = match list.set_key_marker(key_marker).set_upload_id_marker(id_marker).send().await {
                 Ok(page) => page,
                 Err(error) if error.raw_response().is_some_and(|r| matches!(r.status().as_u16(), 405 | 501)) => {
@@ -157,7 +195,9 @@ impl S3Storage {
                 let begun = upload.initiated().and_then(system_time);
                 let due = older_than
                     .is_none_or(|age| begun.is_some_and(|begun| now.duration_since(begun).is_ok_and(|elapsed| elapsed >= age)));
-                if let (true, Some(key), Some(id)) = (due, upload.key(), upload.upload_id()) {
+                // A server that ignores the prefix must not cost other jobs their uploads.
+                let key = upload.key().filter(|key| key.starts_with(&folder));
+                if let (true, Some(key), Some(id)) = (due, key, upload.upload_id()) {
                     self.abort(key, id).await?;
                     aborted += 1;
                 }

@@ -133,7 +133,8 @@ impl TestServer {
     pub(super) async fn until(&self, done: impl Fn() -> bool) {
         let mut answered = self.answered.clone();
         let wait = answered.wait_for(|_| done());
-        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it happens at all").expect("the server runs");
+        let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        assert!(waited.is_ok_and(|held| held.is_ok()), "it never happened; there remain {:?}", self.remains());
     }
 
     /// Bytes that the server has read from, and written to, all its sockets.
