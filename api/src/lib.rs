@@ -1,1 +1,22 @@
-//! HTTP in, JSON out. No Redis command, no pixel.
+//! The HTTP front of ConvertFly: HTTP in, JSON out. No Redis command, no pixel.
+//!
+//! [`serve`] runs the accept loop on a listener with an [`AppState`]; [`keys`] makes and recognises API keys.
+
+mod error;
+mod front;
+mod handlers;
+pub mod keys;
+mod limits;
+mod links;
+mod metrics;
+mod middleware;
+mod range;
+mod router;
+mod server;
+mod state;
+mod validate;
+mod view;
+
+pub use limits::Limits;
+pub use server::serve;
+pub use state::{AppState, Parts};

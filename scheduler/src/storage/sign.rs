@@ -50,6 +50,8 @@ pub struct Grant {
     pub content_type: Option<String>,
     /// Whether a browser may show the download instead of saving it.
     pub inline: bool,
+    /// Hex SHA-256 of the object, where it is known: the download's `ETag`.
+    pub sha256: Option<String>,
 }
 
 /// Why a link is refused. None of them says more to a guesser.
@@ -99,6 +101,8 @@ struct Payload {
     t: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     i: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    d: Option<String>,
 }
 
 /// Makes the token of a grant: URL-safe text of some 200 bytes.
@@ -111,6 +115,7 @@ pub fn sign(secret: &LinkSecret, grant: &Grant) -> String {
         f: grant.filename.as_deref().map(sanitise_filename),
         t: grant.content_type.clone(),
         i: grant.inline,
+        d: grant.sha256.clone(),
     };
     let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&payload).expect("strings and numbers always serialise"));
     let code = URL_SAFE_NO_PAD.encode(secret.code(&payload));
@@ -149,6 +154,7 @@ pub fn verify(secret: &LinkSecret, token: &str, method: Method, now_ms: u64) -> 
         filename: payload.f,
         content_type: payload.t,
         inline: payload.i,
+        sha256: payload.d,
     })
 }
 
@@ -172,6 +178,7 @@ mod tests {
             filename: Some("Übung \"1\".png".into()),
             content_type: Some("image/png".into()),
             inline: true,
+            sha256: Some("ab".repeat(32)),
         }
     }
 

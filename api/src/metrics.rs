@@ -1,0 +1,195 @@
+//! Counters of the HTTP front in Prometheus' text form. Label values are our own words, never a client's.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Upper bounds of the latency histogram, microseconds.
+const BUCKETS: [u64; 12] =
+    [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000, 300_000_000];
+
+/// Statuses are counted by number; ours all lie below this one.
+const STATUSES: usize = 600;
+
+/// Which row of the router answered; the last one stands for no row at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RouteId(pub(crate) usize);
+
+/// All counters.
+pub(crate) struct Metrics {
+    routes: Vec<Route>,
+    in_flight: AtomicI64,
+    connections: AtomicI64,
+    connections_refused: AtomicU64,
+    panics: AtomicU64,
+}
+
+struct Route {
+    method: String,
+    path: String,
+    statuses: Vec<AtomicU64>,
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+impl Route {
+    fn new(method: &str, path: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            statuses: (0..STATUSES).map(|_| AtomicU64::new(0)).collect(),
+            buckets: Default::default(),
+            count: AtomicU64::new(0),
+            micros: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Counts something as long as it lives.
+pub(crate) struct Gauge(Arc<Metrics>, fn(&Metrics) -> &AtomicI64);
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        (self.1)(&self.0).fetch_sub(1, Relaxed);
+    }
+}
+
+impl Metrics {
+    /// Counters for `routes` (method and path of each row), and for requests that no row answers.
+    pub(crate) fn new<'a>(routes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Arc<Self> {
+        let known = routes.into_iter().map(|(method, path)| Route::new(method, path));
+        Arc::new(Self {
+            routes: known.chain([Route::new("", "unmatched")]).collect(),
+            in_flight: AtomicI64::new(0),
+            connections: AtomicI64::new(0),
+            connections_refused: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        })
+    }
+
+    fn route(&self, id: Option<RouteId>) -> Option<&Route> {
+        id.and_then(|RouteId(index)| self.routes.get(index)).or(self.routes.last())
+    }
+
+    /// The path of a row, as the log shows it: with placeholders, never with what stood in their place.
+    pub(crate) fn path(&self, id: Option<RouteId>) -> &str {
+        self.route(id).map_or("unmatched", |route| &route.path)
+    }
+
+    /// A request has been answered.
+    pub(crate) fn answered(&self, id: Option<RouteId>, status: u16, took: Duration) {
+        let Some(route) = self.route(id) else { return };
+        if let Some(counter) = route.statuses.get(usize::from(status)) {
+            counter.fetch_add(1, Relaxed);
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(bucket) = BUCKETS.iter().position(|&bound| micros <= bound) {
+            route.buckets[bucket].fetch_add(1, Relaxed);
+        }
+        route.count.fetch_add(1, Relaxed);
+        route.micros.fetch_add(micros, Relaxed);
+    }
+
+    /// A request is being answered.
+    pub(crate) fn begun(self: &Arc<Self>) -> Gauge {
+        self.in_flight.fetch_add(1, Relaxed);
+        Gauge(self.clone(), |metrics| &metrics.in_flight)
+    }
+
+    /// A connection is open.
+    pub(crate) fn connection_opened(self: &Arc<Self>) -> Gauge {
+        self.connections.fetch_add(1, Relaxed);
+        Gauge(self.clone(), |metrics| &metrics.connections)
+    }
+
+    /// A connection was over the limit.
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.fetch_add(1, Relaxed);
+    }
+
+    /// A handler panicked.
+    pub(crate) fn panicked(&self) {
+        self.panics.fetch_add(1, Relaxed);
+    }
+
+    /// The text form, version 0.0.4: `https://prometheus.io/docs/instrumenting/exposition_formats/`.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        let head = |text: &mut String, name: &str, kind: &str, help: &str| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        };
+        head(&mut text, "convertfly_http_requests_total", "counter", "Requests answered.");
+        for route in &self.routes {
+            for (status, counter) in route.statuses.iter().enumerate() {
+                let (count, method, path) = (counter.load(Relaxed), &route.method, &route.path);
+                if count > 0 {
+                    let labels = format!("method=\"{method}\",route=\"{path}\",status=\"{status}\"");
+                    let _ = writeln!(text, "convertfly_http_requests_total{{{labels}}} {count}");
+                }
+            }
+        }
+        head(&mut text, "convertfly_http_request_seconds", "histogram", "Time from the request's head to the response's head.");
+        for route in self.routes.iter().filter(|route| route.count.load(Relaxed) > 0) {
+            let labels = format!("method=\"{}\",route=\"{}\"", route.method, route.path);
+            let (count, micros) = (route.count.load(Relaxed), route.micros.load(Relaxed));
+            let mut below = 0;
+            for (bound, bucket) in BUCKETS.iter().zip(&route.buckets) {
+                below += bucket.load(Relaxed);
+                let le = *bound as f64 / 1e6;
+                let _ = writeln!(text, "convertfly_http_request_seconds_bucket{{{labels},le=\"{le}\"}} {below}");
+            }
+            let _ = writeln!(text, "convertfly_http_request_seconds_bucket{{{labels},le=\"+Inf\"}} {count}");
+            let _ = writeln!(text, "convertfly_http_request_seconds_sum{{{labels}}} {}", micros as f64 / 1e6);
+            let _ = writeln!(text, "convertfly_http_request_seconds_count{{{labels}}} {count}");
+        }
+        let gauges = [
+            ("convertfly_http_requests_in_flight", "Requests being answered.", self.in_flight.load(Relaxed)),
+            ("convertfly_http_connections", "Open connections.", self.connections.load(Relaxed)),
+        ];
+        for (name, help, value) in gauges {
+            head(&mut text, name, "gauge", help);
+            let _ = writeln!(text, "{name} {value}");
+        }
+        let counters = [
+            ("convertfly_http_connections_refused_total", "Connections over a limit.", self.connections_refused.load(Relaxed)),
+            ("convertfly_http_panics_total", "Handlers that panicked.", self.panics.load(Relaxed)),
+        ];
+        for (name, help, value) in counters {
+            head(&mut text, name, "counter", help);
+            let _ = writeln!(text, "{name} {value}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_counts_by_route_and_status() {
+        let metrics = Metrics::new([("GET", "/a/{id}")]);
+        let busy = metrics.begun();
+        metrics.answered(Some(RouteId(0)), 200, Duration::from_micros(700));
+        metrics.answered(Some(RouteId(0)), 503, Duration::from_secs(1_000));
+        metrics.answered(None, 404, Duration::ZERO);
+        let text = metrics.render();
+        for line in [
+            r#"convertfly_http_requests_total{method="GET",route="/a/{id}",status="200"} 1"#,
+            r#"convertfly_http_requests_total{method="GET",route="/a/{id}",status="503"} 1"#,
+            r#"convertfly_http_requests_total{method="",route="unmatched",status="404"} 1"#,
+            r#"convertfly_http_request_seconds_bucket{method="GET",route="/a/{id}",le="0.0005"} 0"#,
+            r#"convertfly_http_request_seconds_bucket{method="GET",route="/a/{id}",le="0.001"} 1"#,
+            r#"convertfly_http_request_seconds_bucket{method="GET",route="/a/{id}",le="300"} 1"#,
+            r#"convertfly_http_request_seconds_bucket{method="GET",route="/a/{id}",le="+Inf"} 2"#,
+            r#"convertfly_http_request_seconds_count{method="GET",route="/a/{id}"} 2"#,
+            "convertfly_http_requests_in_flight 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "`{line}` is missing in:\n{text}");
+        }
+        drop(busy);
+        assert!(metrics.render().contains("\nconvertfly_http_requests_in_flight 0\n"), "the gauge falls again");
+    }
+}

@@ -1,0 +1,139 @@
+//! Every route, one line each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW,
+};
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::error::{ApiError, Code};
+use crate::handlers::{account, formats, health, jobs, storage, tasks};
+use crate::limits::Limits;
+use crate::metrics::RouteId;
+use crate::middleware::auth::{Access, Directory, KeyCache};
+use crate::middleware::{Guard, guard};
+use crate::state::AppState;
+use Access::{AnyKey, Public, Scope, SignedLink};
+
+const READ: Access = Scope("jobs:read");
+const WRITE: Access = Scope("jobs:write");
+
+/// A row of the table.
+pub(crate) struct Route<S> {
+    /// Method; GET answers HEAD, too.
+    pub(crate) method: Method,
+    /// Path with its placeholders.
+    pub(crate) path: &'static str,
+    /// Who may.
+    pub(crate) access: Access,
+    /// Bytes that a body may announce; `None` where the handler bounds it.
+    pub(crate) max_body: Option<usize>,
+    handler: MethodRouter<S>,
+}
+
+/// The table.
+pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
+    let (small, job) = (Some(limits.small_body), Some(limits.job_body));
+    vec![
+        row(Method::GET, "/healthz", Public, small, health::live),
+        row(Method::GET, "/readyz", Public, small, health::ready),
+        row(Method::GET, "/metrics", Public, small, health::metrics),
+        row(Method::POST, "/api/v1/jobs", WRITE, job, jobs::create),
+        row(Method::GET, "/api/v1/jobs", READ, small, jobs::list),
+        row(Method::GET, "/api/v1/jobs/{job}", READ, small, jobs::get),
+        row(Method::DELETE, "/api/v1/jobs/{job}", WRITE, small, jobs::delete),
+        row(Method::GET, "/api/v1/jobs/{job}/wait", READ, small, jobs::wait),
+        row(Method::GET, "/api/v1/jobs/{job}/tasks", READ, small, tasks::list),
+        row(Method::GET, "/api/v1/jobs/{job}/tasks/{task}", READ, small, tasks::get),
+        row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/cancel", WRITE, small, tasks::cancel),
+        row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/retry", WRITE, small, tasks::retry),
+        row(Method::GET, "/api/v1/formats", AnyKey, small, formats::formats),
+        row(Method::GET, "/api/v1/operations", AnyKey, small, formats::operations),
+        row(Method::GET, "/api/v1/account", AnyKey, small, account::get),
+        row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload),
+        row(Method::GET, "/storage/dl/{token}", SignedLink, small, storage::download),
+    ]
+}
+
+/// A row.
+pub(crate) fn row<S, H, T>(method: Method, path: &'static str, access: Access, max_body: Option<usize>, handler: H) -> Route<S>
+where
+    S: Clone + Send + Sync + 'static,
+    H: Handler<T, S>,
+    T: 'static,
+{
+    // Every method of the table is one that axum filters by.
+    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+    Route { method, path, access, max_body, handler: on(filter, handler) }
+}
+
+/// The router of the API.
+pub(crate) fn build(state: AppState) -> Router {
+    assemble(routes(state.limits()), state)
+}
+
+/// Puts a guard before each row, answers OPTIONS for every path, and gives what matches no row the body of every error.
+pub(crate) fn assemble<S: Directory>(rows: Vec<Route<S>>, state: S) -> Router {
+    let cache = Arc::new(KeyCache::default());
+    let mut paths: BTreeMap<&'static str, (Access, Vec<Method>)> = BTreeMap::new();
+    let mut router = Router::new();
+    for (index, row) in rows.into_iter().enumerate() {
+        paths.entry(row.path).or_insert((row.access, Vec::new())).1.push(row.method);
+        let state = Arc::new(Guard {
+            directory: state.clone(),
+            cache: cache.clone(),
+            route: RouteId(index),
+            access: row.access,
+            max_body: row.max_body,
+        });
+        // A route layer: what asks for another method gets its 405 without being asked for a key.
+        router = router.route(row.path, row.handler.route_layer(from_fn_with_state(state, guard::<S>)));
+    }
+    for (path, (access, methods)) in paths {
+        let allow = allowed(&methods);
+        let options = async move || preflight(access, &allow);
+        router = router.route(path, on(MethodFilter::OPTIONS, options));
+    }
+    router
+        .method_not_allowed_fallback(async || {
+            ApiError::new(
+                Code::MethodNotAllowed,
+                "This path does not offer that method: the Allow header lists those that it does",
+            )
+        })
+        .fallback(async || ApiError::new(Code::NotFound, "There is nothing at this path: the API begins at /api/v1"))
+        .with_state(state)
+}
+
+/// The methods of a path, as an `Allow` header lists them.
+fn allowed(methods: &[Method]) -> String {
+    let mut names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    if methods.contains(&Method::GET) {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.join(", ")
+}
+
+/// The answer to OPTIONS: what there is, and for signed links the permission that browsers ask for before they use them.
+fn preflight(access: Access, allow: &str) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let Ok(allow) = HeaderValue::from_str(allow) else { return response };
+    let headers = response.headers_mut();
+    if access == SignedLink {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow.clone());
+        let request_headers = "Content-Type, If-None-Match, If-Range, Range, X-Request-Id";
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(request_headers));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    }
+    headers.insert(ALLOW, allow);
+    response
+}

@@ -1,0 +1,107 @@
+//! What handlers share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use convertfly_scheduler::catalog::Catalog;
+use convertfly_scheduler::storage::Storage;
+use convertfly_scheduler::storage::sign::LinkSecret;
+use convertfly_scheduler::store::{ApiKey, Store, StoreError};
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::middleware::auth::Directory;
+
+/// What an [`AppState`] is made of.
+pub struct Parts {
+    /// Jobs, keys and money.
+    pub store: Store,
+    /// Files.
+    pub storage: Storage,
+    /// Signs links to the storage routes; the same for every process of one store.
+    pub link_secret: LinkSecret,
+    /// Where clients reach this server, without a slash at the end: `https://convertfly.example`.
+    pub public_url: String,
+    /// Formats, operations and prices.
+    pub catalog: &'static Catalog,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// What handlers share; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    metrics: Arc<Metrics>,
+    drain: CancellationToken,
+    /// KiB of large bodies that may still be taken into memory.
+    body_memory: Semaphore,
+    /// When storage was last checked, and whether it was well.
+    storage_check: Mutex<Option<(Instant, bool)>>,
+}
+
+impl AppState {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let rows = crate::router::routes(&parts.limits);
+        let metrics = Metrics::new(rows.iter().map(|row| (row.method.as_str(), row.path)));
+        let body_memory = Semaphore::new(parts.limits.body_memory.max(parts.limits.job_body) >> 10);
+        let (drain, storage_check) = (CancellationToken::new(), Mutex::default());
+        Self(Arc::new(Inner { parts, metrics, drain, body_memory, storage_check }))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.0.parts.storage
+    }
+
+    pub(crate) fn link_secret(&self) -> &LinkSecret {
+        &self.0.parts.link_secret
+    }
+
+    pub(crate) fn public_url(&self) -> &str {
+        self.0.parts.public_url.trim_end_matches('/')
+    }
+
+    pub(crate) fn catalog(&self) -> &'static Catalog {
+        self.0.parts.catalog
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.parts.limits
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Cancelled when the server shuts down: what waits should answer at once.
+    pub(crate) fn drain(&self) -> &CancellationToken {
+        &self.0.drain
+    }
+
+    pub(crate) fn storage_check(&self) -> &Mutex<Option<(Instant, bool)>> {
+        &self.0.storage_check
+    }
+
+    pub(crate) fn body_memory(&self) -> &Semaphore {
+        &self.0.body_memory
+    }
+}
+
+impl Directory for AppState {
+    async fn key_by_hash(&self, sha256_hex: &str) -> Result<Option<ApiKey>, StoreError> {
+        self.store().key_by_hash(sha256_hex).await
+    }
+
+    async fn balance(&self, account: &str) -> Result<i64, StoreError> {
+        self.store().account(account).await.map(|account| account.balance)
+    }
+}

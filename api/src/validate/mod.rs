@@ -1,0 +1,170 @@
+//! The body of `POST /jobs` against the catalogue: a job that can be submitted, or every problem of it.
+
+mod base64;
+mod json;
+mod price;
+mod problem;
+mod task;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use bytes::Bytes;
+use convertfly_scheduler::catalog::Catalog;
+use convertfly_scheduler::graph::{self, GraphError};
+use convertfly_scheduler::ids::new_id;
+use convertfly_scheduler::job::NewJob;
+use convertfly_scheduler::task::TaskSpec;
+use serde_json::{Map, Value};
+
+use crate::error::{ApiError, Code};
+use problem::{Place, Problems, shown};
+use task::Draft;
+
+/// Most tasks in a job.
+pub(crate) const MAX_TASKS: usize = 1_000;
+
+/// Longest tag, bytes.
+const MAX_TAG: usize = 255;
+
+/// Longest task name, characters.
+const MAX_TASK_NAME: usize = 64;
+
+/// Keys of the body.
+const JOB_KEYS: [&str; 3] = ["tasks", "tag", "webhook_url"];
+
+/// A file that came inside the request; it goes to storage and never into a task's record.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    /// The task that imports it.
+    pub(crate) task: String,
+    /// Name for people, sanitised.
+    pub(crate) filename: String,
+    /// The file.
+    pub(crate) bytes: Bytes,
+}
+
+/// A request that may be submitted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The job.
+    pub(crate) job: NewJob,
+    /// Files that came with it.
+    pub(crate) payloads: Vec<Payload>,
+}
+
+/// Reads, checks and prices the body of `POST /jobs`.
+///
+/// # Errors
+/// One [`ApiError`] that lists every problem of the request.
+pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> Result<Accepted, ApiError> {
+    let (value, duplicates) = json::read(body).map_err(|cause| {
+        ApiError::new(Code::InvalidData, format!("The body is not valid JSON: {cause}"))
+            .with_details(serde_json::json!({ "field": "body", "reason": cause, "path": "" }))
+    })?;
+    let Value::Object(body) = value else {
+        let reason = "must be a JSON object";
+        return Err(ApiError::new(Code::InvalidData, "The body must be a JSON object")
+            .with_details(serde_json::json!({ "field": "body", "reason": reason, "path": "" })));
+    };
+    let mut problems = Problems::default();
+    for duplicate in duplicates {
+        let field = duplicate.path.last().cloned().unwrap_or_default();
+        let message = match duplicate.path.as_slice() {
+            [tasks, name] if tasks == "tasks" => format!("Two tasks are called {}: names must be unique", shown(name)),
+            _ => format!("The key {} is given twice", shown(&field)),
+        };
+        problems.add(Code::InvalidData, &Place::at(duplicate.path), &field, message, "duplicate");
+    }
+    let tag = envelope(&body, &mut problems);
+    let drafts = tasks(catalog, body.get("tasks"), &mut problems);
+    let (mut specs, facts): (Vec<TaskSpec>, Vec<task::Facts>) = drafts.into_iter().map(|d| (d.spec, d.facts)).unzip();
+    match graph::check(&specs) {
+        Ok(order) => price::price(catalog, &order, &mut specs, &facts, &mut problems),
+        Err(faults) => faults.iter().for_each(|fault| graph_problem(fault, &specs, &mut problems)),
+    }
+    if !problems.is_empty() {
+        return Err(problems.into_error());
+    }
+    let payloads = specs.iter().zip(facts).filter_map(|(spec, facts)| {
+        let filename = spec.fields.get("filename").and_then(Value::as_str).unwrap_or("file").to_owned();
+        facts.payload.map(|bytes| Payload { task: spec.name.clone(), filename, bytes })
+    });
+    let payloads = payloads.collect();
+    let job = NewJob { account: account.to_owned(), id: new_id("job"), tag, tasks: specs, created_by_key: Some(key.to_owned()) };
+    Ok(Accepted { job, payloads })
+}
+
+/// The keys beside `tasks`; returns the tag.
+fn envelope(body: &Map<String, Value>, problems: &mut Problems) -> Option<String> {
+    let root = Place::root();
+    for key in body.keys().filter(|key| !JOB_KEYS.contains(&key.as_str()) && !key.starts_with("x-")) {
+        problems.unknown(&root.key(key), JOB_KEYS);
+    }
+    if body.get("webhook_url").is_some_and(|url| !url.is_null()) {
+        let reason = "webhooks arrive in a later release: leave it out, and poll the job or call its /wait";
+        problems.invalid(&root.key("webhook_url"), reason);
+    }
+    match body.get("tag") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(tag)) if tag.len() <= MAX_TAG => Some(tag.clone()),
+        Some(_) => {
+            problems.invalid(&root.key("tag"), format!("must be a string of at most {MAX_TAG} bytes"));
+            None
+        }
+    }
+}
+
+/// The tasks, in the customer's order.
+fn tasks(catalog: &Catalog, tasks: Option<&Value>, problems: &mut Problems) -> Vec<Draft> {
+    let place = Place::root().key("tasks");
+    let map = match tasks {
+        None | Some(Value::Null) => {
+            problems.missing(&place);
+            return Vec::new();
+        }
+        Some(Value::Object(map)) if map.is_empty() => {
+            problems.invalid(&place, "must name at least one task");
+            return Vec::new();
+        }
+        Some(Value::Object(map)) if map.len() > MAX_TASKS => {
+            problems.invalid(&place, format!("must name at most {MAX_TASKS} tasks, not {}", map.len()));
+            return Vec::new();
+        }
+        Some(Value::Object(map)) => map,
+        Some(_) => {
+            problems.invalid(&place, "must be an object that maps task names to tasks");
+            return Vec::new();
+        }
+    };
+    let read = |(name, definition): (&String, &Value)| {
+        if !is_task_name(name) {
+            let reason = format!("must be 1 to {MAX_TASK_NAME} letters, digits, `-` or `_`");
+            let message = format!("Invalid task name {}: {reason}", shown(name));
+            problems.add(Code::InvalidData, &Place::task(name), "tasks", message, reason);
+        }
+        task::read(catalog, name, definition, problems)
+    };
+    map.iter().map(read).collect()
+}
+
+/// Letters, digits, `-` and `_`, up to 64 of them.
+pub(crate) fn is_task_name(name: &str) -> bool {
+    (1..=MAX_TASK_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// A fault of the graph, as a problem of the task's `input`.
+fn graph_problem(fault: &GraphError, specs: &[TaskSpec], problems: &mut Problems) {
+    let place = Place::task(fault.task()).key("input");
+    let reason = match fault {
+        GraphError::UnknownInput { input, .. } => {
+            let hint = problems.hint(input, specs.iter().map(|spec| spec.name.as_str()));
+            format!("no task of this job is called `{}`{hint}", shown(input))
+        }
+        GraphError::SelfInput { .. } => "a task cannot be its own input".to_owned(),
+        GraphError::Cycle { path } => {
+            let steps: Vec<&str> = path.iter().take(20).map(String::as_str).collect();
+            format!("tasks wait for each other in a circle: {}", steps.join(" -> "))
+        }
+    };
+    problems.invalid(&place, reason);
+}
