@@ -1,5 +1,6 @@
 //! Where pixels can be worked on: the CPU's level and the GPU adapters.
 
+use convertfly_worker::failure::Failure;
 use convertfly_worker::pixels::{AdapterInfo, CpuLevel, GpuPolicy, Processor};
 
 use super::Check;
@@ -11,7 +12,7 @@ pub(super) fn cpu(wanted: &str) -> Check {
     let best = CpuLevel::detect();
     let level = match if wanted.is_empty() { Ok(best) } else { CpuLevel::parse(wanted) } {
         Ok(level) => level.usable(),
-        Err(error) => return Check::missing(NAME, error.to_string(), "unset CONVERTFLY_CPU"),
+        Err(error) => return Check::missing(NAME, said(error), "unset CONVERTFLY_CPU"),
     };
     let found = format!("{cores} cores, level {}", level.as_str());
     if level < best {
@@ -29,7 +30,15 @@ pub(super) fn cpu(wanted: &str) -> Check {
 pub(super) fn gpu(wanted: &str) -> Vec<Check> {
     match if wanted.is_empty() { Ok(GpuPolicy::Auto) } else { GpuPolicy::parse(wanted) } {
         Ok(policy) => gpu_from(policy, &Processor::adapters(policy)),
-        Err(error) => vec![Check::missing("GPU", error.to_string(), "unset CONVERTFLY_GPU")],
+        Err(error) => vec![Check::missing("GPU", said(error), "unset CONVERTFLY_GPU")],
+    }
+}
+
+/// What a failure says, without the word that marks it as a fault of ours: here it is the operator's to mend.
+fn said(failure: Failure) -> String {
+    match failure {
+        Failure::Internal { cause } => cause,
+        other => other.to_string(),
     }
 }
 
@@ -92,7 +101,7 @@ mod tests {
     fn settings_that_do_not_read_are_named() {
         assert_ne!(cpu("").state, State::Missing, "no setting, no fault");
         let wrong = cpu("avx3");
-        assert_eq!((wrong.state, wrong.detail.contains("avx3")), (State::Missing, true), "{wrong:?}");
+        assert_eq!((wrong.state, wrong.detail.starts_with("CONVERTFLY_CPU=\"avx3\"")), (State::Missing, true), "{wrong:?}");
         let wrong = gpu("maybe");
         assert!(wrong.len() == 1 && wrong[0].state == State::Missing && wrong[0].detail.contains("maybe"), "{wrong:?}");
         assert!(cpu("scalar").detail.contains("level scalar"), "lowered");
