@@ -62,7 +62,7 @@ pub fn check(tasks: &[TaskSpec]) -> Result<Vec<usize>, Vec<GraphError>> {
         }
     }
     if !faults.is_empty() {
-        faults.sort_by(|a, b| a.to_string().cmp(&b.to_string()));
+        faults.sort_by_key(ToString::to_string);
         return Err(faults);
     }
     let mut ready: VecDeque<usize> = (0..tasks.len()).filter(|&i| waiting_for[i] == 0).collect();

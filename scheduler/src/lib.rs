@@ -13,3 +13,4 @@ pub mod secret;
 pub mod storage;
 pub mod store;
 pub mod task;
+pub mod upkeep;

@@ -118,6 +118,14 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the account has any key.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn has_keys(&self, account: &str) -> Result<bool, StoreError> {
+        Ok(self.connection().exists(keys::account_keys(self.shard(account), account)).await?)
+    }
+
     /// The account and key behind the SHA-256 of an API key, hex.
     ///
     /// # Errors

@@ -141,7 +141,8 @@ pub struct Leaser {
     store: Store,
     worker: String,
     ttl_ms: u64,
-    hot: BTreeSet<u16>,
+    /// Lanes of shards that may have ready tasks.
+    hot: BTreeSet<(Lane, u16)>,
     notices: broadcast::Receiver<Notice>,
     full_round: Instant,
     /// Where the next round starts, so that a low shard cannot starve a high one.
@@ -158,95 +159,88 @@ impl Leaser {
         Self { store, worker, ttl_ms, hot: BTreeSet::new(), notices, full_round: Instant::now(), next_shard: 0 }
     }
 
-    /// Leases what is ready in `lanes`, at most that many each; waits until there is something. Cancel-safe while it waits.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; try again after a pause.
-    pub async fn next(&mut self, lanes: &[(Lane, u32)]) -> Result<Vec<Lease>, StoreError> {
+    /// Resolves when one of `lanes` may have ready tasks. May be dropped at any time.
+    pub async fn wait(&mut self, lanes: &[Lane]) {
         loop {
             self.hear();
             if Instant::now() >= self.full_round {
-                self.hot.extend(0..self.store.shards());
+                self.heat_all();
                 self.full_round = Instant::now() + FULL_ROUND;
             }
-            let leases = self.ask(lanes).await?;
-            if !leases.is_empty() {
-                return Ok(leases);
+            if self.hot.iter().any(|(lane, _)| lanes.contains(lane)) {
+                return;
             }
-            // The notice itself is read by `hear`, so that a cancelled wait loses none.
-            let _ =
-                tokio::time::timeout_at(self.full_round, wait_for_notice(&mut self.notices, &mut self.hot, self.store.shards()))
-                    .await;
+            // The notice is put where the next look finds it before anything else is awaited: a dropped wait loses none.
+            match tokio::time::timeout_at(self.full_round, self.notices.recv()).await {
+                Ok(Ok(notice)) => self.take(&notice),
+                Ok(Err(broadcast::error::RecvError::Lagged(_))) => self.heat_all(),
+                // The hub is gone with the store, or it is time for a full round.
+                Ok(Err(broadcast::error::RecvError::Closed)) => tokio::time::sleep_until(self.full_round).await,
+                Err(_) => {}
+            }
         }
+    }
+
+    /// Leases what is ready, at most that many a lane. Must not be dropped before it resolves: what it had leased would be lost
+    /// until the leases expire.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; try again after a pause.
+    pub async fn ask(&mut self, lanes: &[(Lane, u32)]) -> Result<Vec<Lease>, StoreError> {
+        self.hear();
+        let mut left: Vec<(Lane, u32)> = lanes.iter().copied().filter(|(_, slots)| *slots > 0).collect();
+        let mut leases = Vec::new();
+        let shards = self.store.shards();
+        for shard in (self.next_shard..shards).chain(0..self.next_shard) {
+            let wanted: Vec<(Lane, u32)> = left.iter().copied().filter(|(lane, _)| self.hot.contains(&(*lane, shard))).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let got = match self.store.lease_from(shard, &self.worker, &wanted, self.ttl_ms).await {
+                Ok(got) => got,
+                // What was leased already must not be lost to an error of a later shard.
+                Err(_) if !leases.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            self.next_shard = (shard + 1) % shards;
+            for (lane, slots) in wanted {
+                let count = u32::try_from(got.iter().filter(|lease| lease.spec.lane == lane).count()).unwrap_or(u32::MAX);
+                if count < slots {
+                    self.hot.remove(&(lane, shard));
+                }
+                if let Some((_, free)) = left.iter_mut().find(|(other, _)| *other == lane) {
+                    *free = free.saturating_sub(count);
+                }
+            }
+            left.retain(|(_, slots)| *slots > 0);
+            leases.extend(got);
+        }
+        Ok(leases)
     }
 
     /// Takes in the notices that have arrived.
     fn hear(&mut self) {
         loop {
             match self.notices.try_recv() {
-                Ok(Notice::Ready { shard }) => {
-                    self.hot.insert(shard);
-                }
-                Ok(Notice::Stop { .. }) => {}
-                Ok(Notice::Reconnected) | Err(broadcast::error::TryRecvError::Lagged(_)) => {
-                    self.hot.extend(0..self.store.shards())
-                }
+                Ok(notice) => self.take(&notice),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => self.heat_all(),
                 Err(_) => return,
             }
         }
     }
 
-    /// Asks the hot shards in turn until the slots are filled; a shard that gives nothing is no longer hot.
-    async fn ask(&mut self, lanes: &[(Lane, u32)]) -> Result<Vec<Lease>, StoreError> {
-        let mut left: Vec<(Lane, u32)> = lanes.to_vec();
-        let mut leases = Vec::new();
-        let from = self.next_shard;
-        let turn: Vec<u16> = self.hot.range(from..).chain(self.hot.range(..from)).copied().collect();
-        for shard in turn {
-            left.retain(|(_, slots)| *slots > 0);
-            if left.is_empty() {
-                break;
+    fn take(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Ready { shard, lane } => {
+                self.hot.insert((*lane, *shard));
             }
-            let got = self.store.lease_from(shard, &self.worker, &left, self.ttl_ms).await;
-            let got = match got {
-                Ok(got) => got,
-                // What was leased already must not be lost to an error of a later shard.
-                Err(_) if !leases.is_empty() => break,
-                Err(error) => return Err(error),
-            };
-            self.next_shard = (shard + 1) % self.store.shards();
-            let full =
-                left.iter().any(|(lane, slots)| got.iter().filter(|lease| lease.spec.lane == *lane).count() as u32 == *slots);
-            if !full {
-                self.hot.remove(&shard);
-            }
-            for lease in &got {
-                if let Some((_, slots)) = left.iter_mut().find(|(lane, _)| *lane == lease.spec.lane) {
-                    *slots = slots.saturating_sub(1);
-                }
-            }
-            leases.extend(got);
+            Notice::Stop { .. } => {}
+            Notice::Reconnected => self.heat_all(),
         }
-        Ok(leases)
     }
-}
 
-/// Resolves at the first notice that may mean work.
-async fn wait_for_notice(notices: &mut broadcast::Receiver<Notice>, hot: &mut BTreeSet<u16>, shards: u16) {
-    loop {
-        match notices.recv().await {
-            Ok(Notice::Ready { shard }) => {
-                hot.insert(shard);
-                return;
-            }
-            Ok(Notice::Stop { .. }) => {}
-            Ok(Notice::Reconnected) | Err(broadcast::error::RecvError::Lagged(_)) => {
-                hot.extend(0..shards);
-                return;
-            }
-            // The hub is gone with the store; the caller's next request will say so.
-            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-        }
+    fn heat_all(&mut self) {
+        self.hot.extend(Lane::ALL.into_iter().flat_map(|lane| (0..self.store.shards()).map(move |shard| (lane, shard))));
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, broadcast};
 
 use super::keys::{CHANNEL_DONE, CHANNEL_READY, CHANNEL_STOP};
+use crate::catalog::Lane;
 
 /// Something that Redis told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Notice {
     Ready {
         /// The shard.
         shard: u16,
+        /// The lane.
+        lane: Lane,
     },
     /// A lease was taken away: stop its work.
     Stop {
@@ -93,8 +96,9 @@ async fn listen_once(client: &redis::Client, sender: &broadcast::Sender<Notice>,
         let payload: String = message.get_payload()?;
         match message.get_channel_name() {
             CHANNEL_READY => {
-                if let Some(shard) = payload.split(':').next().and_then(|shard| shard.parse().ok()) {
-                    let _ = sender.send(Notice::Ready { shard });
+                let ready = payload.split_once(':').and_then(|(shard, lane)| Some((shard.parse().ok()?, Lane::parse(lane)?)));
+                if let Some((shard, lane)) = ready {
+                    let _ = sender.send(Notice::Ready { shard, lane });
                 }
             }
             CHANNEL_STOP => {

@@ -1,0 +1,85 @@
+//! The scheduler role: reaps lost leases, expires files and records, trims the outbox. Any number of processes may run it at
+//! once: each step is a script that does nothing the second time.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::storage::{Storage, StorageKey};
+use crate::store::{Due, Store, StoreError};
+
+/// How often each duty is done, and how long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct UpkeepConfig {
+    /// Pause between two rounds of reaping.
+    pub reap: Duration,
+    /// Pause between two rounds of expiry.
+    pub expire: Duration,
+    /// How long a job's record stays after its files have gone: 29 days more make 30 in all.
+    pub keep_record: Duration,
+    /// How long events stay in the outbox.
+    pub keep_events: Duration,
+}
+
+impl Default for UpkeepConfig {
+    fn default() -> Self {
+        Self {
+            reap: Duration::from_secs(1),
+            expire: Duration::from_secs(30),
+            keep_record: Duration::from_hours(29 * 24),
+            keep_events: Duration::from_hours(7 * 24),
+        }
+    }
+}
+
+/// Does the duties until `shutdown`.
+pub async fn run(store: Store, storage: Storage, config: UpkeepConfig, shutdown: CancellationToken) {
+    let mut reap = interval(config.reap);
+    let mut expire = interval(config.expire);
+    tracing::info!("scheduler ready");
+    loop {
+        tokio::select! {
+            _ = reap.tick() => match store.reap().await {
+                Ok(reaped) if reaped == crate::store::Reaped::default() => {}
+                Ok(reaped) => tracing::info!(?reaped, "reaped"),
+                Err(error) => tracing::warn!(%error, "reaping failed; trying again"),
+            },
+            _ = expire.tick() => if let Err(error) = expire_once(&store, &storage, &config).await {
+                tracing::warn!(%error, "expiry failed; trying again");
+            },
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+fn interval(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}
+
+/// One round: a job's files go first and are noted as gone, its record goes at its own time.
+async fn expire_once(store: &Store, storage: &Storage, config: &UpkeepConfig) -> Result<(), StoreError> {
+    store.check_epoch().await?;
+    for due in store.due().await? {
+        if let Err(error) = storage.delete_prefix(&StorageKey::job_prefix(&due.account, &due.job)).await {
+            tracing::warn!(%error, job = due.job, "files of an expired job could not be deleted; trying again");
+            continue;
+        }
+        let Due { account, job, record } = &due;
+        if *record {
+            match store.delete_job(account, job).await {
+                Ok(()) | Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        } else {
+            store.files_gone(&due, millis(config.keep_record)).await?;
+        }
+    }
+    store.trim_outbox(millis(config.keep_events)).await?;
+    Ok(())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
