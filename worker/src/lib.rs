@@ -1,6 +1,8 @@
 //! Does the work: imports, conversions and exports, with the engines, codecs and kernels behind them.
 
+pub mod catalog;
 pub mod engines;
+pub mod executor;
 pub mod failure;
 pub mod fetch;
 pub mod formats;

@@ -68,8 +68,9 @@ macro_rules! options {
 
         impl $crate::options::Options for $name {
             fn entries() -> Vec<convertfly_scheduler::catalog::OptionEntry> {
-                #[allow(unused_variables, reason = "a set may be empty")]
                 let defaults = Self::default();
+                // A set may be empty.
+                let _ = &defaults;
                 vec![$(convertfly_scheduler::catalog::OptionEntry {
                     name: stringify!($field).to_owned(),
                     kind: $kind,
@@ -82,8 +83,9 @@ macro_rules! options {
             fn read(
                 values: &serde_json::Map<String, serde_json::Value>,
             ) -> Result<Self, $crate::failure::Failure> {
-                #[allow(unused_variables, unused_mut, reason = "a set may be empty")]
                 let (defaults, mut entries) = (Self::default(), Self::entries().into_iter());
+                // A set may be empty.
+                let _ = (&defaults, &mut entries, values);
                 Ok(Self { $($field: {
                     let entry = entries.next().expect("one entry per field");
                     $crate::options::read_one(&entry, values, defaults.$field)?

@@ -23,6 +23,8 @@ pub struct Edge {
     pub to: &'static str,
     /// Relative cost: the route takes the cheapest path. An in-memory image conversion is 1.
     pub cost: u32,
+    /// Price of one input file, credits.
+    pub credits: u32,
     /// Where it runs.
     pub lane: Lane,
 }
@@ -85,4 +87,9 @@ pub trait Engine: Send + Sync {
 
     /// Does one piece of work.
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>>;
+}
+
+/// What every engine of this release offers, with its name, whether or not it can run on this machine: the catalogue's source.
+pub fn edges() -> Vec<(&'static str, Edge)> {
+    image::edges().into_iter().map(|edge| (image::ID, edge)).collect()
 }

@@ -1,1 +1,117 @@
 //! The operations: a row each; data for the API, a function for the node.
+//!
+//! A new operation is its own file, one `mod` line and one row.
+
+mod convert;
+mod export_url;
+mod files;
+mod import_base64;
+mod import_upload;
+mod import_url;
+
+use std::time::Duration;
+
+use convertfly_scheduler::catalog::{Lane, OperationEntry, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::store::Lease;
+use convertfly_scheduler::task::TaskResult;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+
+use crate::failure::Failure;
+use crate::formats::Cancel;
+use crate::node::Services;
+
+/// What an operation works with.
+pub struct Context<'a> {
+    /// The node's parts.
+    pub services: &'a Services,
+    /// The task.
+    pub lease: &'a Lease,
+    /// Set when the work is no longer wanted.
+    pub cancel: &'a Cancel,
+    /// Tells the share done, 0 to 1.
+    pub progress: &'a (dyn Fn(f64) + Send + Sync),
+    /// The position of the next object to store.
+    pub next_index: &'a (dyn Fn() -> u32 + Send + Sync),
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+impl Context<'_> {
+    /// A text field of the task.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.lease.spec.fields.get(name).and_then(Value::as_str)
+    }
+}
+
+/// What an operation does: works, and notes in the map how it was done.
+type Run = for<'a> fn(&'a Context<'a>, &'a mut Map<String, Value>) -> BoxFuture<'a, Result<TaskResult, Failure>>;
+
+/// A row.
+pub struct Operation {
+    /// Name in requests.
+    pub name: &'static str,
+    /// One line for people.
+    pub description: &'static str,
+    /// Part of the pipeline.
+    pub kind: OperationKind,
+    /// Fixed price per direct input, or `None` where the pair decides.
+    pub credits: Option<u32>,
+    /// Where it runs, or `None` where the pair decides.
+    pub lane: Option<Lane>,
+    /// Fields beside `operation` and `input`.
+    pub fields: fn() -> Vec<OptionEntry>,
+    /// Keys of `options`.
+    pub options: fn() -> Vec<OptionEntry>,
+    /// Does it.
+    pub run: Run,
+}
+
+/// Every operation, sorted by name.
+pub static OPERATIONS: &[&Operation] =
+    &[&convert::OPERATION, &export_url::OPERATION, &import_base64::OPERATION, &import_upload::OPERATION, &import_url::OPERATION];
+
+/// The operation of that name.
+pub fn by_name(name: &str) -> Option<&'static Operation> {
+    OPERATIONS.iter().copied().find(|operation| operation.name == name)
+}
+
+impl Operation {
+    /// Its entry in the catalogue.
+    pub fn entry(&self) -> OperationEntry {
+        OperationEntry {
+            name: self.name.to_owned(),
+            description: self.description.to_owned(),
+            kind: self.kind,
+            credits: self.credits,
+            lane: self.lane,
+            fields: (self.fields)(),
+            options: (self.options)(),
+        }
+    }
+}
+
+/// A field's entry.
+fn field(name: &str, kind: OptionKind, required: bool, help: &str) -> OptionEntry {
+    OptionEntry { name: name.to_owned(), kind, required, default: Value::Null, help: help.to_owned() }
+}
+
+/// The `filename` field that every import has.
+fn filename_field(required: bool) -> OptionEntry {
+    field(
+        "filename",
+        OptionKind::String { max_length: 1024 },
+        required,
+        "Name of the file; its extension is a hint to the format.",
+    )
+}
+
+/// The `input_format` field of imports and conversions.
+fn input_format_field() -> OptionEntry {
+    field("input_format", OptionKind::Format, false, "Format of the file, where detection should not decide.")
+}
+
+/// An operation without options.
+fn no_options() -> Vec<OptionEntry> {
+    Vec::new()
+}

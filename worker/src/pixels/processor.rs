@@ -127,12 +127,16 @@ impl Processor {
         Self::new(CpuLevel::from_env()?, GpuPolicy::from_env()?)
     }
 
-    /// Opens the GPU now and waits for it: before a sandbox closes, or before a measurement. No GPU is no error.
-    pub fn warm_up(&self) {
-        if let Some(gpu) = &self.gpu
-            && let Err(cause) = gpu.open()
-        {
-            tracing::debug!(%cause, "no GPU");
+    /// Opens the GPU now and waits for it: before a sandbox closes, or before a measurement. Tells whether there is one; none
+    /// is no error.
+    pub fn warm_up(&self) -> bool {
+        match self.gpu.as_ref().map(Gpu::open) {
+            Some(Ok(())) => true,
+            Some(Err(cause)) => {
+                tracing::debug!(%cause, "no GPU");
+                false
+            }
+            None => false,
         }
     }
 

@@ -46,15 +46,22 @@ impl ImageEngine {
     }
 }
 
+/// Every decoder to every encoder, one credit each.
+pub(crate) fn edges() -> Vec<Edge> {
+    let sources = FORMATS.iter().filter(|format| format.decode.is_some());
+    let targets = || FORMATS.iter().filter(|format| format.encode.is_some());
+    sources
+        .flat_map(|from| targets().map(|to| Edge { from: from.name, to: to.name, cost: 1, credits: 1, lane: Lane::Cpu }))
+        .collect()
+}
+
 impl Engine for ImageEngine {
     fn id(&self) -> &'static str {
         ID
     }
 
     fn edges(&self) -> Vec<Edge> {
-        let sources = FORMATS.iter().filter(|format| format.decode.is_some());
-        let targets = || FORMATS.iter().filter(|format| format.encode.is_some());
-        sources.flat_map(|from| targets().map(|to| Edge { from: from.name, to: to.name, cost: 1, lane: Lane::Cpu })).collect()
+        edges()
     }
 
     fn probe(&self) -> Availability {

@@ -34,7 +34,7 @@ impl Engine for Fake {
     }
 
     fn edges(&self) -> Vec<Edge> {
-        self.edges.iter().map(|&(from, to, cost)| Edge { from, to, cost, lane: Lane::Cpu }).collect()
+        self.edges.iter().map(|&(from, to, cost)| Edge { from, to, cost, credits: 1, lane: Lane::Cpu }).collect()
     }
 
     fn probe(&self) -> Availability {

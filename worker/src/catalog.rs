@@ -1,0 +1,49 @@
+//! The catalogue, generated from the tables of formats, engines and operations.
+
+use convertfly_scheduler::catalog::{Catalog, FormatEntry, PairEntry};
+
+use crate::engines;
+use crate::formats::{FORMATS, Format};
+use crate::operations::OPERATIONS;
+
+/// Builds the catalogue. `scheduler/catalog.json` is its text, checked in; a test compares the two.
+pub fn generate() -> Catalog {
+    let mut pairs: Vec<PairEntry> = engines::edges()
+        .into_iter()
+        .map(|(engine, edge)| PairEntry {
+            from: edge.from.to_owned(),
+            to: edge.to.to_owned(),
+            credits: edge.credits,
+            lane: edge.lane,
+            engine: engine.to_owned(),
+        })
+        .collect();
+    pairs.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+    Catalog {
+        version: 1,
+        formats: FORMATS.iter().map(|format| entry(format)).collect(),
+        pairs,
+        operations: OPERATIONS.iter().map(|operation| operation.entry()).collect(),
+    }
+}
+
+fn entry(format: &Format) -> FormatEntry {
+    let flags = &format.flags;
+    let names = [
+        ("alpha", flags.alpha),
+        ("lossy", flags.lossy),
+        ("pages", flags.pages),
+        ("animated", flags.animated),
+        ("deep", flags.deep),
+        ("grey", flags.grey),
+    ];
+    let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+    FormatEntry {
+        name: format.name.to_owned(),
+        mime: format.mime.to_owned(),
+        extensions: texts(format.extensions),
+        aliases: texts(format.aliases),
+        category: format.category.as_str().to_owned(),
+        flags: names.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name.to_owned()).collect(),
+    }
+}

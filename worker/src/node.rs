@@ -1,1 +1,0 @@
-//! Leases, runs and reports tasks.

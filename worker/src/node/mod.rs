@@ -1,0 +1,135 @@
+//! A worker node: leases tasks, runs them, reports what became of them.
+
+mod active;
+mod cache;
+mod commit;
+mod run;
+mod services;
+
+pub use cache::LocalFile;
+pub use services::{Services, StartError, WorkerConfig};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use convertfly_scheduler::catalog::Lane;
+use convertfly_scheduler::ids;
+use convertfly_scheduler::store::{Lease, Leaser, Store};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use active::Active;
+
+/// How long running tasks may take to finish when the node is told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Pause after the store did not answer.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+/// A running node.
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+/// What every task of the node works with.
+struct Shared {
+    /// Random per process: leases belong to tasks, a name is only for logs.
+    worker: String,
+    store: Store,
+    services: Services,
+    ttl_ms: u64,
+    slots: BTreeMap<Lane, Arc<Semaphore>>,
+    /// A slot became free.
+    freed: Notify,
+    active: Active,
+    tasks: TaskTracker,
+}
+
+impl Node {
+    /// A node that serves the lanes of `config` with these services.
+    pub fn new(store: Store, services: Services, config: &WorkerConfig) -> Self {
+        let slots = config.lanes().into_iter().map(|(lane, slots)| (lane, Arc::new(Semaphore::new(slots as usize)))).collect();
+        Self {
+            shared: Arc::new(Shared {
+                worker: ids::new_id("worker"),
+                store,
+                services,
+                ttl_ms: config.lease_ms,
+                slots,
+                freed: Notify::new(),
+                active: Active::default(),
+                tasks: TaskTracker::new(),
+            }),
+        }
+    }
+
+    /// Works until `shutdown`, then lets running tasks finish for up to 30 s and hands the others back uncounted.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let shared = self.shared;
+        let beating = CancellationToken::new();
+        let heart = tokio::spawn(active::beat(Arc::clone(&shared), beating.clone()));
+        let mut leaser = Leaser::new(shared.store.clone(), shared.worker.clone(), shared.ttl_ms);
+        tracing::info!(worker = %shared.worker, lanes = ?shared.free(), "worker ready");
+        while !shutdown.is_cancelled() {
+            let free = shared.free();
+            if !free.is_empty() {
+                match leaser.ask(&free).await {
+                    Ok(leases) if !leases.is_empty() => {
+                        leases.into_iter().for_each(|lease| shared.start(lease));
+                        continue;
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "no tasks could be leased");
+                        tokio::select! { () = tokio::time::sleep(STORE_PAUSE) => {}, () = shutdown.cancelled() => {} }
+                        continue;
+                    }
+                }
+            }
+            let lanes: Vec<Lane> = free.iter().map(|(lane, _)| *lane).collect();
+            tokio::select! {
+                () = leaser.wait(&lanes), if !lanes.is_empty() => {}
+                () = shared.freed.notified() => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        tracing::info!(running = shared.tasks.len(), "worker draining");
+        shared.tasks.close();
+        if tokio::time::timeout(DRAIN, shared.tasks.wait()).await.is_err() {
+            shared.active.hand_back_all();
+            let _ = tokio::time::timeout(Duration::from_secs(10), shared.tasks.wait()).await;
+        }
+        beating.cancel();
+        let _ = heart.await;
+        shared.services.stop().await;
+    }
+}
+
+impl Shared {
+    /// Free slots a lane; lanes without any are left out.
+    fn free(&self) -> Vec<(Lane, u32)> {
+        let count = |slots: &Semaphore| u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
+        self.slots.iter().map(|(lane, slots)| (*lane, count(slots))).filter(|(_, free)| *free > 0).collect()
+    }
+
+    /// Runs a leased task, and then what continues on this node, in the background.
+    fn start(self: &Arc<Self>, lease: Lease) {
+        // Registered before anything is awaited, so that heartbeats begin at once.
+        let entry = self.active.enter(lease);
+        // The slot is taken here, not in the task, so that the next look at the free slots sees it. Where a continuation was
+        // faster, the task waits for its slot with its lease kept alive.
+        let slots = self.slots.get(&entry.lease.spec.lane).cloned();
+        let permit = slots.as_ref().and_then(|slots| Arc::clone(slots).try_acquire_owned().ok());
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let permit = match (permit, slots) {
+                (None, Some(slots)) => slots.acquire_owned().await.ok(),
+                (permit, _) => permit,
+            };
+            commit::run_and_report(&shared, entry, permit).await;
+            shared.freed.notify_one();
+        });
+    }
+}

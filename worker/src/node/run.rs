@@ -1,0 +1,52 @@
+//! Runs one leased task: finds its operation and hands it what it needs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use convertfly_scheduler::task::TaskResult;
+use serde_json::{Map, Value};
+
+use super::Shared;
+use super::active::Entry;
+use crate::failure::Failure;
+use crate::operations::{self, Context};
+
+/// What a task made and how.
+pub(super) struct Outcome {
+    /// For the customer and for the tasks behind it.
+    pub(super) result: TaskResult,
+    /// How it was done.
+    pub(super) explain: Value,
+}
+
+/// Runs the task to its end, its time limit, or until it is told to stop.
+pub(super) async fn run(shared: &Shared, entry: &Arc<Entry>) -> Result<Outcome, Failure> {
+    let lease = &entry.lease;
+    let operation = operations::by_name(&lease.spec.operation)
+        .ok_or_else(|| Failure::internal(format!("this worker does not know the operation {}", lease.spec.operation)))?;
+    let progress = {
+        let entry = Arc::clone(entry);
+        move |share| entry.set_progress(share)
+    };
+    let next_index = || entry.next_index();
+    let context = Context {
+        services: &shared.services,
+        lease,
+        cancel: &entry.cancel,
+        progress: &progress,
+        next_index: &next_index,
+        deadline: shared.services.task_timeout,
+    };
+    let start = Instant::now();
+    let mut explain = Map::new();
+    let work = (operation.run)(&context, &mut explain);
+    // Engines watch the deadline themselves; the grace is for those that cannot.
+    let result = match tokio::time::timeout(shared.services.task_timeout + Duration::from_secs(5), work).await {
+        Ok(result) => result?,
+        Err(_) => return Err(Failure::TimedOut),
+    };
+    explain.insert("queued_ms".into(), lease.queued_ms.into());
+    explain.insert("attempt".into(), (lease.attempts + lease.losses + 1).into());
+    explain.insert("total_ms".into(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());
+    Ok(Outcome { result, explain: Value::Object(explain) })
+}

@@ -1,0 +1,152 @@
+//! What a node works with: storage, the outbound client, scratch space, engines.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use convertfly_scheduler::catalog::Lane;
+use convertfly_scheduler::storage::Storage;
+use serde::{Deserialize, Serialize};
+
+use super::cache::{Cache, LocalFile};
+use crate::engines::Engine;
+use crate::engines::image::{ImageEngine, Runner};
+use crate::engines::route::Router;
+use crate::executor;
+use crate::fetch::{AllowNets, FetchConfig, Fetcher};
+use crate::formats::Limits;
+use crate::sandbox::Pool;
+use crate::scratch::Scratch;
+
+/// Settings of a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// `CONVERTFLY_SCRATCH`: folder for tasks' temporary files; default `<data>/scratch`.
+    pub scratch: Option<PathBuf>,
+    /// `CONVERTFLY_CPU_SLOTS`: conversions at once; 0 is one per core.
+    pub cpu_slots: u32,
+    /// `CONVERTFLY_IO_SLOTS`: imports and exports at once.
+    pub io_slots: u32,
+    /// `CONVERTFLY_LEASE_MS`: how long a task stays with a worker that is silent; at least 100.
+    pub lease_ms: u64,
+    /// `CONVERTFLY_TASK_TIMEOUT`: seconds that one task may take.
+    pub task_timeout: u64,
+    /// `CONVERTFLY_ALLOW_NETS`: networks that imports may reach though they are not public, CIDR, separated by commas.
+    pub allow_nets: String,
+    /// `CONVERTFLY_GPU`: `auto`, `off`, `software` or `require`.
+    pub gpu: String,
+    /// `CONVERTFLY_CPU`: `scalar`, `avx2` or `avx512`; can only lower what the processor offers.
+    pub cpu: String,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            scratch: None,
+            cpu_slots: 0,
+            io_slots: 32,
+            lease_ms: 10_000,
+            task_timeout: 600,
+            allow_nets: String::new(),
+            gpu: "auto".into(),
+            cpu: String::new(),
+        }
+    }
+}
+
+impl WorkerConfig {
+    /// Conversions at once.
+    pub fn threads(&self) -> u32 {
+        if self.cpu_slots > 0 {
+            return self.cpu_slots;
+        }
+        std::thread::available_parallelism().map_or(1, NonZeroUsize::get).try_into().unwrap_or(1)
+    }
+
+    /// The lanes that this node serves, with slots. Conversions get one slot more than there are threads, so that the next
+    /// task's file is at hand when a thread is free.
+    pub fn lanes(&self) -> Vec<(Lane, u32)> {
+        vec![(Lane::Io, self.io_slots), (Lane::Cpu, self.threads() + 1)]
+    }
+
+    /// Every problem, each naming the variable, the form of its value and an example.
+    pub fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.io_slots == 0 {
+            problems.push("CONVERTFLY_IO_SLOTS must be a number from 1 up, for example 32".to_owned());
+        }
+        if self.lease_ms < 100 {
+            problems.push("CONVERTFLY_LEASE_MS must be at least 100 milliseconds, for example 10000".to_owned());
+        }
+        if self.task_timeout == 0 {
+            problems.push("CONVERTFLY_TASK_TIMEOUT must be at least 1 second, for example 600".to_owned());
+        }
+        problems
+    }
+}
+
+/// What every operation can use.
+pub struct Services {
+    /// Where files live.
+    pub storage: Storage,
+    /// The only way out.
+    pub fetcher: Fetcher,
+    /// Temporary files.
+    pub scratch: Scratch,
+    /// Who converts what.
+    pub router: Router,
+    /// How long one task may take.
+    pub task_timeout: Duration,
+    /// The confined children behind the image engine.
+    pool: Pool,
+    cache: Cache,
+}
+
+impl Services {
+    /// Opens scratch space and starts the children.
+    ///
+    /// # Errors
+    /// A setting that does not read, a folder that cannot be made, or a child that does not become ready; each in words for
+    /// the operator.
+    pub async fn open(config: &WorkerConfig, scratch: &Path, storage: Storage) -> Result<Self, StartError> {
+        let allow = config.allow_nets.parse::<AllowNets>().map_err(|error| StartError(error.to_string()))?;
+        let fetcher =
+            Fetcher::new(FetchConfig { allow, ..FetchConfig::default() }).map_err(|error| StartError(error.to_string()))?;
+        let scratch =
+            Scratch::open(scratch).map_err(|error| StartError(format!("scratch folder {}: {error}", scratch.display())))?;
+        let pool = executor::start(config).await.map_err(|failure| StartError(failure.to_string()))?;
+        let image = ImageEngine::new(Runner::Remote(executor::remote(pool.clone())), Limits::default());
+        let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(image)];
+        Ok(Self {
+            storage,
+            fetcher,
+            scratch,
+            router: Router::new(engines),
+            task_timeout: Duration::from_secs(config.task_timeout),
+            pool,
+            cache: Cache::default(),
+        })
+    }
+
+    /// A file that this node has at hand.
+    pub fn cached(&self, key: &str) -> Option<LocalFile> {
+        self.cache.get(key)
+    }
+
+    /// Keeps a file at hand.
+    pub fn keep(&self, key: String, file: LocalFile) {
+        self.cache.put(key, file);
+    }
+
+    /// Stops the children.
+    pub async fn stop(&self) {
+        self.pool.stop().await;
+    }
+}
+
+/// Why a worker does not start, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("the worker cannot start: {0}")]
+pub struct StartError(String);

@@ -1,0 +1,137 @@
+//! What operations share: getting inputs onto this node's disk, recognising them, storing outputs.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use convertfly_scheduler::ids;
+use convertfly_scheduler::storage::{StorageError, StorageKey, names};
+use convertfly_scheduler::task::FileRef;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::formats::{self, Format, SNIFF_BYTES};
+use crate::node::LocalFile;
+use crate::scratch::TaskDir;
+
+/// Bytes of scratch space that one task may take.
+pub(super) const SCRATCH_QUOTA: u64 = 12 << 30;
+
+/// Bytes of the largest file that an import takes: 5 GiB.
+pub(super) const MAX_FILE: u64 = 5 << 30;
+
+/// The public text of a storage failure is ours; the cause goes to the log.
+pub(super) fn storage_failure(error: StorageError) -> Failure {
+    match error {
+        StorageError::NotFound(_) => Failure::invalid("The file has expired or was deleted. Create a new job"),
+        StorageError::TooLarge { limit } => Failure::too_large(format!("The file is larger than {limit} bytes")),
+        error => Failure::internal(error),
+    }
+}
+
+/// A folder for the task's temporary files.
+pub(super) fn folder(context: &Context<'_>) -> Result<Arc<TaskDir>, Failure> {
+    context.services.scratch.task_dir(SCRATCH_QUOTA).map(Arc::new).map_err(Failure::internal)
+}
+
+/// The input on this node's disk: at hand already, or downloaded into `folder`.
+pub(super) async fn fetch(context: &Context<'_>, file: &FileRef, folder: &Arc<TaskDir>) -> Result<LocalFile, Failure> {
+    if let Some(local) = context.services.cached(&file.key) {
+        return Ok(local);
+    }
+    let key = StorageKey::parse(&file.key).ok_or_else(|| Failure::internal(format!("unreadable storage key {}", file.key)))?;
+    let path = folder.path().join(ids::new_id("in"));
+    let size = context.services.storage.download_to(&key, &path, MAX_FILE).await.map_err(storage_failure)?;
+    let local = LocalFile::new(path, size, Arc::clone(folder));
+    context.services.keep(file.key.clone(), local.clone());
+    Ok(local)
+}
+
+/// The first bytes of a file on disk, enough to recognise it.
+pub(super) fn head(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    let mut head = Vec::with_capacity(SNIFF_BYTES);
+    let file = std::fs::File::open(path).map_err(Failure::internal)?;
+    file.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(Failure::internal)?;
+    Ok(head)
+}
+
+/// What a file is: by content first, then by the customer's word, then by its name. The warning says where they differ.
+pub(super) fn recognise(head: &[u8], said: Option<&str>, filename: &str) -> (Option<&'static Format>, Option<String>) {
+    let by_name = filename.rsplit_once('.').and_then(|(_, extension)| formats::by_name(extension));
+    let told = said.and_then(formats::by_name);
+    let seen = formats::sniff(head);
+    let warning = match (seen, told.or(by_name)) {
+        (Some(seen), Some(other)) if seen.name != other.name => {
+            let source = if told.is_some() { "input_format says" } else { "its name says" };
+            Some(format!("The file is a {}, though {source} {}", seen.name, other.name))
+        }
+        _ => None,
+    };
+    // The customer's explicit word wins; the decoder will say what it found instead.
+    (told.or(seen).or(by_name), warning)
+}
+
+/// The name of an output: the input's stem with the new extension.
+pub(super) fn output_name(input: &str, format: &Format) -> String {
+    let stem = input.rsplit_once('.').map_or(input, |(stem, _)| stem);
+    let extension = format.extensions.first().copied().unwrap_or(format.name);
+    names::sanitise_filename(&format!("{}.{extension}", if stem.is_empty() { "file" } else { stem }))
+}
+
+/// Stores a file that the task has made, keeps it at hand for what follows, and describes it.
+pub(super) async fn store(
+    context: &Context<'_>,
+    path: PathBuf,
+    folder: &Arc<TaskDir>,
+    filename: String,
+    format: Option<&Format>,
+) -> Result<FileRef, Failure> {
+    let lease = context.lease;
+    let key = StorageKey::Output {
+        account: lease.account.clone(),
+        job: lease.job.clone(),
+        fence: lease.fence.clone(),
+        index: (context.next_index)(),
+    };
+    let mime = format.map_or("application/octet-stream", |format| format.mime);
+    let stored = context.services.storage.put_file(&key, &path, mime).await.map_err(storage_failure)?;
+    context.services.keep(key.to_string(), LocalFile::new(path, stored.size, Arc::clone(folder)));
+    Ok(FileRef {
+        file_id: ids::new_id("file"),
+        key: key.to_string(),
+        filename,
+        size: stored.size,
+        format: format.map(|format| format.name.to_owned()),
+        sha256: Some(stored.sha256),
+        width: None,
+        height: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+
+    #[test]
+    fn content_decides_over_the_name() {
+        let (format, warning) = recognise(PNG, None, "photo.jpg");
+        assert_eq!(format.map(|format| format.name), Some("png"), "magic bytes first");
+        assert!(warning.is_some_and(|text| text.contains("jpg")), "the mismatch is said");
+    }
+
+    #[test]
+    fn the_customers_word_wins_over_content() {
+        let (format, warning) = recognise(PNG, Some("JPEG"), "photo.png");
+        assert_eq!(format.map(|format| format.name), Some("jpg"), "input_format is explicit");
+        assert!(warning.is_some(), "but the mismatch is said");
+    }
+
+    #[test]
+    fn outputs_are_named_after_their_input() {
+        let png = formats::by_name("png").expect("png is known");
+        assert_eq!(output_name("a.b.jpg", png), "a.b.png", "only the last extension is replaced");
+        assert_eq!(output_name("", png), "file.png", "never empty");
+    }
+}
