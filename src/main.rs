@@ -1,2 +1,111 @@
-//! Subcommands only.
-fn main() {}
+//! `convertfly`: subcommands only. What they do is in the crates.
+
+mod commands;
+mod config;
+mod doctor;
+mod first_start;
+mod logging;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// File conversion for people who convert millions of files.
+#[derive(Parser)]
+#[command(name = "convertfly", version, about, max_term_width = 110)]
+struct Arguments {
+    /// Configuration file (TOML); `CONVERTFLY_*` variables go over it.
+    #[arg(long, global = true, env = "CONVERTFLY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder for the embedded Redis, files and the first API key.
+    #[arg(long, global = true, env = "CONVERTFLY_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine: API, scheduler, worker and an embedded Redis.
+    Serve {
+        /// Address to listen on.
+        #[arg(long, env = "CONVERTFLY_LISTEN", value_name = "ADDRESS:PORT")]
+        listen: Option<std::net::SocketAddr>,
+    },
+    /// Run the API alone; needs CONVERTFLY_REDIS_URL and shared storage.
+    Api {
+        /// Address to listen on.
+        #[arg(long, env = "CONVERTFLY_LISTEN", value_name = "ADDRESS:PORT")]
+        listen: Option<std::net::SocketAddr>,
+    },
+    /// Run the scheduler alone: reaps lost tasks, expires files.
+    Scheduler,
+    /// Run a worker node alone.
+    Worker,
+    /// Convert files here and now, without a server.
+    Convert(commands::convert::Arguments),
+    /// Show what this machine can do, and what is missing.
+    Doctor {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the conversions with their prices and lanes.
+    Formats {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure this machine.
+    Bench {
+        #[command(subcommand)]
+        what: commands::bench::What,
+    },
+    /// Print the catalogue that is generated from the worker's tables.
+    #[command(hide = true)]
+    Catalog,
+    /// The confined child that touches customers' images.
+    #[command(hide = true)]
+    ImageExecutor,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("convertfly: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    // The child starts bare: no configuration, no runtime, no log of its own.
+    if let Command::ImageExecutor = arguments.command {
+        return Ok(commands::executor::run());
+    }
+    let load = |listen| config::load(arguments.config.as_deref(), arguments.data.as_deref(), listen);
+    match arguments.command {
+        Command::Serve { listen } => commands::roles::serve(load(listen)?),
+        Command::Api { listen } => commands::roles::api(load(listen)?),
+        Command::Scheduler => commands::roles::scheduler(load(None)?),
+        Command::Worker => commands::roles::worker(load(None)?),
+        Command::Convert(arguments) => commands::convert::run(&arguments),
+        Command::Doctor { json } => {
+            let config = load(None)?;
+            let settings = doctor::Settings {
+                data: &config.data,
+                redis_url: config.redis_url.as_deref(),
+                cpu: &config.worker.cpu,
+                gpu: &config.worker.gpu,
+            };
+            doctor::run(json, &settings)
+        }
+        Command::Formats { json } => commands::formats::run(json),
+        Command::Bench { what } => commands::bench::run(&what),
+        Command::Catalog => commands::formats::catalog(),
+        Command::ImageExecutor => unreachable!("handled above"),
+    }
+}

@@ -1,1 +1,4 @@
 //! The throughput harness behind `convertfly bench`.
+
+pub mod scheduler;
+pub mod thumbnail;

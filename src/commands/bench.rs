@@ -1,0 +1,81 @@
+//! `bench`: measures this machine with the harness in `benches/`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use convertfly_benches::{scheduler, thumbnail};
+
+/// What to measure.
+#[derive(Subcommand)]
+pub(crate) enum What {
+    /// Redis round trips, commands and microseconds per job.
+    Scheduler {
+        /// Jobs per round.
+        #[arg(long, default_value_t = 5000)]
+        jobs: usize,
+        /// Calls in flight at once.
+        #[arg(long, default_value_t = 64)]
+        concurrency: usize,
+        /// How Redis writes its file: always, everysec or no.
+        #[arg(long, default_value = "always")]
+        appendfsync: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One photo to an 800 px WebP against vipsthumbnail, as whole processes in turn.
+    Thumbnail {
+        /// A JPEG of a camera.
+        photo: PathBuf,
+        /// Counted rounds.
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Measures and prints.
+pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
+    match what {
+        What::Scheduler { jobs, concurrency, appendfsync, json } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let mut reports = Vec::new();
+            for tasks in [1, 3] {
+                let load = scheduler::Load { jobs: *jobs, concurrency: *concurrency, tasks, batch: 32 };
+                reports.push(runtime.block_on(scheduler::run(load, appendfsync))?);
+            }
+            if *json {
+                println!("{}", serde_json::to_string_pretty(&reports)?);
+                return Ok(ExitCode::SUCCESS);
+            }
+            println!("appendfsync {appendfsync}, {jobs} jobs, {concurrency} calls in flight; per job:");
+            println!("{:<22} {:>10} {:>12} {:>12} {:>10}", "", "jobs/s", "Redis µs", "round trips", "commands");
+            for report in &reports {
+                for (name, phase) in [("submit", report.submit), ("work", report.work)] {
+                    let label = format!("{} task(s), {name}", report.tasks);
+                    let (us, trips) = (phase.redis_us, phase.round_trips);
+                    println!("{label:<22} {:>10.0} {us:>12.1} {trips:>12.2} {:>10.1}", phase.jobs_per_second, phase.commands);
+                }
+            }
+        }
+        What::Thumbnail { photo, rounds, json } => {
+            let report = thumbnail::run(&std::env::current_exe()?, photo, *rounds)?;
+            if *json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+                return Ok(ExitCode::SUCCESS);
+            }
+            for (name, side) in [("convertfly", &report.ours), ("vipsthumbnail", &report.peer)] {
+                let (wall, cpu) = (thumbnail::median(side.wall_ms.clone()), thumbnail::median(side.cpu_ms.clone()));
+                println!("{name:<14} wall {wall:>7.1} ms   processor {cpu:>7.1} ms   {:>8} bytes", side.bytes);
+            }
+            println!(
+                "vipsthumbnail / convertfly: wall {:.2}, processor {:.2} (above 1: we are faster)",
+                report.wall_ratio, report.cpu_ratio
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,181 @@
+//! `serve`, `api`, `scheduler`, `worker`: the roles, together or alone.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use convertfly_api::{AppState, Parts};
+use convertfly_scheduler::catalog::Catalog;
+use convertfly_scheduler::embedded::EmbeddedRedis;
+use convertfly_scheduler::storage::Storage;
+use convertfly_scheduler::storage::sign::LinkSecret;
+use convertfly_scheduler::store::Store;
+use convertfly_scheduler::upkeep::{self, UpkeepConfig};
+use convertfly_worker::node::{self, Node};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::{first_start, logging};
+
+/// Everything on this machine.
+pub(crate) fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
+    block_on(async move {
+        make_data_folder(&config)?;
+        let listener = listen(&config).await?;
+        config.listen = listener.local_addr()?;
+        let redis = match config.redis_url {
+            Some(_) => None,
+            None => Some(EmbeddedRedis::start(&config.data.join("redis")).await?),
+        };
+        if let Some(redis) = &redis {
+            config.redis_url = Some(redis.url());
+        }
+        let store = open_store(&config).await?;
+        let storage = Storage::open(&config.storage).await?;
+        first_start::ensure(&store, &config).await?;
+
+        let stop = stop_signal()?;
+        let roles = TaskTracker::new();
+        let node = Node::new(
+            store.clone(),
+            node::Services::open(&config.worker, &config.scratch(), storage.clone()).await?,
+            &config.worker,
+        );
+        roles.spawn(node.run(stop.clone()));
+        roles.spawn(upkeep::run(store.clone(), storage.clone(), UpkeepConfig::default(), stop.clone()));
+        roles.spawn(sweep(storage.clone()));
+        roles.spawn(front(listener, store, storage, config, stop).await?);
+        roles.close();
+        roles.wait().await;
+        // Last: the others have committed by now.
+        if let Some(redis) = redis {
+            redis.stop().await;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// The API alone.
+pub(crate) fn api(mut config: Config) -> anyhow::Result<ExitCode> {
+    block_on(async move {
+        make_data_folder(&config)?;
+        let listener = listen(&config).await?;
+        config.listen = listener.local_addr()?;
+        let store = open_store(&config).await?;
+        let storage = Storage::open(&config.storage).await?;
+        first_start::ensure(&store, &config).await?;
+        let stop = stop_signal()?;
+        front(listener, store, storage, config, stop).await?.await;
+        Ok(())
+    })
+}
+
+/// The scheduler alone.
+pub(crate) fn scheduler(config: Config) -> anyhow::Result<ExitCode> {
+    block_on(async move {
+        let store = open_store(&config).await?;
+        let storage = Storage::open(&config.storage).await?;
+        let sweeping = tokio::spawn(sweep(storage.clone()));
+        upkeep::run(store, storage, UpkeepConfig::default(), stop_signal()?).await;
+        sweeping.abort();
+        Ok(())
+    })
+}
+
+/// A worker alone.
+pub(crate) fn worker(config: Config) -> anyhow::Result<ExitCode> {
+    block_on(async move {
+        let stop = stop_signal()?;
+        let store = open_store(&config).await?;
+        let storage = Storage::open(&config.storage).await?;
+        let services = node::Services::open(&config.worker, &config.scratch(), storage).await?;
+        Node::new(store, services, &config.worker).run(stop).await;
+        Ok(())
+    })
+}
+
+fn block_on(role: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    logging::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(role);
+    // Blocking file work that outlived its request must not hold the exit up.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn make_data_folder(config: &Config) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
+        .with_context(|| format!("cannot make the data folder {}; choose another one with --data", config.data.display()))
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another address with --listen", config.listen))
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let Some(url) = &config.redis_url else {
+        bail!(
+            "CONVERTFLY_REDIS_URL is not set. Roles in separate processes meet in a Redis: set it, for example to \
+             redis://127.0.0.1:6379/0, or run `convertfly serve`, which brings its own"
+        );
+    };
+    Ok(Store::open(url, config.shards).await?)
+}
+
+/// The HTTP front, as a future that ends after the drain.
+async fn front(
+    listener: TcpListener,
+    store: Store,
+    storage: Storage,
+    config: Config,
+    stop: CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let state = AppState::new(Parts {
+        link_secret: LinkSecret::new(store.url_secret().await?)
+            .context("the secret in the store is too short to sign links with")?,
+        store,
+        storage,
+        public_url: config.public_url(),
+        catalog: Catalog::builtin(),
+        limits: convertfly_api::Limits::default(),
+    });
+    tracing::info!("listening on {}", config.public_url());
+    Ok(async move { convertfly_api::serve(listener, state, stop.cancelled_owned()).await })
+}
+
+/// Removes what crashed writers left in storage, once.
+async fn sweep(storage: Storage) {
+    match storage.sweep(Duration::from_hours(6)).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "leftovers of crashed writers removed from storage"),
+        Err(error) => tracing::warn!(%error, "storage could not be swept"),
+    }
+}
+
+/// Cancelled at the first SIGINT or SIGTERM; a second one ends the process at once.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = token.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            if !first {
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: running work is finished first; once more to stop at once");
+            stop.cancel();
+        }
+    });
+    Ok(token)
+}
