@@ -1,3 +1,7 @@
-//! What the tests share: a private Redis each, accounts and jobs to work on.
+//! What the tests share: a private Redis each, accounts and jobs to work on, processes of the real program, pictures.
 
+pub(crate) mod pictures;
+pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod server;
+pub(crate) mod source;

@@ -1,0 +1,73 @@
+//! Conversions over the API: every pair, sizes, alpha, names, links.
+
+use serde_json::json;
+
+use crate::support::pictures;
+use crate::support::server::Server;
+
+#[test]
+fn every_pair_converts() {
+    let server = Server::start();
+    let formats = ["bmp", "gif", "jpg", "png", "tiff", "webp"];
+    let magic: [&[u8]; 6] = [b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"RIFF"];
+    let original = pictures::png(61, 33, 7);
+    for from in formats {
+        let job = server.convert(&original, "photo.png", from, &json!({}));
+        assert_eq!(job["status"], "FINISHED", "png -> {from}: {job:#}");
+        let first = server.download(&job);
+        for (to, magic) in formats.iter().zip(magic) {
+            let job = server.convert(&first.bytes, &format!("photo.{from}"), to, &json!({"quality": 90}));
+            assert_eq!(job["status"], "FINISHED", "{from} -> {to}: {job:#}");
+            let result = &job["tasks"]["convert"]["result"];
+            assert_eq!(result["files"][0]["format"], *to, "{from} -> {to}");
+            let file = server.download(&job);
+            assert_eq!(file.status, 200, "{from} -> {to}");
+            assert!(file.bytes.starts_with(magic), "{from} -> {to}: {:?}", &file.bytes[..8]);
+            let name = format!("photo.{to}");
+            assert!(file.header("content-disposition").is_some_and(|header| header.contains(&name)), "{:?}", file.headers);
+        }
+    }
+}
+
+#[test]
+fn sizes_follow_the_options() {
+    let server = Server::start();
+    let picture = pictures::png(200, 100, 1);
+    for (options, size) in [
+        (json!({"width": 50}), (50, 25)),
+        (json!({"height": 50}), (100, 50)),
+        (json!({"width": 60, "height": 60}), (60, 60)),
+        (json!({"width": 60, "height": 60, "fit": "max"}), (60, 30)),
+        (json!({"width": 60, "height": 60, "fit": "crop"}), (60, 60)),
+        (json!({"width": 60, "height": 60, "fit": "pad"}), (60, 60)),
+        (json!({"width": 400, "fit": "max"}), (200, 100)),
+        (json!({"width": 400}), (400, 200)),
+    ] {
+        let job = server.convert(&picture, "a.png", "png", &options);
+        assert_eq!(pictures::png_size(&server.download(&job).bytes), Some(size), "{options}: {job:#}");
+    }
+}
+
+#[test]
+fn transparency_is_flattened_on_white_or_the_background() {
+    let server = Server::start();
+    let picture = pictures::half_transparent_png(40, 20);
+    for (options, expected) in [(json!({}), [255, 255, 255]), (json!({"background": "#0000ff"}), [0, 0, 255])] {
+        let job = server.convert(&picture, "a.png", "bmp", &options);
+        let bmp = server.download(&job).bytes;
+        // Rows of a BMP are stored bottom up, blue first; the first pixel of the data is transparent in the source.
+        let start = u32::from_le_bytes(bmp[10..14].try_into().expect("four bytes")) as usize;
+        let pixel = [bmp[start + 2], bmp[start + 1], bmp[start]];
+        assert_eq!(pixel, expected, "{options}");
+    }
+}
+
+#[test]
+fn explain_tells_how_it_was_done() {
+    let server = Server::start();
+    let job = server.convert(&pictures::png(64, 64, 1), "a.png", "webp", &json!({"width": 32}));
+    let explain = &job["tasks"]["convert"]["explain"];
+    assert_eq!(explain["engine"], "image", "{explain:#}");
+    assert!(explain["device"].as_str().is_some_and(|device| device.starts_with("cpu:")), "no GPU was allowed: {explain:#}");
+    assert!(explain["ms"]["decode"].is_number() && explain["queued_ms"].is_number(), "{explain:#}");
+}

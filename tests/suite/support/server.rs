@@ -1,0 +1,156 @@
+//! `convertfly serve` on a free port, and a client for it.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::process::{Process, program};
+
+/// A running server with its key.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) key: String,
+    pub(crate) process: Process,
+    pub(crate) folder: TempDir,
+    client: ureq::Agent,
+}
+
+/// An answer: status, headers that matter, body.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("not JSON ({e}): {}", String::from_utf8_lossy(&self.bytes)))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl Server {
+    /// Starts a server that may import from this machine.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[("CONVERTFLY_ALLOW_NETS", "127.0.0.0/8")])
+    }
+
+    pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let (url, process) = spawn(&folder, variables);
+        let key = std::fs::read_to_string(folder.path().join("api-key")).expect("the first start writes a key").trim().to_owned();
+        Self { url, key, process, folder, client: client() }
+    }
+
+    /// Sends a JSON request with the key.
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let text = body.map(Value::to_string);
+        self.send(
+            method,
+            &format!("{}/api/v1{path}", self.url),
+            Some(&self.key),
+            text.as_deref().map(str::as_bytes),
+            &[("content-type", "application/json")],
+        )
+    }
+
+    /// Sends anything anywhere.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        url: &str,
+        key: Option<&str>,
+        body: Option<&[u8]>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = ureq::http::Request::builder().method(method).uri(url);
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = match body {
+            Some(body) => self.client.run(request.body(body).expect("a request")),
+            None => self.client.run(request.body(()).expect("a request")),
+        };
+        let (parts, mut body) = response.expect("an answer").into_parts();
+        let bytes = body.with_config().limit(256 << 20).read_to_vec().expect("a body");
+        Answer { status: parts.status.as_u16(), headers: parts.headers, bytes }
+    }
+
+    /// Submits a job and waits for its end; returns the job.
+    pub(crate) fn run(&self, job: &Value) -> Value {
+        let created = self.call("POST", "/jobs", Some(job));
+        assert_eq!(created.status, 201, "{}", String::from_utf8_lossy(&created.bytes));
+        self.wait(created.json()["data"]["id"].as_str().expect("an id"))
+    }
+
+    /// Waits for a job's end.
+    pub(crate) fn wait(&self, id: &str) -> Value {
+        let answer = self.call("GET", &format!("/jobs/{id}/wait?timeout=120"), None);
+        assert_eq!(answer.status, 200, "the job ends in time: {}", String::from_utf8_lossy(&answer.bytes));
+        answer.json()["data"].clone()
+    }
+
+    /// Converts bytes by `import/base64`; returns the job.
+    pub(crate) fn convert(&self, file: &[u8], name: &str, format: &str, options: &Value) -> Value {
+        use base64::Engine;
+        let file = base64::engine::general_purpose::STANDARD.encode(file);
+        self.run(&json!({"tasks": {
+            "import": {"operation": "import/base64", "file": file, "filename": name},
+            "convert": {"operation": "convert", "input": ["import"], "output_format": format, "options": options},
+            "export": {"operation": "export/url", "input": ["convert"]},
+        }}))
+    }
+
+    /// Downloads a finished job's export.
+    pub(crate) fn download(&self, job: &Value) -> Answer {
+        let url = job["tasks"]["export"]["result"]["url"].as_str().unwrap_or_else(|| panic!("no link: {job:#}"));
+        self.send("GET", url, None, None, &[])
+    }
+
+    /// Ends the server as Ctrl-C does.
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
+        self.process.signal(Signal::INT);
+        self.process.wait()
+    }
+}
+
+/// Starts the program and reads its address from the log.
+fn spawn(folder: &TempDir, variables: &[(&str, &str)]) -> (String, Process) {
+    let mut command = program(folder.path());
+    command.args(["serve", "--listen", "127.0.0.1:0"]).envs(variables.iter().copied());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut seen = Vec::new();
+    let url = loop {
+        let Some(Ok(line)) = log.next() else { panic!("the server did not start:\n{}", seen.join("\n")) };
+        if let Some((_, rest)) = line.split_once("listening on ") {
+            break rest.split('"').next().expect("an address").to_owned();
+        }
+        seen.push(line);
+    };
+    // Somebody has to read on, or the child would block on a full pipe.
+    std::thread::spawn(move || {
+        log.for_each(|line| {
+            if std::env::var_os("SUITE_LOG").is_some()
+                && let Ok(line) = line
+            {
+                eprintln!("{line}")
+            }
+        })
+    });
+    (url, Process(child))
+}
+
+fn client() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(180))).build().into()
+}
