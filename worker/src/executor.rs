@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::engines::Made;
 use crate::engines::image::Remote;
+use crate::engines::image::admission::Memory;
 use crate::engines::image::pipeline::{self, ImageJob};
 use crate::failure::Failure;
 use crate::formats::Cancel;
@@ -38,6 +39,8 @@ pub fn child() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // Reads /proc, which is out of reach once the doors are closed.
+    let _ = Memory::of_process();
     let confinement = Confinement {
         address_space: Some(ADDRESS_SPACE),
         file_size: FILE_SIZE,
@@ -69,6 +72,9 @@ pub async fn start(config: &WorkerConfig) -> Result<Pool, Failure> {
     for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "LD_LIBRARY_PATH"] {
         pool.envs.extend(std::env::var(name).ok().map(|value| (name.to_owned(), value)));
     }
+    // Mesa complains on standard error where this is not set; it opens nothing there.
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok().filter(|value| !value.is_empty());
+    pool.envs.push(("XDG_RUNTIME_DIR".into(), runtime.unwrap_or_else(|| "/tmp".into())));
     Pool::start(pool).await
 }
 

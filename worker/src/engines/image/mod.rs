@@ -1,5 +1,6 @@
 //! The image engine: every decoder to every encoder, in memory.
 
+pub mod admission;
 pub mod options;
 pub mod pipeline;
 pub mod plan;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::admission::Memory;
 use super::options::ConvertOptions;
 use super::plan::{Source, plan, reduced_size};
 use crate::engines::Made;
@@ -64,8 +65,17 @@ pub fn run(job: &ImageJob, input: File, output: File, processor: &Processor, can
     let options = ConvertOptions::read(&job.options)?;
     let data = read(input)?;
     let mut clock = Clock::default();
-    let (header, decoded) =
-        decode(from, to, job, &options, &data, cancel, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
+    let header = probe(from, to, job, &data, cancel, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
+    // Held until the result is written.
+    let _room =
+        clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, &options, to, data.len()), cancel))?;
+    let wanted = DecodeOptions {
+        limits: job.limits,
+        all_frames: to.flags.animated,
+        at_least: Some(reduced_size((header.width, header.height), header.orientation, &options)),
+        cancel: cancel.clone(),
+    };
+    let decoded = decode(from, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
     let bytes_in = data.len();
     drop(data);
 
@@ -118,28 +128,35 @@ fn read(mut input: File) -> Result<Vec<u8>, Failure> {
     Ok(data)
 }
 
-fn decode(
-    from: &Format,
-    to: &Format,
-    job: &ImageJob,
-    options: &ConvertOptions,
-    data: &[u8],
-    cancel: &Cancel,
-    clock: &mut Clock,
-) -> Result<(Header, Decoded), Failure> {
+/// Reads the header and holds it against the limits; no pixel is touched yet.
+fn probe(from: &Format, to: &Format, job: &ImageJob, data: &[u8], cancel: &Cancel, clock: &mut Clock) -> Result<Header, Failure> {
     let decoder = from.decode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be read", from.title)))?;
     let header = clock.time("probe", || guarded(|| (decoder.probe)(data, &job.limits)))?;
-    let all_frames = to.flags.animated;
-    job.limits.check(from.title, header.width, header.height, if all_frames { header.frames } else { 1 })?;
+    let frames = if to.flags.animated { header.frames } else { 1 };
+    job.limits.check(from.title, header.width, header.height, frames)?;
     cancel.check()?;
-    let options = DecodeOptions {
-        limits: job.limits,
-        all_frames,
-        at_least: Some(reduced_size((header.width, header.height), header.orientation, options)),
-        cancel: cancel.clone(),
+    Ok(header)
+}
+
+/// Bytes that the task will take: the file, the decoded frames with one copy on the way, and the result.
+fn predicted_bytes(header: &Header, options: &ConvertOptions, to: &Format, file: usize) -> u64 {
+    let frames = if to.flags.animated { header.frames } else { 1 };
+    let decoded = header.predicted_bytes(frames);
+    let (width, height) = (u64::from(header.width.max(1)), u64::from(header.height.max(1)));
+    let (wide, high) = match (options.width.map(u64::from), options.height.map(u64::from)) {
+        (Some(w), Some(h)) => (w, h),
+        (Some(w), None) => (w, w * height / width),
+        (None, Some(h)) => (h * width / height, h),
+        (None, None) => (width, height),
     };
-    let decoded = clock.time("decode", || guarded(|| (decoder.decode)(data, &options)))?;
-    Ok((header, decoded))
+    // Eight bytes a pixel: four samples of 16 bits, or of 8 bits with one copy.
+    let result = wide.saturating_mul(high).saturating_mul(8).saturating_mul(u64::from(frames.max(1)));
+    decoded.saturating_mul(2).saturating_add(result).saturating_add(file as u64)
+}
+
+fn decode(from: &Format, wanted: &DecodeOptions, data: &[u8], clock: &mut Clock) -> Result<Decoded, Failure> {
+    let decoder = from.decode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be read", from.title)))?;
+    clock.time("decode", || guarded(|| (decoder.decode)(data, wanted)))
 }
 
 /// Runs a decoder; a panic in it is the fault of this input alone.
