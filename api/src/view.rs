@@ -136,22 +136,13 @@ mod tests {
             spec: TaskSpec {
                 name: name.into(),
                 operation: operation.into(),
-                input: Vec::new(),
                 lane: Lane::Cpu,
                 credits: 1,
                 fields: fields.as_object().cloned().unwrap_or_default(),
-                awaits_upload: false,
+                ..TaskSpec::default()
             },
             status,
-            result: None,
-            error: None,
-            explain: None,
-            progress: None,
-            attempts: 0,
-            losses: 0,
-            upload: None,
-            started_at: None,
-            ended_at: None,
+            ..TaskRecord::default()
         }
     }
 
@@ -183,10 +174,9 @@ mod tests {
             error: failed.error.clone(),
             credits_used: 1,
             created_at: 1_775_212_200_999,
-            ended_at: None,
-            created_by_key: None,
             tasks: vec![export, failed],
             version: 7,
+            ..JobRecord::default()
         };
         let mut links = Links::default();
         links.downloads.insert("export".into(), vec!["https://x/dl/1".into()]);

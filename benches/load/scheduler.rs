@@ -85,16 +85,9 @@ fn chain(tasks: usize) -> NewJob {
         input: if i == 0 { Vec::new() } else { vec![name(i - 1)] },
         lane: Lane::Cpu,
         credits: 1,
-        fields: serde_json::Map::new(),
-        awaits_upload: false,
+        ..TaskSpec::default()
     };
-    NewJob {
-        account: "acct_bench".into(),
-        id: ids::new_id("job"),
-        tag: None,
-        tasks: (0..tasks).map(task).collect(),
-        created_by_key: None,
-    }
+    NewJob { account: "acct_bench".into(), id: ids::new_id("job"), tasks: (0..tasks).map(task).collect(), ..NewJob::default() }
 }
 
 async fn submit_all(store: &Store, load: Load) -> anyhow::Result<()> {

@@ -120,8 +120,7 @@ mod tests {
             input: input.iter().map(|&s| s.to_owned()).collect(),
             lane: Lane::Cpu,
             credits: 1,
-            fields: serde_json::Map::new(),
-            awaits_upload: false,
+            ..TaskSpec::default()
         }
     }
 

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::task::{TaskError, TaskRecord, TaskSpec, TaskStatus};
 
 /// Status of a job as clients see it: the four documented ones and no others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum JobStatus {
     /// Queued: for a concurrency slot, or for the customer's bytes.
+    #[default]
     Waiting,
     /// Active.
     Processing,
@@ -40,8 +41,8 @@ impl JobStatus {
     }
 }
 
-/// A job to be submitted: validated, priced and in dependency order.
-#[derive(Clone, Debug)]
+/// A job to be submitted: validated, priced and in dependency order. `NewJob::default()` is empty and belongs to nobody.
+#[derive(Clone, Debug, Default)]
 pub struct NewJob {
     /// Owner.
     pub account: String,
@@ -53,10 +54,30 @@ pub struct NewJob {
     pub tasks: Vec<TaskSpec>,
     /// Identifier of the API key that created it.
     pub created_by_key: Option<String>,
+    /// What the customer chose for the job as a whole.
+    pub choices: JobChoices,
+}
+
+/// What a customer chooses for a job as a whole; stored with it and read back unchanged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobChoices {
+    /// Where `job.finished` or `job.failed` is sent, beside the registered webhooks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_url: Option<String>,
+    /// The first failure cancels what is left, instead of letting independent branches finish.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fail_fast: bool,
+    /// Files of intermediate tasks stay readable; adjacent tasks are not fused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_intermediates: bool,
+    /// Made with a test key: free, and its outputs are marked TEST.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
 }
 
 /// A job as it is read back from the store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct JobRecord {
     /// Identifier.
     pub id: String,
@@ -76,6 +97,8 @@ pub struct JobRecord {
     pub ended_at: Option<u64>,
     /// Identifier of the API key that created it.
     pub created_by_key: Option<String>,
+    /// What the customer chose for the job as a whole.
+    pub choices: JobChoices,
     /// Tasks in the customer's order.
     pub tasks: Vec<TaskRecord>,
     /// Version of the record: grows with every change; the weak ETag.

@@ -6,10 +6,11 @@ use serde_json::Value;
 use crate::catalog::Lane;
 
 /// Status of a task as clients see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TaskStatus {
     /// Not started: waits for its inputs, for bytes, for a slot or for a worker.
+    #[default]
     Waiting,
     /// Leased by a worker.
     Processing,
@@ -150,7 +151,7 @@ pub struct TaskResult {
 }
 
 /// A validated task as it is stored and handed to workers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// Name within the job.
     pub name: String,
@@ -169,10 +170,13 @@ pub struct TaskSpec {
     /// Whether it waits for bytes from the customer (`import/upload`).
     #[serde(default)]
     pub awaits_upload: bool,
+    /// Its failure does not fail the job; tasks that take its files go on without them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_error: bool,
 }
 
-/// A task as it is read back from the store.
-#[derive(Clone, Debug)]
+/// A task as it is read back from the store. `TaskRecord { spec, ..Default::default() }` is one that has just been submitted.
+#[derive(Clone, Debug, Default)]
 pub struct TaskRecord {
     /// What was asked for.
     pub spec: TaskSpec,

@@ -11,7 +11,7 @@ use convertfly_scheduler::ids::new_id;
 use convertfly_scheduler::job::{JobRecord, JobStatus, NewJob};
 use convertfly_scheduler::storage::{PutLimit, StorageKey};
 use convertfly_scheduler::store::{StoreError, Submitted};
-use convertfly_scheduler::task::{FileRef, TaskRecord, TaskStatus};
+use convertfly_scheduler::task::{FileRef, TaskRecord};
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -243,30 +243,17 @@ fn discard_payloads(state: &AppState, job: &NewJob, error: &StoreError) {
 
 /// A job as it was submitted, for the rare case that it cannot be read back.
 fn as_submitted(job: NewJob, submitted: &Submitted) -> JobRecord {
-    let task = |spec| TaskRecord {
-        spec,
-        status: TaskStatus::Waiting,
-        result: None,
-        error: None,
-        explain: None,
-        progress: None,
-        attempts: 0,
-        losses: 0,
-        upload: None,
-        started_at: None,
-        ended_at: None,
-    };
+    let task = |spec| TaskRecord { spec, ..TaskRecord::default() };
     JobRecord {
         id: job.id,
         account: job.account,
         tag: job.tag,
         status: submitted.status,
-        error: None,
         credits_used: submitted.credits_used,
         created_at: now_ms(),
-        ended_at: None,
         created_by_key: job.created_by_key,
+        choices: job.choices,
         tasks: job.tasks.into_iter().map(task).collect(),
-        version: 0,
+        ..JobRecord::default()
     }
 }

@@ -90,7 +90,14 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
         facts.payload.map(|bytes| Payload { task: spec.name.clone(), filename, bytes })
     });
     let payloads = payloads.collect();
-    let job = NewJob { account: account.to_owned(), id: new_id("job"), tag, tasks: specs, created_by_key: Some(key.to_owned()) };
+    let job = NewJob {
+        account: account.to_owned(),
+        id: new_id("job"),
+        tag,
+        tasks: specs,
+        created_by_key: Some(key.to_owned()),
+        ..NewJob::default()
+    };
     Ok(Accepted { job, payloads })
 }
 

@@ -1,7 +1,7 @@
 //! One task of a request against its operation in the catalogue.
 
 use bytes::Bytes;
-use convertfly_scheduler::catalog::{Catalog, Lane, OperationEntry, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::catalog::{Catalog, OperationEntry, OperationKind, OptionEntry, OptionKind};
 use convertfly_scheduler::storage::names::sanitise_filename;
 use convertfly_scheduler::task::TaskSpec;
 use http::{HeaderName, HeaderValue};
@@ -58,18 +58,7 @@ pub(super) struct Facts {
 /// Reads one task. A task with problems still takes part in the graph, so that its dependents are judged fairly.
 pub(super) fn read(catalog: &Catalog, name: &str, definition: &Value, problems: &mut Problems) -> Draft {
     let place = Place::task(name);
-    let mut draft = Draft {
-        spec: TaskSpec {
-            name: name.to_owned(),
-            operation: String::new(),
-            input: Vec::new(),
-            lane: Lane::Io,
-            credits: 0,
-            fields: Map::new(),
-            awaits_upload: false,
-        },
-        facts: Facts::default(),
-    };
+    let mut draft = Draft { spec: TaskSpec { name: name.to_owned(), ..TaskSpec::default() }, facts: Facts::default() };
     let before = problems.count();
     let Value::Object(definition) = definition else {
         problems.invalid(&place, "must be an object with an `operation`");

@@ -27,7 +27,8 @@ impl Store {
         call.arg(&job.account)
             .arg(&job.id)
             .arg(job.tag.as_deref().unwrap_or(""))
-            .arg(job.created_by_key.as_deref().unwrap_or(""));
+            .arg(job.created_by_key.as_deref().unwrap_or(""))
+            .arg(to_json(&job.choices)?);
         for (task, next) in job.tasks.iter().zip(&dependents) {
             let distinct: std::collections::HashSet<&String> = task.input.iter().collect();
             let next: Vec<&str> = next.iter().map(|&i| job.tasks[i].name.as_str()).collect();

@@ -161,6 +161,7 @@ fn job_record(id: &str, fields: &Fields, tasks: Vec<TaskRecord>) -> Result<JobRe
         created_at: number(fields, "created").unwrap_or(0),
         ended_at: number(fields, "ended"),
         created_by_key: fields.get("key").cloned(),
+        choices: parse(fields, "choices")?.unwrap_or_default(),
         tasks,
         version: number(fields, "ver").unwrap_or(0),
     })

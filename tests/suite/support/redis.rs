@@ -119,14 +119,13 @@ pub(crate) fn task(name: &str, input: &[&str]) -> TaskSpec {
         input: input.iter().map(|&s| s.to_owned()).collect(),
         lane: if input.is_empty() { Lane::Io } else { Lane::Cpu },
         credits: u32::from(!input.is_empty()),
-        fields: serde_json::Map::new(),
-        awaits_upload: false,
+        ..TaskSpec::default()
     }
 }
 
 /// A job of these tasks.
 pub(crate) fn job(account: &str, tasks: Vec<TaskSpec>) -> NewJob {
-    NewJob { account: account.into(), id: ids::new_id("job"), tag: None, tasks, created_by_key: None }
+    NewJob { account: account.into(), id: ids::new_id("job"), tasks, ..NewJob::default() }
 }
 
 /// `import -> convert -> export`: one credit.

@@ -1,4 +1,4 @@
--- ARGV: account, job, tag, key id, max uploads' age is in each task; then per task:
+-- ARGV: account, job, tag, key id, choices (JSON); then per task:
 --   name, spec, lane, price, deps, next, inputs, slot, slot lifetime ms, file
 -- Replies {'ok', status, credits, balance} | {'exists'} | {'account'} | {'credits', needed, balance} | {'full', limit}
 local account, job = ARGV[1], ARGV[2]
@@ -6,7 +6,7 @@ local a = redis.call('HMGET', k_account(account), 'balance', 'active', 'max_conc
 if not a[1] then return {'account'} end
 if redis.call('EXISTS', k_job(job)) == 1 then return {'exists'} end
 local price, uploads, count = 0, 0, 0
-for i = 5, #ARGV, 10 do
+for i = 6, #ARGV, 10 do
   price = price + tonumber(ARGV[i + 3])
   if ARGV[i + 7] ~= '' then uploads = uploads + 1 end
   count = count + 1
@@ -18,7 +18,7 @@ if (uploads > 0 or tonumber(a[2] or '0') >= tonumber(a[3])) and waiting + math.m
 end
 
 local names = {}
-for i = 5, #ARGV, 10 do
+for i = 6, #ARGV, 10 do
   local name = ARGV[i]
   names[#names + 1] = name
   redis.call('HSET', k_task(job, name), 'status', 'WAITING', 'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'price', ARGV[i + 3],
@@ -35,6 +35,7 @@ redis.call('HSET', k_job(job), 'v', '1', 'account', account, 'status', 'WAITING'
   'left', count, 'failed', '0', 'active', '0', 'queued', '0', 'uploads', uploads, 'credits', '0', 'run', '0', 'ver', '1')
 if ARGV[3] ~= '' then redis.call('HSET', k_job(job), 'tag', ARGV[3]) end
 if ARGV[4] ~= '' then redis.call('HSET', k_job(job), 'key', ARGV[4]) end
+if ARGV[5] ~= '{}' then redis.call('HSET', k_job(job), 'choices', ARGV[5]) end
 redis.call('ZADD', k_account_jobs(account), NOWS, job)
 redis.call('HINCRBY', k_account(account), 'uploading', uploads)
 move(account, 'reserve', price, job, '', '0')
