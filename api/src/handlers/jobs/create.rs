@@ -1,0 +1,93 @@
+//! `POST /jobs`.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use convertfly_scheduler::job::{JobRecord, NewJob};
+use convertfly_scheduler::store::Submitted;
+use convertfly_scheduler::task::TaskRecord;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::payloads::{discard_payloads, store_payloads};
+use super::show;
+use crate::error::{ApiError, Code};
+use crate::handlers::{data, read_body};
+use crate::links::now_ms;
+use crate::middleware::auth::Caller;
+use crate::middleware::{CREDITS_REMAINING, CREDITS_USED};
+use crate::state::AppState;
+use crate::validate;
+
+/// Bodies over this size are checked on a thread of their own: parsing megabytes would hold up other requests.
+const SMALL: usize = 64 << 10;
+
+/// `POST /jobs`.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    expect_json(&headers)?;
+    let (bytes, memory) = read_body(&state, &headers, body, state.limits().job_body).await?;
+    let (catalog, account, key) = (state.catalog(), caller.account, caller.key);
+    let accepted = if bytes.len() <= SMALL {
+        validate::job(catalog, &bytes, &account, &key)
+    } else {
+        let checked = tokio::task::spawn_blocking(move || validate::job(catalog, &bytes, &account, &key)).await;
+        checked.map_err(|_| ApiError::server())?
+    }?;
+    let job = accepted.job;
+    let uploads = store_payloads(&state, &job, accepted.payloads).await?;
+    drop(memory);
+    let submitted = match state.store().submit(&job, &uploads).await {
+        Ok(submitted) => submitted,
+        Err(error) => {
+            if !uploads.is_empty() {
+                discard_payloads(&state, &job, &error);
+            }
+            return Err(ApiError::from(error).about("account"));
+        }
+    };
+    // The job exists and is paid for, whatever happens to this read: the answer must say so.
+    let record = match state.store().job(&job.account, &job.id).await {
+        Ok(record) => record,
+        Err(error) => {
+            tracing::warn!(job = job.id, %error, "the new job could not be read back");
+            as_submitted(job, &submitted)
+        }
+    };
+    let mut response = data(StatusCode::CREATED, show(&state, &record).await);
+    let headers = response.headers_mut();
+    headers.insert(CREDITS_REMAINING, HeaderValue::from(submitted.balance));
+    headers.insert(CREDITS_USED, HeaderValue::from(submitted.credits_used));
+    Ok(response)
+}
+
+/// JSON must be called JSON: what curl sends by default (a form) is refused with a hint.
+fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let media = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media == "application/json" || (media.starts_with("application/") && media.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(ApiError::field(Code::InvalidData, "Content-Type", "must be application/json"))
+}
+
+/// A job as it was submitted, for the rare case that it cannot be read back.
+fn as_submitted(job: NewJob, submitted: &Submitted) -> JobRecord {
+    let task = |spec| TaskRecord { spec, ..TaskRecord::default() };
+    JobRecord {
+        id: job.id,
+        account: job.account,
+        tag: job.tag,
+        status: submitted.status,
+        credits_used: submitted.credits_used,
+        created_at: now_ms(),
+        created_by_key: job.created_by_key,
+        choices: job.choices,
+        tasks: job.tasks.into_iter().map(task).collect(),
+        ..JobRecord::default()
+    }
+}
