@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod embedded;
 pub mod graph;
+pub mod guard;
 pub mod ids;
 pub mod job;
 pub mod secret;

@@ -24,9 +24,9 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Position};
 
-use super::guard::{Gate, NOT_PUBLIC, Target, Vetted};
 use super::resolve::{Resolve, ResolveError};
 use crate::failure::Failure;
+use convertfly_scheduler::guard::{Gate, NOT_PUBLIC, Target, Vetted};
 
 /// How long an address may take before the next one is tried beside it (RFC 8305 proposes 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);

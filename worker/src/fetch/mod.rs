@@ -1,11 +1,10 @@
 //! The only outbound HTTP client: downloads what customers' URLs point to, and cannot be made to reach anything else.
 //!
-//! A URL passes three gates: the guard on its text, the guard again on **every** address that its host resolves to, with the
-//! connection pinned to those addresses, and both once more on each redirect. Only a `Target` can be requested and only a
+//! A URL passes three gates: the [guard](convertfly_scheduler::guard) on its text, the guard again on **every** address that its host resolves to, with the
+//! connection pinned to those addresses, and both once more on each redirect. Only a [`Target`] can be requested and only a
 //! `Vetted` address dialled, and only the gate makes either. Bytes and time are bounded throughout.
 
 mod connect;
-mod guard;
 mod headers;
 mod resolve;
 #[cfg(test)]
@@ -16,12 +15,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use convertfly_scheduler::guard::{AllowNets, AllowNetsError, is_public};
+use convertfly_scheduler::guard::{Gate, Target};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use self::connect::{Connector, Dial, TcpDialer, tls_config};
-use self::guard::Gate;
-pub use self::guard::{AllowNets, AllowNetsError, is_public};
 use self::resolve::{Resolve, SystemResolver};
 use self::transfer::Transfer;
 use crate::failure::Failure;
@@ -142,7 +141,7 @@ impl Fetcher {
     /// [`Failure::Invalid`] for the field `url`.
     pub fn check_url(&self, url: &str) -> Result<Url, Failure> {
         let checked = self.connector.gate.check(url);
-        checked.map(guard::Target::into_url).map_err(|why| Failure::invalid_field("url", why))
+        checked.map(Target::into_url).map_err(|why| Failure::invalid_field("url", why))
     }
 
     /// Downloads a file, following redirects, and trying again where that may help: from where it broke off if the source

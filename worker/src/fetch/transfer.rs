@@ -13,10 +13,10 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{Connector, Exchange, unreachable};
-use super::guard::Target;
 use super::headers::{content_range, file_name, is_identity, strong_etag};
 use super::{Downloaded, FetchConfig};
 use crate::failure::Failure;
+use convertfly_scheduler::guard::Target;
 
 /// What we call ourselves unless the customer says otherwise.
 const USER_AGENT: &str = concat!("ConvertFly/", env!("CARGO_PKG_VERSION"), " (+https://convertfly.io)");

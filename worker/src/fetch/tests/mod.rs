@@ -23,11 +23,11 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
 use super::connect::{Dial, Stream, TcpDialer};
-use super::guard::Vetted;
 use super::resolve::{Resolve, ResolveError};
 use super::{Downloaded, FetchConfig, Fetcher, Request};
 use crate::failure::Failure;
 use crate::formats::Cancel;
+use convertfly_scheduler::guard::Vetted;
 
 /// A public address for names that the stub has no other answer for: a forgotten name is let through, and its test fails.
 const PUBLIC: &str = "93.184.215.14";

@@ -23,7 +23,7 @@ async fn the_canary_on_loopback_is_never_reached_in_10_000_tries() {
         let url = format!("http://{}:{port}/", name(attempt));
         let request = Request { url: &url, headers: &[], max_bytes: 100, deadline: Duration::from_secs(3600) };
         let outcome = fetcher.download(request, &path, &Cancel::new(), |_, _| {}).await;
-        let refused = Failure::Unreachable { message: super::super::guard::NOT_PUBLIC.to_owned(), retry: false };
+        let refused = Failure::Unreachable { message: convertfly_scheduler::guard::NOT_PUBLIC.to_owned(), retry: false };
         assert_eq!(outcome, Err(refused), "try {attempt}: the second answer is refused for good");
         assert_eq!(resolver.asked(&name(attempt)), 2, "try {attempt}: one question per connection");
     }
@@ -54,7 +54,7 @@ async fn a_redirect_to_the_same_name_is_resolved_and_vetted_again() {
     let dialer = RecordingDialer::default().route("93.184.215.14:80", server.address);
     let (fetcher, _, dialer) = stubbed(test_config(), resolver, dialer);
     let message = download(&fetcher, "http://hop.test/").await.message();
-    assert_eq!(message, super::super::guard::NOT_PUBLIC, "the second hop is refused");
+    assert_eq!(message, convertfly_scheduler::guard::NOT_PUBLIC, "the second hop is refused");
     assert_eq!(dialer.dialled().len(), 1, "and not dialled");
 }
 

@@ -112,7 +112,7 @@ async fn the_client_refuses_what_the_real_resolver_finds_inside() {
         let dialer = Arc::new(RecordingDialer::default());
         let fetcher = Fetcher::with_parts(test_config(), Arc::new(resolver), dialer.clone()).expect("a client");
         let message = download(&fetcher, &format!("http://{name}/")).await.message();
-        assert_eq!(message, super::super::guard::NOT_PUBLIC, "{name}");
+        assert_eq!(message, convertfly_scheduler::guard::NOT_PUBLIC, "{name}");
         assert_eq!(dialer.dialled(), [], "{name}: nothing was dialled");
     }
 }

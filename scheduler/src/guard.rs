@@ -1,7 +1,8 @@
-//! Decides which URLs and addresses the outbound client may reach.
+//! Decides which URLs and addresses may be reached for a customer: the one gate of imports, exports and webhooks.
 //!
 //! Everything is refused that is not known to be public: a customer's URL must never make a node talk to itself, to its
-//! neighbours or to a cloud's metadata service.
+//! neighbours or to a cloud's metadata service. [`Gate::check`] judges a URL by its text, which is all that can be done where
+//! it is registered; whoever connects asks [`Gate::vet`] as well, on every address that the host resolves to.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,10 +12,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
 /// Bytes that a URL may have; signed URLs are long, but not longer.
-pub(super) const MAX_URL_BYTES: usize = 8192;
+pub const MAX_URL_BYTES: usize = 8192;
 
 /// What the customer is told about every host that is not public, whatever it is or resolves to.
-pub(super) const NOT_PUBLIC: &str = "The URL's host is not a public address";
+pub const NOT_PUBLIC: &str = "The URL's host is not a public address";
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
@@ -26,7 +27,7 @@ const fn v6(a: u16, b: u16, c: u16, d: u16, prefix: u8) -> Ipv6Net {
 
 /// The IANA IPv4 special-purpose address registry, and multicast. Blocks that the registry calls globally reachable are in
 /// it too: they are anycast infrastructure that serves nobody's files.
-pub(super) const SPECIAL_V4: [Ipv4Net; 19] = [
+pub const SPECIAL_V4: [Ipv4Net; 19] = [
     v4(0, 0, 0, 0, 8),       // this network
     v4(10, 0, 0, 0, 8),      // private use
     v4(100, 64, 0, 0, 10),   // carrier-grade NAT
@@ -51,10 +52,10 @@ pub(super) const SPECIAL_V4: [Ipv4Net; 19] = [
 /// The only IPv6 space that is allocated for global unicast. Loopback, unspecified, mapped (::ffff:0:0/96), compatible
 /// (::/96), NAT64 (64:ff9b::/96, 64:ff9b:1::/48), discard (100::/64), segment routing (5f00::/16), unique local (fc00::/7),
 /// link local (fe80::/10), site local (fec0::/10) and multicast (ff00::/8) all lie outside.
-pub(super) const GLOBAL_UNICAST_V6: Ipv6Net = v6(0x2000, 0, 0, 0, 3);
+pub const GLOBAL_UNICAST_V6: Ipv6Net = v6(0x2000, 0, 0, 0, 3);
 
 /// What the IANA IPv6 special-purpose address registry takes out of [`GLOBAL_UNICAST_V6`].
-pub(super) const SPECIAL_V6: [Ipv6Net; 5] = [
+pub const SPECIAL_V6: [Ipv6Net; 5] = [
     v6(0x2001, 0, 0, 0, 23),     // IETF protocol assignments: Teredo, benchmarking, AMT, AS112, ORCHID, DETs
     v6(0x2001, 0xdb8, 0, 0, 32), // documentation
     v6(0x2002, 0, 0, 0, 16),     // 6to4, which embeds any IPv4 address
@@ -123,48 +124,51 @@ impl fmt::Display for AllowNets {
 
 /// A URL that passed the static gate. Nothing else can be requested.
 #[derive(Clone, Debug)]
-pub(super) struct Target(Url);
+pub struct Target(Url);
 
 impl Target {
     /// The URL.
-    pub(super) fn url(&self) -> &Url {
+    pub fn url(&self) -> &Url {
         &self.0
     }
 
     /// The URL, taken out.
-    pub(super) fn into_url(self) -> Url {
+    pub fn into_url(self) -> Url {
         self.0
     }
 }
 
 /// An address that passed the gate. Nothing else can be dialled: the field is private to this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Vetted(SocketAddr);
+pub struct Vetted(SocketAddr);
 
 impl Vetted {
     /// The address.
-    pub(super) fn address(self) -> SocketAddr {
+    pub fn address(self) -> SocketAddr {
         self.0
     }
 }
 
 /// The rules in force.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     /// Networks allowed besides the public ones.
-    pub(super) allow: AllowNets,
+    pub allow: AllowNets,
     /// Whether ports from 1024 up may be reached besides 80 and 443.
-    pub(super) high_ports: bool,
+    pub high_ports: bool,
 }
 
 impl Gate {
     /// Whether an address may be dialled.
-    pub(super) fn permits(&self, address: IpAddr) -> bool {
+    pub fn permits(&self, address: IpAddr) -> bool {
         is_public(address) || self.allow.contains(address)
     }
 
-    /// Parses a URL and checks everything that needs no resolver. The error is a sentence for the customer.
-    pub(super) fn check(&self, url: &str) -> Result<Target, String> {
+    /// Parses a URL and checks everything that needs no resolver.
+    ///
+    /// # Errors
+    /// A sentence for the customer. It never tells what an address was taken for.
+    pub fn check(&self, url: &str) -> Result<Target, String> {
         if url.len() > MAX_URL_BYTES {
             return Err(format!("The URL has {} bytes; at most {MAX_URL_BYTES} are allowed", url.len()));
         }
@@ -180,7 +184,10 @@ impl Gate {
     }
 
     /// As [`Gate::check`], for the `Location` of a redirect, which may be relative to `from`.
-    pub(super) fn check_redirect(&self, from: &Target, location: &str) -> Result<Target, String> {
+    ///
+    /// # Errors
+    /// As [`Gate::check`].
+    pub fn check_redirect(&self, from: &Target, location: &str) -> Result<Target, String> {
         if location.len() > MAX_URL_BYTES {
             return Err(format!("its Location has more than {MAX_URL_BYTES} bytes"));
         }
@@ -223,7 +230,7 @@ impl Gate {
 
     /// Turns resolved addresses into ones that may be dialled: all of them, or none if **any** is not permitted, since a name
     /// that mixes public and internal addresses is an attack or a mistake.
-    pub(super) fn vet(&self, addresses: &[IpAddr], port: u16) -> Option<Vec<Vetted>> {
+    pub fn vet(&self, addresses: &[IpAddr], port: u16) -> Option<Vec<Vetted>> {
         let permitted = addresses.iter().all(|&address| self.permits(address));
         permitted.then(|| addresses.iter().map(|&address| Vetted(SocketAddr::new(address, port))).collect())
     }
