@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use convertfly_scheduler::secret::Secret;
 use convertfly_scheduler::storage::StorageConfig;
 use convertfly_worker::node::WorkerConfig;
 use serde::Deserialize;
@@ -22,6 +23,9 @@ pub(crate) struct Config {
     pub(crate) redis_url: Option<String>,
     /// `CONVERTFLY_SHARDS`: parts of the store; fixed when it is first used.
     pub(crate) shards: u16,
+    /// `CONVERTFLY_SECRET_KEY`: seals customers' secrets in the store; 32 bytes in base64, the same for every process. `serve`
+    /// makes one in `<data>/secret-key` where it is not set.
+    pub(crate) secret_key: Option<Secret<String>>,
     /// The account that the first start makes.
     pub(crate) default_account: DefaultAccount,
     /// Where files live.
@@ -58,6 +62,7 @@ impl Default for Config {
             public_url: None,
             redis_url: None,
             shards: 16,
+            secret_key: None,
             default_account: DefaultAccount::default(),
             storage: StorageConfig { location: String::new(), ..StorageConfig::default() },
             worker: WorkerConfig::default(),
@@ -120,6 +125,9 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
     }
     if let Some(url) = text("CONVERTFLY_REDIS_URL") {
         config.redis_url = Some(url);
+    }
+    if let Some(key) = text("CONVERTFLY_SECRET_KEY") {
+        config.secret_key = Some(Secret::new(key));
     }
     if let Some(scratch) = text("CONVERTFLY_SCRATCH") {
         config.worker.scratch = Some(scratch.into());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use convertfly_scheduler::catalog::Catalog;
+use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::store::{ApiKey, Store, StoreError};
@@ -20,6 +21,8 @@ pub struct Parts {
     pub store: Store,
     /// Files.
     pub storage: Storage,
+    /// Seals customers' secrets in the store; the same for every process of one store.
+    pub sealer: Sealer,
     /// Signs links to the storage routes; the same for every process of one store.
     pub link_secret: LinkSecret,
     /// Where clients reach this server, without a slash at the end: `https://convertfly.example`.
@@ -60,6 +63,11 @@ impl AppState {
 
     pub(crate) fn storage(&self) -> &Storage {
         &self.0.parts.storage
+    }
+
+    /// Seals and opens secrets in the store.
+    pub fn sealer(&self) -> &Sealer {
+        &self.0.parts.sealer
     }
 
     pub(crate) fn link_secret(&self) -> &LinkSecret {

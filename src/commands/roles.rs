@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use convertfly_api::{AppState, Parts};
 use convertfly_scheduler::catalog::Catalog;
 use convertfly_scheduler::embedded::EmbeddedRedis;
+use convertfly_scheduler::seal::{self, Sealer};
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::store::Store;
@@ -36,19 +37,20 @@ pub(crate) fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
         }
         let store = open_store(&config).await?;
         let storage = Storage::open(&config.storage).await?;
+        let sealer = open_sealer(&config, &store, true).await?;
         first_start::ensure(&store, &config).await?;
 
         let stop = stop_signal()?;
         let roles = TaskTracker::new();
         let node = Node::new(
             store.clone(),
-            node::Services::open(&config.worker, &config.scratch(), storage.clone()).await?,
+            node::Services::open(&config.worker, &config.scratch(), storage.clone(), sealer.clone()).await?,
             &config.worker,
         );
         roles.spawn(node.run(stop.clone()));
         roles.spawn(upkeep::run(store.clone(), storage.clone(), UpkeepConfig::default(), stop.clone()));
         roles.spawn(sweep(storage.clone()));
-        roles.spawn(front(listener, store, storage, config, stop).await?);
+        roles.spawn(front(listener, store, storage, sealer, config, stop).await?);
         roles.close();
         roles.wait().await;
         // Last: the others have committed by now.
@@ -68,9 +70,10 @@ pub(crate) fn api(mut config: Config) -> anyhow::Result<ExitCode> {
         config.listen = listener.local_addr()?;
         let store = open_store(&config).await?;
         let storage = Storage::open(&config.storage).await?;
+        let sealer = open_sealer(&config, &store, false).await?;
         first_start::ensure(&store, &config).await?;
         let stop = stop_signal()?;
-        front(listener, store, storage, config, stop).await?.await;
+        front(listener, store, storage, sealer, config, stop).await?.await;
         Ok(())
     })
 }
@@ -93,7 +96,8 @@ pub(crate) fn worker(config: Config) -> anyhow::Result<ExitCode> {
         let stop = stop_signal()?;
         let store = open_store(&config).await?;
         let storage = Storage::open(&config.storage).await?;
-        let services = node::Services::open(&config.worker, &config.scratch(), storage).await?;
+        let sealer = open_sealer(&config, &store, false).await?;
+        let services = node::Services::open(&config.worker, &config.scratch(), storage, sealer).await?;
         Node::new(store, services, &config.worker).run(stop).await;
         Ok(())
     })
@@ -132,11 +136,31 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Ok(Store::open(url, config.shards).await?)
 }
 
+/// The key that seals customers' secrets: the variable's, or that of the data folder, which `serve` makes at its first start.
+async fn open_sealer(config: &Config, store: &Store, make: bool) -> anyhow::Result<Sealer> {
+    let file = config.data.join("secret-key");
+    let sealer = match &config.secret_key {
+        Some(text) => Some(Sealer::from_text(text.expose())?),
+        None if make => Some(Sealer::from_file_or_new(&file).with_context(|| format!("cannot use {}", file.display()))?),
+        None => Sealer::from_file(&file).with_context(|| format!("cannot use {}", file.display()))?,
+    };
+    let Some(sealer) = sealer else {
+        bail!(
+            "{} is not set. It seals customers' secrets in the store: set it to 32 random bytes in base64 (`openssl rand -base64 32`), \
+             the same for every process of this store",
+            seal::VARIABLE
+        );
+    };
+    store.check_sealer(&sealer).await?;
+    Ok(sealer)
+}
+
 /// The HTTP front, as a future that ends after the drain.
 async fn front(
     listener: TcpListener,
     store: Store,
     storage: Storage,
+    sealer: Sealer,
     config: Config,
     stop: CancellationToken,
 ) -> anyhow::Result<impl Future<Output = ()>> {
@@ -145,6 +169,7 @@ async fn front(
             .context("the secret in the store is too short to sign links with")?,
         store,
         storage,
+        sealer,
         public_url: config.public_url(),
         catalog: Catalog::builtin(),
         limits: convertfly_api::Limits::default(),

@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use convertfly_scheduler::job::JobStatus;
+use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::{Storage, StorageConfig};
 use convertfly_scheduler::upkeep::{self, UpkeepConfig};
 use rustix::process::Signal;
@@ -120,4 +121,29 @@ fn a_role_without_redis_says_what_to_do() {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && error.contains("CONVERTFLY_REDIS_URL"), "{role}: {error}");
     }
+}
+
+/// Secrets in the store are sealed with one key; a process that has none, or another one, does not start.
+#[tokio::test]
+async fn a_role_with_another_secret_key_is_refused() {
+    let t = TestStore::start().await;
+    let run = |key: Option<&str>| {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let mut command = program(folder.path());
+        command.arg("worker").env("CONVERTFLY_REDIS_URL", t.redis.url()).env_remove("CONVERTFLY_SECRET_KEY");
+        if let Some(key) = key {
+            command.env("CONVERTFLY_SECRET_KEY", key);
+        }
+        let output = command.output().expect("it runs");
+        assert!(!output.status.success(), "it does not start");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let missing = run(None);
+    assert!(missing.contains("CONVERTFLY_SECRET_KEY is not set") && missing.contains("openssl rand"), "{missing}");
+    let sealer = Sealer::from_text("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a key");
+    t.store.check_sealer(&sealer).await.expect("the first key is the store's");
+    let other = run(Some("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+    assert!(other.contains("sealed with another key"), "{other}");
+    let bad = run(Some("hunter2"));
+    assert!(bad.contains("32 random bytes") && !bad.contains("hunter2"), "{bad}");
 }

@@ -8,6 +8,7 @@ use redis::{AsyncCommands, Script, ScriptInvocation};
 
 use super::notices::Hub;
 use super::{StoreError, keys, scripts};
+use crate::seal::{self, Sealer};
 
 /// Layout version of the stored records.
 const LAYOUT: u32 = 1;
@@ -91,6 +92,28 @@ impl Store {
         let mut connection = self.connection();
         let _: bool = connection.hset_nx(keys::GLOBAL_META, "url_secret", &secret[..]).await?;
         Ok(connection.hget(keys::GLOBAL_META, "url_secret").await?)
+    }
+
+    /// Notes which key seals this store's secrets at first use, and refuses a process that cannot open them later.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] for another key, [`StoreError::Unavailable`].
+    pub async fn check_sealer(&self, sealer: &Sealer) -> Result<(), StoreError> {
+        let mut connection = self.connection();
+        let first = sealer.fingerprints().next().unwrap_or_default();
+        let _: bool = connection.hset_nx(keys::GLOBAL_META, "seal", first).await?;
+        let theirs: String = connection.hget(keys::GLOBAL_META, "seal").await?;
+        if sealer.fingerprints().all(|ours| ours != theirs) {
+            return Err(StoreError::Broken(format!(
+                "the secrets in this store are sealed with another key. Set {} to the key that its first process used (for `serve` it \
+                 is in <data>/secret-key); to change the key, give both, the new one first",
+                seal::VARIABLE
+            )));
+        }
+        if theirs != first {
+            let _: () = connection.hset(keys::GLOBAL_META, "seal", first).await?;
+        }
+        Ok(())
     }
 
     /// Refuses a Redis that may forget what it has acknowledged.

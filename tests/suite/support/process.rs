@@ -14,6 +14,8 @@ pub(crate) fn program(folder: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONVERTFLY_")) {
         command.env_remove(name);
     }
+    // Roles in separate processes share a key; `serve` makes its own where this is taken out.
+    command.env("CONVERTFLY_SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     command.env("CONVERTFLY_DATA", folder).env("CONVERTFLY_GPU", "off").current_dir(folder).stdin(Stdio::null());
     command
 }

@@ -127,6 +127,7 @@ impl Server {
 /// Starts the program and reads its address from the log.
 fn spawn(folder: &TempDir, variables: &[(&str, &str)]) -> (String, Process) {
     let mut command = program(folder.path());
+    command.env_remove("CONVERTFLY_SECRET_KEY");
     command.args(["serve", "--listen", "127.0.0.1:0"]).envs(variables.iter().copied());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();

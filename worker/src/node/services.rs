@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convertfly_scheduler::catalog::Lane;
+use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::Storage;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +94,8 @@ pub struct Services {
     pub storage: Storage,
     /// The only way out.
     pub fetcher: Fetcher,
+    /// Opens secrets that the store holds sealed.
+    pub sealer: Sealer,
     /// Temporary files.
     pub scratch: Scratch,
     /// Who converts what.
@@ -110,7 +113,7 @@ impl Services {
     /// # Errors
     /// A setting that does not read, a folder that cannot be made, or a child that does not become ready; each in words for
     /// the operator.
-    pub async fn open(config: &WorkerConfig, scratch: &Path, storage: Storage) -> Result<Self, StartError> {
+    pub async fn open(config: &WorkerConfig, scratch: &Path, storage: Storage, sealer: Sealer) -> Result<Self, StartError> {
         let allow = config.allow_nets.parse::<AllowNets>().map_err(|error| StartError(error.to_string()))?;
         let fetcher =
             Fetcher::new(FetchConfig { allow, ..FetchConfig::default() }).map_err(|error| StartError(error.to_string()))?;
@@ -121,6 +124,7 @@ impl Services {
         let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(image)];
         Ok(Self {
             storage,
+            sealer,
             fetcher,
             scratch,
             router: Router::new(engines),
