@@ -44,28 +44,63 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// Every code: its name on the wire and its HTTP status.
-    const TABLE: [(Self, &'static str, StatusCode); 15] = [
-        (Self::InvalidData, "INVALID_DATA", StatusCode::BAD_REQUEST),
-        (Self::Unauthenticated, "UNAUTHENTICATED", StatusCode::UNAUTHORIZED),
-        (Self::InsufficientCredits, "INSUFFICIENT_CREDITS", StatusCode::PAYMENT_REQUIRED),
-        (Self::Forbidden, "FORBIDDEN", StatusCode::FORBIDDEN),
-        (Self::NotFound, "NOT_FOUND", StatusCode::NOT_FOUND),
-        (Self::MethodNotAllowed, "METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
-        (Self::RequestTimeout, "REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT),
-        (Self::Conflict, "CONFLICT", StatusCode::CONFLICT),
-        (Self::Gone, "GONE", StatusCode::GONE),
-        (Self::PayloadTooLarge, "PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
-        (Self::RangeNotSatisfiable, "RANGE_NOT_SATISFIABLE", StatusCode::RANGE_NOT_SATISFIABLE),
-        (Self::UnsupportedFormat, "UNSUPPORTED_FORMAT", StatusCode::UNPROCESSABLE_ENTITY),
-        (Self::TooManyRequests, "TOO_MANY_REQUESTS", StatusCode::TOO_MANY_REQUESTS),
-        (Self::ServerError, "SERVER_ERROR", StatusCode::INTERNAL_SERVER_ERROR),
-        (Self::Unavailable, "UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE),
+    /// Every code: its name on the wire, its HTTP status, and what the reference says of it.
+    const TABLE: [(Self, &'static str, StatusCode, &'static str); 15] = [
+        (Self::InvalidData, "INVALID_DATA", StatusCode::BAD_REQUEST, "Invalid request body or parameters"),
+        (Self::Unauthenticated, "UNAUTHENTICATED", StatusCode::UNAUTHORIZED, "Missing or invalid API key"),
+        (
+            Self::InsufficientCredits,
+            "INSUFFICIENT_CREDITS",
+            StatusCode::PAYMENT_REQUIRED,
+            "Not enough credits to complete the operation",
+        ),
+        (Self::Forbidden, "FORBIDDEN", StatusCode::FORBIDDEN, "API key lacks the required scope for this operation"),
+        (Self::NotFound, "NOT_FOUND", StatusCode::NOT_FOUND, "Resource does not exist or has been deleted"),
+        (Self::MethodNotAllowed, "METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED, "The path does not offer this method"),
+        (Self::RequestTimeout, "REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT, "The request's body did not arrive in time"),
+        (Self::Conflict, "CONFLICT", StatusCode::CONFLICT, "Resource already exists or operation conflicts with current state"),
+        (Self::Gone, "GONE", StatusCode::GONE, "The link has expired"),
+        (Self::PayloadTooLarge, "PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE, "Request body exceeds maximum allowed size"),
+        (
+            Self::RangeNotSatisfiable,
+            "RANGE_NOT_SATISFIABLE",
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "The range lies outside the file",
+        ),
+        (
+            Self::UnsupportedFormat,
+            "UNSUPPORTED_FORMAT",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Requested conversion is not supported",
+        ),
+        (
+            Self::TooManyRequests,
+            "TOO_MANY_REQUESTS",
+            StatusCode::TOO_MANY_REQUESTS,
+            "Rate limit exceeded, or too many jobs wait already",
+        ),
+        (Self::ServerError, "SERVER_ERROR", StatusCode::INTERNAL_SERVER_ERROR, "Internal server error: retry or contact support"),
+        (
+            Self::Unavailable,
+            "UNAVAILABLE",
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service temporarily unavailable: try again in a moment",
+        ),
     ];
 
     fn row(self) -> (&'static str, StatusCode) {
         let found = Self::TABLE.iter().find(|(code, ..)| *code == self);
-        found.map_or(("SERVER_ERROR", StatusCode::INTERNAL_SERVER_ERROR), |&(_, name, status)| (name, status))
+        found.map_or(("SERVER_ERROR", StatusCode::INTERNAL_SERVER_ERROR), |&(_, name, status, _)| (name, status))
+    }
+
+    /// Every code.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::TABLE.iter().map(|row| row.0)
+    }
+
+    /// What the reference says of it, in a few words.
+    pub(crate) fn meaning(self) -> &'static str {
+        Self::TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.3)
     }
 
     /// The name on the wire.
@@ -245,7 +280,7 @@ mod tests {
 
     #[test]
     fn every_code_has_its_row() {
-        for (code, name, status) in Code::TABLE {
+        for (code, name, status, _) in Code::TABLE {
             assert_eq!((code.name(), code.status()), (name, status), "{code:?}");
             assert!(status.is_client_error() || status.is_server_error(), "{name} is an error status");
         }

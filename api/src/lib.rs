@@ -10,6 +10,7 @@ mod limits;
 mod links;
 mod metrics;
 mod middleware;
+mod openapi;
 mod range;
 mod router;
 mod server;

@@ -14,11 +14,12 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::error::{ApiError, Code};
-use crate::handlers::{account, formats, health, jobs, storage, tasks};
+use crate::handlers::{account, formats, health, jobs, reference, storage, tasks};
 use crate::limits::Limits;
 use crate::metrics::RouteId;
 use crate::middleware::auth::{Access, Directory, KeyCache};
 use crate::middleware::{Guard, guard};
+use crate::openapi::{Doc, routes as doc};
 use crate::state::AppState;
 use Access::{AnyKey, Public, Scope, SignedLink};
 
@@ -35,6 +36,8 @@ pub(crate) struct Route<S> {
     pub(crate) access: Access,
     /// Bytes that a body may announce; `None` where the handler bounds it.
     pub(crate) max_body: Option<usize>,
+    /// What the reference says of it.
+    pub(crate) doc: Doc,
     handler: MethodRouter<S>,
 }
 
@@ -42,28 +45,36 @@ pub(crate) struct Route<S> {
 pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
     let (small, job) = (Some(limits.small_body), Some(limits.job_body));
     vec![
-        row(Method::GET, "/healthz", Public, small, health::live),
-        row(Method::GET, "/readyz", Public, small, health::ready),
-        row(Method::GET, "/metrics", Public, small, health::metrics),
-        row(Method::POST, "/api/v1/jobs", WRITE, job, jobs::create),
-        row(Method::GET, "/api/v1/jobs", READ, small, jobs::list),
-        row(Method::GET, "/api/v1/jobs/{job}", READ, small, jobs::get),
-        row(Method::DELETE, "/api/v1/jobs/{job}", WRITE, small, jobs::delete),
-        row(Method::GET, "/api/v1/jobs/{job}/wait", READ, small, jobs::wait),
-        row(Method::GET, "/api/v1/jobs/{job}/tasks", READ, small, tasks::list),
-        row(Method::GET, "/api/v1/jobs/{job}/tasks/{task}", READ, small, tasks::get),
-        row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/cancel", WRITE, small, tasks::cancel),
-        row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/retry", WRITE, small, tasks::retry),
-        row(Method::GET, "/api/v1/formats", AnyKey, small, formats::formats),
-        row(Method::GET, "/api/v1/operations", AnyKey, small, formats::operations),
-        row(Method::GET, "/api/v1/account", AnyKey, small, account::get),
-        row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload),
-        row(Method::GET, "/storage/dl/{token}", SignedLink, small, storage::download),
+        row(Method::GET, "/healthz", Public, small, health::live, doc::service::live()),
+        row(Method::GET, "/readyz", Public, small, health::ready, doc::service::ready()),
+        row(Method::GET, "/metrics", Public, small, health::metrics, doc::service::metrics()),
+        row(Method::POST, "/api/v1/jobs", WRITE, job, jobs::create, doc::jobs::create()),
+        row(Method::GET, "/api/v1/jobs", READ, small, jobs::list, doc::jobs::list()),
+        row(Method::GET, "/api/v1/jobs/{job}", READ, small, jobs::get, doc::jobs::get()),
+        row(Method::DELETE, "/api/v1/jobs/{job}", WRITE, small, jobs::delete, doc::jobs::delete()),
+        row(Method::GET, "/api/v1/jobs/{job}/wait", READ, small, jobs::wait, doc::jobs::wait()),
+        row(Method::GET, "/api/v1/jobs/{job}/tasks", READ, small, tasks::list, doc::tasks::list()),
+        row(Method::GET, "/api/v1/jobs/{job}/tasks/{task}", READ, small, tasks::get, doc::tasks::get()),
+        row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/cancel", WRITE, small, tasks::cancel, doc::tasks::cancel()),
+        row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/retry", WRITE, small, tasks::retry, doc::tasks::retry()),
+        row(Method::GET, "/api/v1/formats", AnyKey, small, formats::formats, doc::catalogue::formats()),
+        row(Method::GET, "/api/v1/operations", AnyKey, small, formats::operations, doc::catalogue::operations()),
+        row(Method::GET, "/api/v1/account", AnyKey, small, account::get, doc::account::get()),
+        row(Method::GET, "/api/v1/openapi.json", Public, small, reference::document, doc::service::document()),
+        row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload, doc::storage::upload()),
+        row(Method::GET, "/storage/dl/{token}", SignedLink, small, storage::download, doc::storage::download()),
     ]
 }
 
-/// A row.
-pub(crate) fn row<S, H, T>(method: Method, path: &'static str, access: Access, max_body: Option<usize>, handler: H) -> Route<S>
+/// A row. `doc` is what the reference says of the route: see [`Doc`] for how it is written.
+pub(crate) fn row<S, H, T>(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    max_body: Option<usize>,
+    handler: H,
+    doc: Doc,
+) -> Route<S>
 where
     S: Clone + Send + Sync + 'static,
     H: Handler<T, S>,
@@ -71,7 +82,7 @@ where
 {
     // Every method of the table is one that axum filters by.
     let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-    Route { method, path, access, max_body, handler: on(filter, handler) }
+    Route { method, path, access, max_body, doc, handler: on(filter, handler) }
 }
 
 /// The router of the API.

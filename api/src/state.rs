@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::middleware::auth::Directory;
+use crate::openapi::{self, About, Fixed};
 
 /// What an [`AppState`] is made of.
 pub struct Parts {
@@ -40,6 +41,7 @@ pub struct AppState(Arc<Inner>);
 struct Inner {
     parts: Parts,
     metrics: Arc<Metrics>,
+    openapi: Fixed,
     drain: CancellationToken,
     /// KiB of large bodies that may still be taken into memory.
     body_memory: Semaphore,
@@ -52,9 +54,11 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         let rows = crate::router::routes(&parts.limits);
         let metrics = Metrics::new(rows.iter().map(|row| (row.method.as_str(), row.path)));
+        let about = About { catalog: parts.catalog, limits: &parts.limits, public_url: parts.public_url.trim_end_matches('/') };
+        let openapi = Fixed::new(openapi::document(&rows, &about).to_string().into_bytes());
         let body_memory = Semaphore::new(parts.limits.body_memory.max(parts.limits.job_body) >> 10);
         let (drain, storage_check) = (CancellationToken::new(), Mutex::default());
-        Self(Arc::new(Inner { parts, metrics, drain, body_memory, storage_check }))
+        Self(Arc::new(Inner { parts, metrics, openapi, drain, body_memory, storage_check }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -88,6 +92,11 @@ impl AppState {
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
+    }
+
+    /// The OpenAPI document.
+    pub(crate) fn openapi(&self) -> &Fixed {
+        &self.0.openapi
     }
 
     /// Cancelled when the server shuts down: what waits should answer at once.

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod formats;
 pub(crate) mod health;
 pub(crate) mod jobs;
+pub(crate) mod reference;
 pub(crate) mod storage;
 pub(crate) mod tasks;
 #[cfg(test)]

@@ -20,10 +20,15 @@ use crate::handlers::read_within;
 use crate::keys::{Mode, generate, sha256_hex};
 use crate::metrics::Metrics;
 use crate::middleware::auth::{Access, Directory};
+use crate::openapi::{Doc, Tag};
 use crate::router::{Route, assemble, row};
 
 /// No test waits this long unless something hangs.
 const HANG: Duration = Duration::from_secs(60);
+
+fn doc() -> Doc {
+    Doc::new("test", Tag::Service, "A route of this test")
+}
 
 /// A directory of two keys: one may write, one may read.
 #[derive(Clone)]
@@ -76,14 +81,14 @@ async fn gated(axum::extract::State(keys): axum::extract::State<Keys>) -> &'stat
 
 fn rows() -> Vec<Route<Keys>> {
     vec![
-        row(Method::POST, "/count", Access::Public, None, count),
-        row(Method::POST, "/small", Access::Public, Some(10), count),
-        row(Method::GET, "/panic", Access::Public, None, panics),
-        row(Method::GET, "/gated", Access::Public, None, gated),
-        row(Method::GET, "/big", Access::Public, None, async || vec![0u8; 64 << 20]),
-        row(Method::GET, "/api/v1/things/{id}", Access::Scope("jobs:write"), None, async || "a thing"),
-        row(Method::DELETE, "/api/v1/things/{id}", Access::Scope("jobs:write"), None, async || "gone"),
-        row(Method::GET, "/storage/dl/{token}", Access::SignedLink, None, async || "bytes".into_response()),
+        row(Method::POST, "/count", Access::Public, None, count, doc()),
+        row(Method::POST, "/small", Access::Public, Some(10), count, doc()),
+        row(Method::GET, "/panic", Access::Public, None, panics, doc()),
+        row(Method::GET, "/gated", Access::Public, None, gated, doc()),
+        row(Method::GET, "/big", Access::Public, None, async || vec![0u8; 64 << 20], doc()),
+        row(Method::GET, "/api/v1/things/{id}", Access::Scope("jobs:write"), None, async || "a thing", doc()),
+        row(Method::DELETE, "/api/v1/things/{id}", Access::Scope("jobs:write"), None, async || "gone", doc()),
+        row(Method::GET, "/storage/dl/{token}", Access::SignedLink, None, async || "bytes".into_response(), doc()),
     ]
 }
 

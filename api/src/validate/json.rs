@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 /// Deepest nesting of arrays and objects.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 32;
 
 /// Most values in one body. A job of 1,000 tasks has some tens of thousands; without a bound a body of `[0,0,0,…` would
 /// take twenty times its size in memory.

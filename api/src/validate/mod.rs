@@ -17,20 +17,22 @@ use convertfly_scheduler::task::TaskSpec;
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Code};
+pub(crate) use json::MAX_DEPTH;
 use problem::{Place, Problems, shown};
 use task::Draft;
+pub(crate) use task::{MAX_HEADERS, MAX_URL};
 
 /// Most tasks in a job.
 pub(crate) const MAX_TASKS: usize = 1_000;
 
 /// Longest tag, bytes.
-const MAX_TAG: usize = 255;
+pub(crate) const MAX_TAG: usize = 255;
 
 /// Longest task name, characters.
 const MAX_TASK_NAME: usize = 64;
 
 /// Keys of the body.
-const JOB_KEYS: [&str; 3] = ["tasks", "tag", "webhook_url"];
+pub(crate) const JOB_KEYS: [&str; 3] = ["tasks", "tag", "webhook_url"];
 
 /// A file that came inside the request; it goes to storage and never into a task's record.
 #[derive(Debug)]

@@ -18,10 +18,10 @@ const TASK_KEYS: [&str; 3] = ["operation", "input", "options"];
 const AWAITS_UPLOAD: &str = "import/upload";
 
 /// Longest URL, bytes.
-const MAX_URL: usize = 8_192;
+pub(crate) const MAX_URL: usize = 8_192;
 
 /// Most request headers that an import may set, and their size together, bytes.
-const MAX_HEADERS: (usize, usize) = (50, 16_384);
+pub(crate) const MAX_HEADERS: (usize, usize) = (50, 16_384);
 
 /// Request headers that belong to the connection and not to the customer.
 const RESERVED_HEADERS: [&str; 10] = [

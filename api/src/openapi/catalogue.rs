@@ -1,0 +1,114 @@
+//! The operations of the catalogue as schemas of what a request may say of a task.
+
+use convertfly_scheduler::catalog::{Catalog, OperationEntry, OperationKind, OptionEntry, OptionKind};
+use serde_json::{Map, Value, json};
+
+use super::doc::reference;
+use crate::validate::{MAX_HEADERS, MAX_URL};
+
+/// The schema of a task: one of the operations', told apart by `operation`.
+pub(super) fn schemas(catalog: &Catalog) -> Map<String, Value> {
+    let mut schemas: Map<String, Value> =
+        catalog.operations.iter().map(|operation| (schema_name(&operation.name), task(catalog, operation))).collect();
+    let mapping: Map<String, Value> = catalog
+        .operations
+        .iter()
+        .map(|operation| (operation.name.clone(), format!("#/components/schemas/{}", schema_name(&operation.name)).into()))
+        .collect();
+    let one_of: Vec<Value> = catalog.operations.iter().map(|operation| reference(&schema_name(&operation.name))).collect();
+    let definition = json!({
+        "description": "A task of a request. Which fields it has depends on its operation.",
+        "oneOf": one_of,
+        "discriminator": { "propertyName": "operation", "mapping": mapping },
+    });
+    schemas.insert("TaskDefinition".to_owned(), definition);
+    schemas
+}
+
+/// `import/url` -> `ImportUrlTask`.
+pub(super) fn schema_name(operation: &str) -> String {
+    let words = operation.split(|c: char| !c.is_ascii_alphanumeric());
+    let capital = |word: &str| word.get(..1).map(|first| first.to_ascii_uppercase() + &word[1..]);
+    words.filter_map(capital).collect::<String>() + "Task"
+}
+
+fn task(catalog: &Catalog, operation: &OperationEntry) -> Value {
+    let mut properties = Map::new();
+    let mut required = vec!["operation"];
+    properties.insert("operation".to_owned(), json!({ "type": "string", "const": operation.name }));
+    if operation.kind != OperationKind::Import {
+        let names = json!({ "type": "array", "minItems": 1, "uniqueItems": true, "items": { "type": "string" } });
+        let text = "Names of tasks whose output to use as input; a single name may stand alone.";
+        properties.insert("input".to_owned(), json!({ "description": text, "anyOf": [names, { "type": "string" }] }));
+        required.push("input");
+    }
+    for entry in &operation.fields {
+        properties.insert(entry.name.clone(), value(catalog, entry));
+        if entry.required {
+            required.push(&entry.name);
+        }
+    }
+    let options: Map<String, Value> = operation.options.iter().map(|entry| (entry.name.clone(), value(catalog, entry))).collect();
+    // The names of options are understood beside `options`, too, as users of similar services write them.
+    for (name, schema) in &options {
+        let mut schema = schema.clone();
+        schema["x-also-in"] = "options".into();
+        properties.entry(name.clone()).or_insert(schema);
+    }
+    let names: Vec<&str> = operation.options.iter().filter(|entry| entry.required).map(|entry| entry.name.as_str()).collect();
+    properties.insert(
+        "options".to_owned(),
+        json!({
+            "type": "object", "description": "Settings of the operation.", "properties": options,
+            "patternProperties": notes(), "additionalProperties": false,
+        }),
+    );
+    let mut schema = json!({
+        "title": operation.name, "description": operation.description, "type": "object", "required": required,
+        "properties": properties, "patternProperties": notes(), "additionalProperties": false,
+    });
+    if !names.is_empty() {
+        let either = |name: &&str| json!({ "anyOf": [{ "required": [name] }, { "required": ["options"], "properties": { "options": { "required": [name] } } }] });
+        schema["allOf"] = names.iter().map(either).collect();
+    }
+    if let Some(credits) = operation.credits {
+        schema["x-credits"] = credits.into();
+    }
+    schema
+}
+
+/// Keys that are the customer's own.
+fn notes() -> Value {
+    json!({ "^x-": { "description": "Ignored: for your own notes." } })
+}
+
+/// The schema of a field or option.
+fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
+    let mut schema = match &entry.kind {
+        OptionKind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        OptionKind::String { max_length } => json!({ "type": "string", "maxLength": max_length }),
+        OptionKind::Boolean => json!({ "type": "boolean" }),
+        OptionKind::OneOf { values } => json!({ "type": "string", "enum": values }),
+        OptionKind::Color => json!({ "type": "string", "pattern": "^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$" }),
+        OptionKind::Format => {
+            let names: Vec<&str> = catalog.formats.iter().map(|format| format.name.as_str()).collect();
+            let alias =
+                json!({ "type": "string", "pattern": "^\\.?[0-9A-Za-z]{1,16}$", "description": "An alias (`jpeg`, `.PNG`)." });
+            json!({ "anyOf": [{ "type": "string", "enum": names }, alias] })
+        }
+        OptionKind::StringMap => {
+            json!({ "type": "object", "maxProperties": MAX_HEADERS.0, "additionalProperties": { "type": "string" } })
+        }
+        OptionKind::Base64 { max_bytes } => {
+            json!({ "type": "string", "contentEncoding": "base64", "minLength": 1, "x-max-decoded-bytes": max_bytes })
+        }
+        OptionKind::Url => {
+            json!({ "type": "string", "format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "maxLength": MAX_URL })
+        }
+    };
+    schema["description"] = entry.help.as_str().into();
+    if !entry.default.is_null() {
+        schema["default"] = entry.default.clone();
+    }
+    schema
+}

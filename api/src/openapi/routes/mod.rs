@@ -1,0 +1,8 @@
+//! What the document says of each route, a file per kind of resource. A handler may as well keep its [`super::Doc`] itself.
+
+pub(crate) mod account;
+pub(crate) mod catalogue;
+pub(crate) mod jobs;
+pub(crate) mod service;
+pub(crate) mod storage;
+pub(crate) mod tasks;

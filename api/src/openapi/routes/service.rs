@@ -1,0 +1,41 @@
+//! Health, metrics and the reference itself.
+
+use serde_json::json;
+
+use super::super::doc::{object, reference, string};
+use super::super::{Doc, Tag};
+
+/// `GET /healthz`.
+pub(crate) fn live() -> Doc {
+    Doc::new("getHealth", Tag::Service, "Whether the process lives")
+        .json(200, "It does.", object("", &["status"], json!({ "status": string("`ok`.") })))
+        .example(json!({ "status": "ok" }))
+}
+
+/// `GET /readyz`.
+pub(crate) fn ready() -> Doc {
+    Doc::new("getReadiness", Tag::Service, "Whether it can work")
+        .text("For load balancers: 503 while the store or the storage does not answer, or the server goes down.")
+        .json(200, "It can.", reference("Readiness"))
+        .example(json!({ "status": "ok", "store": "ok", "storage": "ok" }))
+        .json(503, "It cannot; the part that failed is named.", reference("Readiness"))
+        .example(json!({ "status": "failed", "store": "failed", "storage": "ok" }))
+}
+
+/// `GET /metrics`.
+pub(crate) fn metrics() -> Doc {
+    Doc::new("getMetrics", Tag::Service, "Counters").text("In Prometheus' text form.").media(200, "The counters.", "text/plain")
+}
+
+/// `GET /api/v1/openapi.json`.
+pub(crate) fn document() -> Doc {
+    Doc::new("getOpenApi", Tag::Service, "This document")
+        .text("OpenAPI 3.1, made from the routes and the catalogue of this very server.")
+        .json(
+            200,
+            "The document.",
+            json!({ "type": "object", "required": ["openapi", "info", "paths"], "additionalProperties": true }),
+        )
+        .with("ETag", "Changes when the document does.", string(""))
+        .empty(304, "You have it already.")
+}

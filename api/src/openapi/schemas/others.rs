@@ -1,0 +1,117 @@
+//! Lists, accounts, the catalogue, health.
+
+use serde_json::{Value, json};
+
+use super::super::doc::{count, identifier, object, reference, string};
+use crate::limits::Limits;
+
+/// Where in a list the answer is.
+pub(super) fn page_meta() -> Value {
+    object(
+        "Where in the list this page is.",
+        &["page", "limit", "total"],
+        json!({
+            "page": { "type": "integer", "minimum": 1, "description": "This page." },
+            "limit": { "type": "integer", "minimum": 1, "maximum": 100, "description": "Results per page." },
+            "total": count("Results in all."),
+        }),
+    )
+}
+
+/// The caller's account.
+pub(super) fn account() -> Value {
+    object(
+        "An account.",
+        &["id", "name", "plan", "credits_remaining", "credits_reserved", "credits_used", "limits"],
+        json!({
+            "id": identifier("acct", "Identifier."),
+            "name": string("Name."),
+            "plan": string("Plan."),
+            "credits_remaining": { "type": "integer", "description": "Credits that can be spent." },
+            "credits_reserved": count("Credits held for tasks that have not ended."),
+            "credits_used": count("Credits spent."),
+            "limits": reference("Limits"),
+        }),
+    )
+}
+
+/// The caps that hold for an account.
+pub(super) fn limits(limits: &Limits) -> Value {
+    object(
+        "The caps that hold for the account.",
+        &["requests_per_minute", "concurrent_jobs", "waiting_jobs", "tasks_per_job", "upload_bytes", "job_body_bytes"],
+        json!({
+            "requests_per_minute": count("Requests a minute and key."),
+            "concurrent_jobs": count("Jobs that run at once; further ones wait."),
+            "waiting_jobs": count("Jobs that may wait."),
+            "tasks_per_job": { "type": "integer", "description": "Tasks in a job.", "examples": [crate::validate::MAX_TASKS] },
+            "upload_bytes": { "type": "integer", "description": "Bytes of an uploaded file.", "examples": [limits.upload] },
+            "job_body_bytes": { "type": "integer", "description": "Bytes of the body of `POST /jobs`.", "examples": [limits.job_body] },
+        }),
+    )
+}
+
+/// A format.
+pub(super) fn format() -> Value {
+    let words = json!({ "type": "array", "items": { "type": "string" } });
+    let output = object(
+        "A format that it converts to.",
+        &["format", "credits"],
+        json!({ "format": string("Target."), "credits": count("Price of one file.") }),
+    );
+    object(
+        "A file format.",
+        &["name", "mime", "extensions", "aliases", "category", "flags", "outputs"],
+        json!({
+            "name": string("Canonical name, the one that answers use."),
+            "mime": string("Media type."),
+            "extensions": words, "aliases": words,
+            "category": string("`image`, `document`, `video`, `audio` …"),
+            "flags": words,
+            "outputs": { "type": "array", "items": output },
+        }),
+    )
+}
+
+/// An operation.
+pub(super) fn operation() -> Value {
+    let options = json!({ "type": "array", "items": reference("Option") });
+    object(
+        "An operation.",
+        &["name", "description", "kind", "fields", "options"],
+        json!({
+            "name": string("Name in requests."),
+            "description": string("What it does."),
+            "kind": { "type": "string", "enum": ["import", "process", "export"] },
+            "credits": count("Price per input; absent where the formats decide."),
+            "lane": string("What it needs to run."),
+            "fields": options, "options": options,
+        }),
+    )
+}
+
+/// A field or option of an operation.
+pub(super) fn option() -> Value {
+    let mut schema = object(
+        "A field or option of an operation.",
+        &["name", "type", "help"],
+        json!({
+            "name": string("Key in the request."),
+            "type": string("Kind of value."),
+            "required": { "type": "boolean", "description": "Whether it must be given; absent: no." },
+            "default": { "description": "Value when absent." },
+            "help": string("What it does."),
+        }),
+    );
+    // Ranges are named after the kind of value.
+    schema["additionalProperties"] = json!(true);
+    schema
+}
+
+/// Whether the parts that a job needs answer.
+pub(super) fn readiness() -> Value {
+    let mut schema =
+        object("Whether the parts that a job needs answer.", &["status"], json!({ "status": string("`ok`, or not.") }));
+    schema["additionalProperties"] = json!({ "type": "string" });
+    schema
+}
