@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use convertfly_scheduler::plans::ENTERPRISE;
 use convertfly_scheduler::secret::Secret;
 use convertfly_scheduler::storage::StorageConfig;
 use convertfly_worker::node::WorkerConfig;
@@ -50,7 +51,12 @@ pub(crate) struct DefaultAccount {
 
 impl Default for DefaultAccount {
     fn default() -> Self {
-        Self { credits: 1_000_000, concurrent_jobs: 1000, waiting_jobs: 100_000, requests_per_minute: 6000 }
+        Self {
+            credits: 1_000_000,
+            concurrent_jobs: ENTERPRISE.concurrent_jobs,
+            waiting_jobs: ENTERPRISE.waiting_jobs,
+            requests_per_minute: ENTERPRISE.requests_per_minute,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use convertfly_api::keys;
 use convertfly_scheduler::ids;
+use convertfly_scheduler::plans::ENTERPRISE;
 use convertfly_scheduler::store::{ApiKey, NewAccount, Store};
 
 use crate::config::Config;
@@ -19,14 +20,10 @@ const ACCOUNT: &str = "acct_default";
 pub(crate) async fn ensure(store: &Store, config: &Config) -> anyhow::Result<()> {
     let limits = &config.default_account;
     let account = NewAccount {
-        id: ACCOUNT.into(),
-        name: "default".into(),
-        plan: "enterprise".into(),
-        weight: 1,
         max_concurrent_jobs: limits.concurrent_jobs,
         max_waiting_jobs: limits.waiting_jobs,
         requests_per_minute: limits.requests_per_minute,
-        credits: limits.credits,
+        ..ENTERPRISE.account(ACCOUNT, "default", limits.credits)
     };
     store.create_account(&account).await?;
     if store.has_keys(ACCOUNT).await? {
