@@ -39,7 +39,9 @@ pub(crate) async fn ensure(store: &Store, config: &Config) -> anyhow::Result<()>
         account: ACCOUNT.into(),
         name: "first key".into(),
         scopes: vec!["*".into()],
+        last4: keys::last4(key.expose()),
         created_at: u64::try_from(now).unwrap_or(0),
+        ..ApiKey::default()
     };
     store.put_key(&keys::sha256_hex(key.expose()), &record).await?;
     println!(

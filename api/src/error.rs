@@ -226,6 +226,7 @@ impl From<StoreError> for ApiError {
             }
             StoreError::NotFound => Self::not_found("resource"),
             StoreError::Conflict(text) => Self::new(Code::Conflict, text),
+            StoreError::Forbidden(text) => Self::new(Code::Forbidden, text),
             StoreError::InsufficientCredits { needed, balance } => Self::new(
                 Code::InsufficientCredits,
                 format!("This needs {needed} credits and {balance} are left: top up, or ask for less"),

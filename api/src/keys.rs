@@ -31,8 +31,13 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The mode that goes by `word`.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Live, Self::Test].into_iter().find(|mode| mode.word() == word)
+    }
+
     /// The word in the key.
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Live => "live",
             Self::Test => "test",
@@ -61,6 +66,16 @@ pub fn parse(key: &str) -> Option<Mode> {
     }
     let (body, sum) = key.split_at_checked(key.len() - CHECKSUM_LENGTH)?;
     (checksum(body.as_bytes()) == sum).then_some(mode)
+}
+
+/// The last four characters of a key: they tell keys apart and give nothing away, since they are of the checksum.
+pub fn last4(key: &str) -> String {
+    key.get(key.len().saturating_sub(4)..).unwrap_or_default().to_owned()
+}
+
+/// What a key of `mode` begins with.
+pub fn prefix(mode: Mode) -> String {
+    format!("{PREFIX}{}_", mode.word())
 }
 
 /// Hex SHA-256 of a key: what the store knows it by.

@@ -7,7 +7,7 @@ use convertfly_scheduler::catalog::Catalog;
 use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
-use convertfly_scheduler::store::{ApiKey, Store, StoreError};
+use convertfly_scheduler::store::{ApiKey, KeyStamp, Store, StoreError};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -116,6 +116,16 @@ impl AppState {
 impl Directory for AppState {
     async fn key_by_hash(&self, sha256_hex: &str) -> Result<Option<ApiKey>, StoreError> {
         self.store().key_by_hash(sha256_hex).await
+    }
+
+    fn key_stamp(&self, sha256_hex: &str) -> Option<KeyStamp> {
+        self.store().key_watch().stamp(sha256_hex)
+    }
+
+    async fn key_used(&self, key: &ApiKey) {
+        if let Err(error) = self.store().key_used(&key.account, &key.id).await {
+            tracing::debug!(%error, key = key.id, "the use of a key was not noted");
+        }
     }
 
     async fn balance(&self, account: &str) -> Result<i64, StoreError> {

@@ -94,8 +94,7 @@ impl Api {
         };
         assert!(self.state.store().create_account(&account).await.expect("create"), "a new account");
         let key = generate(Mode::Live).expose().clone();
-        let record =
-            ApiKey { id: format!("key_{name}"), account: account.id, name: name.into(), scopes: vec!["*".into()], created_at: 0 };
+        let record = ApiKey { id: format!("key_{name}"), account: account.id, scopes: vec!["*".into()], ..ApiKey::default() };
         self.state.store().put_key(&sha256_hex(&key), &record).await.expect("a key");
         key
     }

@@ -1,22 +1,15 @@
 //! API keys and scopes.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use convertfly_scheduler::store::{ApiKey, StoreError};
+use convertfly_scheduler::store::{ApiKey, KeyStamp, StoreError};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use super::key_cache::KeyCache;
 use crate::error::{ApiError, Code};
 use crate::keys;
-
-/// How long a key that was found stays good without asking again: so long may a revoked key live on.
-const REMEMBERED: Duration = Duration::from_secs(1);
-
-/// Keys that are remembered at once.
-const MOST_REMEMBERED: usize = 10_000;
 
 /// What a route asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,35 +31,28 @@ pub(crate) struct Caller {
     pub(crate) account: String,
     /// The key's identifier.
     pub(crate) key: String,
+    /// What the key may do.
+    pub(crate) scopes: Vec<String>,
+    /// Whether it is a test key: its work is free and marked.
+    pub(crate) test: bool,
+}
+
+impl From<&ApiKey> for Caller {
+    fn from(key: &ApiKey) -> Self {
+        Self { account: key.account.clone(), key: key.id.clone(), scopes: key.scopes.clone(), test: key.test }
+    }
 }
 
 /// Where keys and balances are found: the store, or a test's own.
 pub(crate) trait Directory: Clone + Send + Sync + 'static {
     /// The key behind a hash.
     fn key_by_hash(&self, sha256_hex: &str) -> impl Future<Output = Result<Option<ApiKey>, StoreError>> + Send;
+    /// Whether what is remembered of a key still holds; `None` while nothing may be remembered.
+    fn key_stamp(&self, sha256_hex: &str) -> Option<KeyStamp>;
+    /// Notes that a key was used; failing to is of no consequence.
+    fn key_used(&self, key: &ApiKey) -> impl Future<Output = ()> + Send;
     /// An account's credits.
     fn balance(&self, account: &str) -> impl Future<Output = Result<i64, StoreError>> + Send;
-}
-
-/// Keys that were found a moment ago. Only hits are kept: a new key works at once.
-#[derive(Default)]
-pub(crate) struct KeyCache(Mutex<HashMap<String, (Instant, ApiKey)>>);
-
-impl KeyCache {
-    fn get(&self, hash: &str, now: Instant) -> Option<ApiKey> {
-        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.get(hash).filter(|(found, _)| now.duration_since(*found) < REMEMBERED).map(|(_, key)| key.clone())
-    }
-
-    fn put(&self, hash: String, key: ApiKey, now: Instant) {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= MOST_REMEMBERED {
-            keys.retain(|_, (found, _)| now.duration_since(*found) < REMEMBERED);
-        }
-        if keys.len() < MOST_REMEMBERED {
-            keys.insert(hash, (now, key));
-        }
-    }
 }
 
 /// Finds out who asks.
@@ -80,20 +66,30 @@ pub(crate) async fn authenticate<D: Directory>(directory: &D, cache: &KeyCache, 
     }
     let hash = keys::sha256_hex(key);
     // Taken before the store is asked: a key that is revoked meanwhile must not live longer for it.
-    let now = Instant::now();
-    if let Some(found) = cache.get(&hash, now) {
-        return Ok(found);
+    let (now, stamp) = (Instant::now(), directory.key_stamp(&hash));
+    let found = match cache.get(&hash, now, stamp) {
+        Some(found) => found,
+        None => {
+            let found = directory.key_by_hash(&hash).await?.ok_or_else(invalid)?;
+            cache.put(hash, found.clone(), now, stamp);
+            found
+        }
+    };
+    if cache.note_due(&found.id, now) {
+        let (directory, key) = (directory.clone(), found.clone());
+        tokio::spawn(async move { directory.key_used(&key).await });
     }
-    let found = directory.key_by_hash(&hash).await?.ok_or_else(invalid)?;
-    cache.put(hash, found.clone(), now);
     Ok(found)
 }
 
 /// Whether the key may use the route.
 ///
 /// # Errors
-/// `FORBIDDEN`, naming the scope that is missing.
+/// `FORBIDDEN`, naming the scope that is missing, or because the account is suspended.
 pub(crate) fn authorise(access: Access, key: &ApiKey) -> Result<(), ApiError> {
+    if key.suspended {
+        return Err(suspended());
+    }
     match access {
         Access::Scope(scope) if !key.scopes.iter().any(|have| have == "*" || have == scope) => {
             let text = format!("This API key lacks the scope {scope}: use another key, or make one with that scope");
@@ -118,6 +114,12 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(invalid()) }
 }
 
+/// The error for an account that its operator has suspended.
+pub(crate) fn suspended() -> ApiError {
+    ApiError::new(Code::Forbidden, "This account is suspended: nothing can be read or started with its keys. Contact support")
+        .with_details(serde_json::json!({ "reason": "account_suspended" }))
+}
+
 fn invalid() -> ApiError {
     ApiError::new(Code::Unauthenticated, "Invalid API key: it is mistyped, unknown or revoked")
 }
@@ -128,7 +130,7 @@ mod tests {
 
     fn key(scopes: &[&str]) -> ApiKey {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        ApiKey { id: "key_1".into(), account: "acct_1".into(), name: "test".into(), scopes, created_at: 0 }
+        ApiKey { id: "key_1".into(), account: "acct_1".into(), scopes, ..ApiKey::default() }
     }
 
     #[test]
@@ -142,10 +144,22 @@ mod tests {
             (&[], Access::Scope("jobs:read"), false),
             (&["jobs:*"], Access::Scope("jobs:read"), false),
             (&["webhooks:manage"], Access::AnyKey, true),
+            (&["jobs:read", "jobs:write", "webhooks:manage"], Access::Scope("*"), false),
+            (&["*"], Access::Scope("*"), true),
         ] {
             let outcome = authorise(access, &key(scopes));
             assert_eq!(outcome.is_ok(), allowed, "{scopes:?} for {access:?}");
             assert!(outcome.err().is_none_or(|error| error.code == Code::Forbidden), "a refusal is FORBIDDEN");
+        }
+    }
+
+    #[test]
+    fn a_suspended_account_may_do_nothing() {
+        let key = ApiKey { suspended: true, ..key(&["*"]) };
+        for access in [Access::AnyKey, Access::Scope("jobs:read")] {
+            let error = authorise(access, &key).expect_err("refused");
+            assert_eq!(error.code, Code::Forbidden, "{access:?}");
+            assert!(error.message.contains("suspended"), "{error:?}");
         }
     }
 
@@ -162,25 +176,5 @@ mod tests {
         for bad in [&[][..], &["abc"], &["Basic abc"], &["Bearer a", "Bearer b"], &["Bearer"]] {
             assert_eq!(read(bad), Err(Code::Unauthenticated), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_key_is_remembered_for_one_second() {
-        let (cache, start) = (KeyCache::default(), Instant::now());
-        cache.put("hash".into(), key(&["*"]), start);
-        assert!(cache.get("hash", start + Duration::from_millis(999)).is_some(), "still known");
-        assert!(cache.get("hash", start + Duration::from_secs(1)).is_none(), "asked again after a second");
-        assert!(cache.get("other", start).is_none(), "nothing else");
-    }
-
-    #[test]
-    fn the_cache_does_not_grow_without_bound() {
-        let (cache, start) = (KeyCache::default(), Instant::now());
-        for i in 0..MOST_REMEMBERED + 5 {
-            cache.put(format!("hash{i}"), key(&["*"]), start);
-        }
-        assert_eq!(cache.0.lock().expect("lock").len(), MOST_REMEMBERED, "full");
-        cache.put("late".into(), key(&["*"]), start + REMEMBERED);
-        assert_eq!(cache.0.lock().expect("lock").len(), 1, "what is too old makes room");
     }
 }

@@ -9,7 +9,8 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, C
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::auth::{Access, Caller, Directory, KeyCache, authenticate, authorise};
+use super::auth::{Access, Caller, Directory, authenticate, authorise};
+use super::key_cache::KeyCache;
 use crate::error::{ApiError, Code};
 use crate::metrics::RouteId;
 
@@ -67,7 +68,7 @@ async fn keyed<D: Directory>(guard: &Guard<D>, mut request: Request, next: Next)
         Ok(key) => key,
         Err(error) => return error.into_response(),
     };
-    let caller = Caller { account: key.account.clone(), key: key.id.clone() };
+    let caller = Caller::from(&key);
     let mut response = match authorise(guard.access, &key) {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());

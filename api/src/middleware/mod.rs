@@ -2,5 +2,8 @@
 
 pub(crate) mod auth;
 mod guard;
+mod key_cache;
+
+pub(crate) use key_cache::KeyCache;
 
 pub(crate) use guard::{CREDITS_REMAINING, CREDITS_USED, Guard, guard, too_large};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use convertfly_scheduler::store::{ApiKey, StoreError};
+use convertfly_scheduler::store::{ApiKey, KeyStamp, StoreError};
 use http::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,11 +54,16 @@ impl Directory for Keys {
         Ok(found.map(|(_, scope)| ApiKey {
             id: "key_1".into(),
             account: "acct_1".into(),
-            name: String::new(),
             scopes: vec![scope.into()],
-            created_at: 0,
+            ..ApiKey::default()
         }))
     }
+
+    fn key_stamp(&self, _hash: &str) -> Option<KeyStamp> {
+        None
+    }
+
+    async fn key_used(&self, _key: &ApiKey) {}
 
     async fn balance(&self, _account: &str) -> Result<i64, StoreError> {
         Ok(42)

@@ -1,11 +1,11 @@
-//! Accounts and API keys.
+//! Accounts and their ledgers.
 
 use std::collections::HashMap;
 
 use redis::AsyncCommands;
 
 use super::connection::Store;
-use super::{Account, ApiKey, StoreError, keys, scripts};
+use super::{Account, StoreError, keys, scripts};
 
 /// An account to be made.
 #[derive(Clone, Debug)]
@@ -97,48 +97,5 @@ impl Store {
                 _ => return Ok(sums),
             }
         }
-    }
-
-    /// Stores an API key by its SHA-256, hex.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn put_key(&self, sha256_hex: &str, key: &ApiKey) -> Result<(), StoreError> {
-        let mut connection = self.connection();
-        let name = keys::api_key(sha256_hex);
-        let fields = [
-            ("id", key.id.as_str()),
-            ("account", &key.account),
-            ("name", &key.name),
-            ("scopes", &key.scopes.join(" ")),
-            ("created", &key.created_at.to_string()),
-        ];
-        let _: () = connection.hset_multiple(&name, &fields).await?;
-        let _: () = connection.sadd(keys::account_keys(self.shard(&key.account), &key.account), sha256_hex).await?;
-        Ok(())
-    }
-
-    /// Whether the account has any key.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn has_keys(&self, account: &str) -> Result<bool, StoreError> {
-        Ok(self.connection().exists(keys::account_keys(self.shard(account), account)).await?)
-    }
-
-    /// The account and key behind the SHA-256 of an API key, hex.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn key_by_hash(&self, sha256_hex: &str) -> Result<Option<ApiKey>, StoreError> {
-        let fields: HashMap<String, String> = self.connection().hgetall(keys::api_key(sha256_hex)).await?;
-        let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
-        Ok((!fields.is_empty()).then(|| ApiKey {
-            id: text("id"),
-            account: text("account"),
-            name: text("name"),
-            scopes: text("scopes").split_whitespace().map(str::to_owned).collect(),
-            created_at: text("created").parse().unwrap_or(0),
-        }))
     }
 }

@@ -27,8 +27,10 @@ shard_keys! {
     account_jobs(account) = "jobs:{account}";
     /// List: an account's jobs that wait for a concurrency slot.
     waiting(account) = "waiting:{account}";
-    /// Set: hashes of an account's API keys.
-    account_keys(account) = "keys:{account}";
+    /// Hash: the records of an account's API keys, JSON by identifier.
+    key_records(account) = "keys:{account}";
+    /// Hash: when each of an account's API keys was last used, Unix milliseconds by identifier.
+    key_uses(account) = "keyuses:{account}";
     /// Hash: a job.
     job(job) = "job:{job}";
     /// Hash: a task.
@@ -67,8 +69,10 @@ pub const CHANNEL_READY: &str = "cf:ready";
 pub const CHANNEL_DONE: &str = "cf:done";
 /// Channel: fence of a lease that was taken away.
 pub const CHANNEL_STOP: &str = "cf:stop";
+/// Channel: SHA-256 (hex) of an API key that was revoked, or whose account was suspended.
+pub const CHANNEL_KEYS: &str = "cf:keys";
 
-/// Hash: the account behind an API key, by the key's SHA-256 in hex.
+/// Hash: the account and identifier of an API key, by the key's SHA-256 in hex.
 pub fn api_key(sha256_hex: &str) -> String {
     format!("cf:key:{sha256_hex}")
 }
@@ -91,7 +95,7 @@ pub(super) fn lua_prelude() -> String {
         }
         let _ = writeln!(lua, "local function k_{name}({}) return P .. {} end", parts.join(", "), body.replace(" .. ''", ""));
     }
-    for (name, channel) in [("READY", CHANNEL_READY), ("DONE", CHANNEL_DONE), ("STOP", CHANNEL_STOP)] {
+    for (name, channel) in [("READY", CHANNEL_READY), ("DONE", CHANNEL_DONE), ("STOP", CHANNEL_STOP), ("KEYS", CHANNEL_KEYS)] {
         let _ = writeln!(lua, "local CHANNEL_{name} = '{channel}'");
     }
     lua

@@ -4,8 +4,10 @@
 //! the reads. Key names are in [`keys`] alone.
 
 mod accounts;
+mod api_keys;
 mod connection;
 mod jobs;
+mod key_watch;
 pub mod keys;
 mod leasing;
 mod notices;
@@ -14,7 +16,9 @@ mod scripts;
 mod upkeep;
 
 pub use accounts::NewAccount;
+pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
 pub use connection::Store;
+pub use key_watch::{KeyStamp, KeyWatch};
 pub use leasing::Leaser;
 pub use notices::Notice;
 pub use upkeep::{Due, Reaped};
@@ -40,6 +44,9 @@ pub enum StoreError {
     /// The state does not allow it; the text says which state it is in.
     #[error("{0}")]
     Conflict(String),
+    /// It is not this caller's to do; the text says whose.
+    #[error("{0}")]
+    Forbidden(String),
     /// The balance does not cover the price.
     #[error("{needed} credits are needed, {balance} are left")]
     InsufficientCredits {
@@ -166,21 +173,6 @@ pub struct Account {
     pub max_waiting_jobs: u64,
     /// Requests a minute per key.
     pub requests_per_minute: u64,
-}
-
-/// An API key as the store knows it: never the key itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKey {
-    /// Identifier, `key_…`.
-    pub id: String,
-    /// Owner.
-    pub account: String,
-    /// Name for people.
-    pub name: String,
-    /// `jobs:read`, `jobs:write`, `webhooks:manage` or `*`.
-    pub scopes: Vec<String>,
-    /// Unix milliseconds.
-    pub created_at: u64,
 }
 
 /// A page of an account's jobs.

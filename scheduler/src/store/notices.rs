@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::{Notify, broadcast};
 
-use super::keys::{CHANNEL_DONE, CHANNEL_READY, CHANNEL_STOP};
+use super::key_watch::KeyWatch;
+use super::keys::{CHANNEL_DONE, CHANNEL_KEYS, CHANNEL_READY, CHANNEL_STOP};
 use crate::catalog::Lane;
 
 /// Something that Redis told.
@@ -40,6 +41,7 @@ type Waiters = Arc<Mutex<HashMap<String, Weak<Notify>>>>;
 pub(super) struct Hub {
     sender: broadcast::Sender<Notice>,
     waiters: Waiters,
+    key_watch: KeyWatch,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -53,8 +55,13 @@ impl Hub {
     pub(super) fn start(client: redis::Client) -> Self {
         let (sender, _) = broadcast::channel(BACKLOG);
         let waiters = Waiters::default();
-        let task = tokio::spawn(listen(client, sender.clone(), Arc::clone(&waiters)));
-        Self { sender, waiters, task }
+        let key_watch = KeyWatch::default();
+        let task = tokio::spawn(listen(client, sender.clone(), Arc::clone(&waiters), key_watch.clone()));
+        Self { sender, waiters, key_watch, task }
+    }
+
+    pub(super) fn key_watch(&self) -> &KeyWatch {
+        &self.key_watch
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Notice> {
@@ -77,18 +84,26 @@ impl Hub {
     }
 }
 
-async fn listen(client: redis::Client, sender: broadcast::Sender<Notice>, waiters: Waiters) {
+async fn listen(client: redis::Client, sender: broadcast::Sender<Notice>, waiters: Waiters, key_watch: KeyWatch) {
     loop {
-        if let Err(error) = listen_once(&client, &sender, &waiters).await {
+        let outcome = listen_once(&client, &sender, &waiters, &key_watch).await;
+        key_watch.interrupted();
+        if let Err(error) = outcome {
             tracing::debug!(%error, "subscription to notices interrupted");
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-async fn listen_once(client: &redis::Client, sender: &broadcast::Sender<Notice>, waiters: &Waiters) -> redis::RedisResult<()> {
+async fn listen_once(
+    client: &redis::Client,
+    sender: &broadcast::Sender<Notice>,
+    waiters: &Waiters,
+    key_watch: &KeyWatch,
+) -> redis::RedisResult<()> {
     let mut subscription = client.get_async_pubsub().await?;
-    subscription.subscribe(&[CHANNEL_READY, CHANNEL_DONE, CHANNEL_STOP][..]).await?;
+    subscription.subscribe(&[CHANNEL_READY, CHANNEL_DONE, CHANNEL_STOP, CHANNEL_KEYS][..]).await?;
+    key_watch.subscribed();
     let _ = sender.send(Notice::Reconnected);
     wake_all(waiters);
     let mut messages = subscription.into_on_message();
@@ -104,6 +119,7 @@ async fn listen_once(client: &redis::Client, sender: &broadcast::Sender<Notice>,
             CHANNEL_STOP => {
                 let _ = sender.send(Notice::Stop { fence: payload });
             }
+            CHANNEL_KEYS => key_watch.changed(&payload),
             _ => {
                 let waiter = waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(&payload);
                 if let Some(notify) = waiter.and_then(|notify| notify.upgrade()) {

@@ -50,6 +50,12 @@ scripts! {
     UPLOADED = "lua/uploaded.lua";
     /// A new account.
     ACCOUNT = "lua/account.lua";
+    /// A new API key.
+    KEY_PUT = "lua/key_put.lua";
+    /// An API key is revoked.
+    KEY_REVOKE = "lua/key_revoke.lua";
+    /// An API key was used.
+    KEY_USED = "lua/key_used.lua";
     /// Ended jobs whose files or records are due.
     EXPIRED = "lua/expired.lua";
     /// A new epoch after a restart of Redis.
