@@ -173,6 +173,9 @@ pub struct TaskSpec {
     /// Its failure does not fail the job; tasks that take its files go on without them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_error: bool,
+    /// Part of a job of a test key: what it makes is marked TEST.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
 }
 
 /// A task as it is read back from the store. `TaskRecord { spec, ..Default::default() }` is one that has just been submitted.

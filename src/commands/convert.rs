@@ -190,6 +190,7 @@ fn convert_one(
         input: File::open(&item.input)?,
         output: temporary.reopen()?,
         options: options.clone(),
+        test: false,
         cancel: Cancel::new(),
         deadline: Duration::from_hours(1),
     };

@@ -55,6 +55,8 @@ pub struct Work {
     pub output: File,
     /// The task's `options` object, validated.
     pub options: Map<String, Value>,
+    /// Whether the result is marked TEST.
+    pub test: bool,
     /// Set when the work is no longer wanted.
     pub cancel: Cancel,
     /// How long it may take.

@@ -178,6 +178,7 @@ impl Router {
                     output,
                     // Options speak of the result; a step on the way takes the source as it is.
                     options: if is_last { work.options.clone() } else { serde_json::Map::new() },
+                    test: is_last && work.test,
                     cancel: work.cancel.clone(),
                     deadline,
                 })

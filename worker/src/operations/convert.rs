@@ -95,6 +95,7 @@ async fn convert_one(
         input: File::open(local.path()).map_err(Failure::internal)?,
         output,
         options,
+        test: context.lease.spec.test,
         cancel: context.cancel.clone(),
         deadline: context.deadline,
     };

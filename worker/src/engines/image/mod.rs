@@ -4,6 +4,7 @@ pub mod admission;
 pub mod options;
 pub mod pipeline;
 pub mod plan;
+mod stamp;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -73,8 +74,8 @@ impl Engine for ImageEngine {
     }
 
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
-        let Work { from, to, input, output, options, cancel, deadline } = work;
-        let job = ImageJob { from, to, options, limits: self.limits };
+        let Work { from, to, input, output, options, test, cancel, deadline } = work;
+        let job = ImageJob { from, to, options, limits: self.limits, test };
         match &self.runner {
             Runner::Remote(remote) => remote(job, input, output, cancel, deadline),
             Runner::InProcess(processor) => Box::pin(in_process(job, input, output, cancel, deadline, Arc::clone(processor))),

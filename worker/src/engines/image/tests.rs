@@ -22,7 +22,7 @@ fn file(data: &[u8]) -> File {
 
 fn job(from: &str, to: &str, options: Value) -> ImageJob {
     let options = options.as_object().expect("options are an object").clone();
-    ImageJob { from: from.to_owned(), to: to.to_owned(), options, limits: Limits::default() }
+    ImageJob { from: from.to_owned(), to: to.to_owned(), options, limits: Limits::default(), test: false }
 }
 
 fn convert(data: &[u8], from: &str, to: &str, options: Value) -> Result<(Vec<u8>, Made), Failure> {
@@ -323,6 +323,7 @@ async fn the_engine_offers_all_pairs_and_runs_them_anywhere() {
         input: file(&fixture(by_name("png").expect("PNG"), 6, 5)),
         output: output.try_clone().expect("a second handle"),
         options: serde_json::Map::new(),
+        test: false,
         cancel: Cancel::new(),
         deadline,
     };

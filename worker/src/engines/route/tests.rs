@@ -76,6 +76,7 @@ async fn convert(router: &Router, from: &str, to: &str) -> (Result<Made, Failure
         input,
         output: output.try_clone().expect("a second handle"),
         options: Map::from_iter([("width".to_owned(), json!(5))]),
+        test: false,
         cancel: Cancel::new(),
         deadline: Duration::from_secs(60),
     };
