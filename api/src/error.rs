@@ -232,6 +232,13 @@ impl From<StoreError> for ApiError {
                 format!("This needs {needed} credits and {balance} are left: top up, or ask for less"),
             )
             .with_details(json!({ "needed": needed, "balance": balance })),
+            StoreError::Frozen => {
+                let text = "Charging is stopped for this account while its balance is checked, and nothing was charged: contact \
+                            support, or try again later";
+                let mut error = Self::new(Code::Unavailable, text);
+                error.retry_after = Some(300);
+                error
+            }
             StoreError::QueueFull { limit } => {
                 let text = format!("{limit} jobs of this account are waiting already: try again when some have been worked off");
                 let mut error = Self::new(Code::TooManyRequests, text).with_details(json!({ "limit": limit }));

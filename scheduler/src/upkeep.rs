@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::storage::{Storage, StorageKey};
-use crate::store::{Due, Store, StoreError};
+use crate::store::{Audit, Due, Store, StoreError};
 
 /// How often each duty is done, and how long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,10 @@ pub struct UpkeepConfig {
     pub expire: Duration,
     /// How long a job's record stays after its files have gone: 29 days more make 30 in all.
     pub keep_record: Duration,
+    /// Pause between two audits of the ledgers.
+    pub audit: Duration,
+    /// How long ledger entries stay; what older ones summed to is kept.
+    pub keep_ledger: Duration,
     /// How long events stay in the outbox.
     pub keep_events: Duration,
 }
@@ -27,6 +31,8 @@ impl Default for UpkeepConfig {
             reap: Duration::from_secs(1),
             expire: Duration::from_secs(30),
             keep_record: Duration::from_hours(29 * 24),
+            audit: Duration::from_secs(60),
+            keep_ledger: Duration::from_hours(400 * 24),
             keep_events: Duration::from_hours(7 * 24),
         }
     }
@@ -36,6 +42,7 @@ impl Default for UpkeepConfig {
 pub async fn run(store: Store, storage: Storage, config: UpkeepConfig, shutdown: CancellationToken) {
     let mut reap = interval(config.reap);
     let mut expire = interval(config.expire);
+    let mut audit = interval(config.audit);
     tracing::info!("scheduler ready");
     loop {
         tokio::select! {
@@ -46,6 +53,9 @@ pub async fn run(store: Store, storage: Storage, config: UpkeepConfig, shutdown:
             },
             _ = expire.tick() => if let Err(error) = expire_once(&store, &storage, &config).await {
                 tracing::warn!(%error, "expiry failed; trying again");
+            },
+            _ = audit.tick() => if let Err(error) = audit_once(&store, &config).await {
+                tracing::warn!(%error, "the audit failed; trying again");
             },
             () = shutdown.cancelled() => return,
         }
@@ -77,6 +87,28 @@ async fn expire_once(store: &Store, storage: &Storage, config: &UpkeepConfig) ->
         }
     }
     store.trim_outbox(millis(config.keep_events)).await?;
+    Ok(())
+}
+
+/// One round over every ledger. Books that are apart stop the charging of that account, and somebody has to look at them.
+async fn audit_once(store: &Store, config: &UpkeepConfig) -> Result<(), StoreError> {
+    for account in store.account_ids().await? {
+        match store.audit(&account, false, millis(config.keep_ledger)).await {
+            Ok(Audit::Apart(books)) => {
+                tracing::error!(
+                    account,
+                    ledger = ?books.ledger,
+                    pots = ?books.pots,
+                    "the books of an account are apart: it is charged no more. Look with `convertfly admin account audit`"
+                );
+                store.count("ledger_mismatches", 1).await?;
+            }
+            Ok(Audit::StillApart(_)) => tracing::warn!(account, "the books of an account are still apart"),
+            // Deleted since the list was read.
+            Ok(Audit::Agree(_)) | Err(StoreError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
     Ok(())
 }
 

@@ -54,6 +54,8 @@ impl Store {
                 balance: number(3),
             }),
             Some("credits") => Err(StoreError::InsufficientCredits { needed: number(1), balance: number(2) }),
+            Some("frozen") => Err(StoreError::Frozen),
+            Some("suspended") => Err(StoreError::Forbidden("This account is suspended: contact support".into())),
             Some("full") => Err(StoreError::QueueFull { limit: u64::try_from(number(1)).unwrap_or(0) }),
             Some("exists") => Err(StoreError::Conflict("A job of this identifier exists already".into())),
             _ => Err(StoreError::NotFound),
@@ -91,6 +93,7 @@ impl Store {
             }
             Some("input") => Err(StoreError::Conflict(format!("Its input `{word}` has not finished; retry that task first"))),
             Some("upload") => Err(StoreError::Conflict("Its file was never uploaded; create a new job".into())),
+            Some("frozen") => Err(StoreError::Frozen),
             Some("gone") => Err(StoreError::Conflict("The files of this job have expired; create a new job".into())),
             Some("credits") => Err(StoreError::InsufficientCredits { needed: number(1), balance: number(2) }),
             _ => Err(StoreError::NotFound),

@@ -23,6 +23,10 @@ shard_keys! {
     account(account) = "account:{account}";
     /// Stream: every movement of an account's credits.
     ledger(account) = "ledger:{account}";
+    /// Hash: how far an account's ledger has been audited, and what it summed to up to there.
+    audit(account) = "audit:{account}";
+    /// Set: the shard's accounts.
+    accounts() = "accounts";
     /// Sorted set: an account's jobs by creation time.
     account_jobs(account) = "jobs:{account}";
     /// List: an account's jobs that wait for a concurrency slot.
@@ -55,6 +59,12 @@ shard_keys! {
     meta() = "meta";
 }
 
+/// Every key that belongs to one account alone.
+pub(super) fn of_account(shard: u16, account: &str) -> Vec<String> {
+    let own = TABLE.iter().filter(|(_, parts, _)| *parts == ["account"]);
+    own.map(|(_, _, template)| format!("{}{}", prefix(shard), template.replace("{account}", account))).collect()
+}
+
 /// Hash tag and prefix of a shard's keys.
 pub fn prefix(shard: u16) -> String {
     format!("{{s{shard}}}:")
@@ -62,6 +72,12 @@ pub fn prefix(shard: u16) -> String {
 
 /// Hash: shard count, layout version and the secret that signs URLs.
 pub const GLOBAL_META: &str = "cf:meta";
+
+/// Hash: identifiers of accounts by name.
+pub const ACCOUNT_NAMES: &str = "cf:accounts";
+
+/// Hash: counters that all processes share.
+pub const GLOBAL_COUNTERS: &str = "cf:counters";
 
 /// Channel: `shard:lane` of a lane that has new tasks.
 pub const CHANNEL_READY: &str = "cf:ready";
@@ -112,6 +128,15 @@ mod tests {
             lua_prelude().contains("local function k_task(job, task) return P .. 'task:' .. job .. ':' .. task end"),
             "Lua name"
         );
+    }
+
+    #[test]
+    fn the_keys_of_an_account_are_known() {
+        let keys = of_account(3, "acct_1");
+        for key in [account(3, "acct_1"), ledger(3, "acct_1"), key_records(3, "acct_1"), account_jobs(3, "acct_1")] {
+            assert!(keys.contains(&key), "{key} is missing in {keys:?}");
+        }
+        assert!(!keys.contains(&accounts(3)), "what others share stays: {keys:?}");
     }
 
     #[test]

@@ -10,16 +10,18 @@ mod jobs;
 mod key_watch;
 pub mod keys;
 mod leasing;
+mod ledger;
 mod notices;
 mod read;
 mod scripts;
 mod upkeep;
 
-pub use accounts::NewAccount;
+pub use accounts::{NewAccount, PlanLimits};
 pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
 pub use connection::Store;
 pub use key_watch::{KeyStamp, KeyWatch};
 pub use leasing::Leaser;
+pub use ledger::{Audit, Books, LedgerEntry, Truth};
 pub use notices::Notice;
 pub use upkeep::{Due, Reaped};
 
@@ -55,6 +57,9 @@ pub enum StoreError {
         /// Credits left.
         balance: i64,
     },
+    /// An audit has found the account's books apart; until an operator has settled that, nothing is charged to it.
+    #[error("the books of this account do not add up; nothing is charged until an operator has looked at them")]
+    Frozen,
     /// Too many jobs of the account wait already.
     #[error("{limit} jobs of this account are waiting already")]
     QueueFull {
@@ -173,6 +178,12 @@ pub struct Account {
     pub max_waiting_jobs: u64,
     /// Requests a minute per key.
     pub requests_per_minute: u64,
+    /// Whether an operator has suspended it: its keys open nothing.
+    pub suspended: bool,
+    /// Whether an audit has found its books apart: nothing is charged until an operator has settled that.
+    pub frozen: bool,
+    /// Unix milliseconds.
+    pub created_at: u64,
 }
 
 /// A page of an account's jobs.

@@ -37,6 +37,20 @@ impl Store {
         job_record(job, &fields, tasks)
     }
 
+    /// A job by its identifier alone, whichever account it is of: for operators.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn find_job(&self, job: &str) -> Result<JobRecord, StoreError> {
+        let mut pipe = redis::pipe();
+        for shard in 0..self.shards() {
+            pipe.hget(keys::job(shard, job), "account");
+        }
+        let owners: Vec<Option<String>> = pipe.query_async(&mut self.connection()).await?;
+        let owner = owners.into_iter().flatten().next().ok_or(StoreError::NotFound)?;
+        self.job(&owner, job).await
+    }
+
     /// A task of a job.
     ///
     /// # Errors

@@ -50,6 +50,16 @@ scripts! {
     UPLOADED = "lua/uploaded.lua";
     /// A new account.
     ACCOUNT = "lua/account.lua";
+    /// An account's plan or standing changes.
+    ACCOUNT_SET = "lua/account_set.lua";
+    /// A suspended account is deleted.
+    ACCOUNT_DELETE = "lua/account_delete.lua";
+    /// Credits from outside.
+    CREDIT = "lua/credit.lua";
+    /// A ledger is held against its account.
+    AUDIT = "lua/audit.lua";
+    /// Books that were apart agree again.
+    BOOKS = "lua/books.lua";
     /// A new API key.
     KEY_PUT = "lua/key_put.lua";
     /// An API key is revoked.

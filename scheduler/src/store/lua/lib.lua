@@ -21,8 +21,8 @@ end
 local function touch(job) redis.call('HINCRBY', k_job(job), 'ver', 1) end
 
 -- One movement of credits: the account's three pots and the ledger entry, always together.
--- reserve: balance -> held; settle: held -> spent; refund: held -> balance; grant: from outside.
-local function move(account, kind, amount, job, task, run)
+-- reserve: balance -> held; settle: held -> spent; refund: held -> balance; grant: from outside, with the operator's note.
+local function move(account, kind, amount, job, task, run, note)
   if amount == 0 then return end
   local key = k_account(account)
   local balance, held, spent = 0, 0, 0
@@ -34,8 +34,9 @@ local function move(account, kind, amount, job, task, run)
   redis.call('HINCRBY', key, 'held', held)
   redis.call('HINCRBY', key, 'spent', spent)
   if kind == 'grant' then redis.call('HINCRBY', key, 'granted', amount) end
-  redis.call('XADD', k_ledger(account), '*', 'kind', kind, 'amount', amount, 'balance', balance, 'held', held,
-    'spent', spent, 'job', job, 'task', task, 'run', run, 'left', left)
+  local entry = {'kind', kind, 'amount', amount, 'balance', balance, 'held', held, 'spent', spent, 'job', job, 'task', task,
+    'run', run, 'left', left, note and 'note', note}
+  redis.call('XADD', k_ledger(account), '*', unpack(entry))
   if job ~= '' then
     if kind == 'reserve' then redis.call('HINCRBY', k_job(job), 'credits', amount)
     elseif kind == 'refund' then redis.call('HINCRBY', k_job(job), 'credits', -amount) end
@@ -112,6 +113,13 @@ local function start_waiting(account)
   end
 end
 
+-- Failures that are the customer's own. Where the operator charges for those, their credits do not come back.
+local OWN_FAULTS = {INVALID_DATA = true, UNSUPPORTED_FORMAT = true, PAYLOAD_TOO_LARGE = true}
+local function is_charged(status, ran, err)
+  return status == 'ERROR' and ran and OWN_FAULTS[string.match(err, '"code":"([A-Z_]+)"') or '']
+    and redis.call('HGET', k_meta(), 'charge_errors') == '1'
+end
+
 -- Ends an unfinished task without success: its lease, upload and place in line go, its credits come back.
 local function end_task(account, job, name, status, err)
   local key, ref = k_task(job, name), job .. '/' .. name
@@ -127,7 +135,8 @@ local function end_task(account, job, name, status, err)
     redis.call('HINCRBY', k_job(job), 'uploads', -1)
     redis.call('HINCRBY', k_account(account), 'uploading', -1)
   end
-  move(account, 'refund', tonumber(t[2]), job, name, t[3])
+  local kept = is_charged(status, t[1] == 'PROCESSING', err)
+  move(account, kept and 'settle' or 'refund', tonumber(t[2]), job, name, t[3])
   redis.call('HINCRBY', k_job(job), 'left', -1)
   redis.call('HINCRBY', k_job(job), 'failed', 1)
   redis.call('HSETNX', k_job(job), 'error', err)

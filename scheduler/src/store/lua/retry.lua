@@ -1,5 +1,5 @@
 -- ARGV: account, job, task. Runs a failed or cancelled task again, and what fell with it.
--- Replies {'ok', credits, balance} | {'missing'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance}
+-- Replies {'ok', credits, balance} | {'missing'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance} | {'frozen'}
 local account, job, name = ARGV[1], ARGV[2], ARGV[3]
 local j = redis.call('HMGET', k_job(job), 'account', 'status', 'files')
 local t = redis.call('HMGET', k_task(job, name), 'status', 'inputs', 'slot', 'file')
@@ -23,7 +23,9 @@ while at <= #again do
   end
   at = at + 1
 end
-local balance = tonumber(redis.call('HGET', k_account(account), 'balance'))
+local a = redis.call('HMGET', k_account(account), 'balance', 'frozen')
+local balance = tonumber(a[1])
+if price > 0 and a[2] then return {'frozen'} end
 if balance < price then return {'credits', price, balance} end
 
 local run = redis.call('HINCRBY', k_job(job), 'run', 1)

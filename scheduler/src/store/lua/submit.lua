@@ -1,9 +1,10 @@
 -- ARGV: account, job, tag, key id, choices (JSON); then per task:
 --   name, spec, lane, price, deps, next, inputs, slot, slot lifetime ms, file
--- Replies {'ok', status, credits, balance} | {'exists'} | {'account'} | {'credits', needed, balance} | {'full', limit}
+-- Replies {'ok', status, credits, balance} | {'exists'} | {'account'} | {'credits', needed, balance} | {'full', limit} | {'suspended'} | {'frozen'}
 local account, job = ARGV[1], ARGV[2]
-local a = redis.call('HMGET', k_account(account), 'balance', 'active', 'max_concurrent', 'max_waiting', 'uploading')
+local a = redis.call('HMGET', k_account(account), 'balance', 'active', 'max_concurrent', 'max_waiting', 'uploading', 'suspended', 'frozen')
 if not a[1] then return {'account'} end
+if a[6] then return {'suspended'} end
 if redis.call('EXISTS', k_job(job)) == 1 then return {'exists'} end
 local price, uploads, count = 0, 0, 0
 for i = 6, #ARGV, 10 do
@@ -11,6 +12,7 @@ for i = 6, #ARGV, 10 do
   if ARGV[i + 7] ~= '' then uploads = uploads + 1 end
   count = count + 1
 end
+if price > 0 and a[7] then return {'frozen'} end
 if tonumber(a[1]) < price then return {'credits', price, a[1]} end
 local waiting = redis.call('LLEN', k_waiting(account)) + tonumber(a[5] or '0')
 if (uploads > 0 or tonumber(a[2] or '0') >= tonumber(a[3])) and waiting + math.max(1, uploads) > tonumber(a[4]) then

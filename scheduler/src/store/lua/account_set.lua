@@ -1,0 +1,18 @@
+-- ARGV: account, then pairs field, value ('' takes the field away). Replies 1, or 0 for an unknown account.
+local account = ARGV[1]
+if redis.call('EXISTS', k_account(account)) == 0 then return 0 end
+for i = 2, #ARGV, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', k_account(account), ARGV[i])
+  else
+    redis.call('HSET', k_account(account), ARGV[i], ARGV[i + 1])
+  end
+end
+-- Whoever remembers one of its keys asks again.
+for _, record in ipairs(redis.call('HVALS', k_key_records(account))) do
+  redis.call('PUBLISH', CHANNEL_KEYS, cjson.decode(record).hash)
+end
+-- A larger plan has room at once.
+start_waiting(account)
+flush()
+return 1
