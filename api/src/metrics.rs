@@ -1,5 +1,6 @@
 //! Counters of the HTTP front in Prometheus' text form. Label values are our own words, never a client's.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -162,6 +163,20 @@ impl Metrics {
         }
         text
     }
+}
+
+/// Counters that the processes of a store share, with their help.
+const SHARED: [(&str, &str); 1] = [("ledger_mismatches", "Audits that found an account's books apart.")];
+
+/// The text form of the counters that the processes of a store share: by name, zero where nothing has been counted.
+pub(crate) fn shared(counters: &HashMap<String, u64>) -> String {
+    let mut text = String::new();
+    for (name, help) in SHARED {
+        let count = counters.get(name).copied().unwrap_or(0);
+        let name = format!("convertfly_{name}_total");
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}\n");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::error::{ApiError, Code};
-use crate::handlers::{account, formats, health, jobs, reference, storage, tasks};
+use crate::handlers::{account, api_keys, formats, health, jobs, ledger, reference, storage, tasks};
 use crate::limits::Limits;
 use crate::metrics::RouteId;
 use crate::middleware::auth::{Access, Directory};
@@ -25,6 +25,8 @@ use Access::{AnyKey, Public, Scope, SignedLink};
 
 const READ: Access = Scope("jobs:read");
 const WRITE: Access = Scope("jobs:write");
+/// Keys with every scope alone.
+const FULL: Access = Scope("*");
 
 /// A row of the table.
 pub(crate) struct Route<S> {
@@ -60,6 +62,10 @@ pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
         row(Method::GET, "/api/v1/formats", AnyKey, small, formats::formats, doc::catalogue::formats()),
         row(Method::GET, "/api/v1/operations", AnyKey, small, formats::operations, doc::catalogue::operations()),
         row(Method::GET, "/api/v1/account", AnyKey, small, account::get, doc::account::get()),
+        row(Method::GET, "/api/v1/account/ledger", READ, small, ledger::list, doc::account::ledger()),
+        row(Method::POST, "/api/v1/api-keys", FULL, small, api_keys::create, doc::api_keys::create()),
+        row(Method::GET, "/api/v1/api-keys", FULL, small, api_keys::list, doc::api_keys::list()),
+        row(Method::DELETE, "/api/v1/api-keys/{key}", FULL, small, api_keys::revoke, doc::api_keys::revoke()),
         row(Method::GET, "/api/v1/openapi.json", Public, small, reference::document, doc::service::document()),
         row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload, doc::storage::upload()),
         row(Method::GET, "/storage/dl/{token}", SignedLink, small, storage::download, doc::storage::download()),

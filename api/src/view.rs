@@ -22,6 +22,9 @@ pub(crate) fn job(job: &JobRecord, links: &Links) -> Value {
     if let Some(key) = &job.created_by_key {
         view.insert("created_by_key".into(), key.as_str().into());
     }
+    if job.choices.test {
+        view.insert("test".into(), true.into());
+    }
     if let Some(error) = &job.error {
         view.insert("error".into(), task_error(error));
     }
@@ -117,7 +120,7 @@ fn task_error(error: &TaskError) -> Value {
 }
 
 /// Unix milliseconds as RFC 3339 in UTC, whole seconds: `2026-04-03T10:30:00Z`.
-fn timestamp(unix_ms: u64) -> Value {
+pub(crate) fn timestamp(unix_ms: u64) -> Value {
     let seconds = i64::try_from(unix_ms / 1_000).unwrap_or(i64::MAX);
     OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok()).into()
 }

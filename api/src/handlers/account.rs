@@ -11,6 +11,7 @@ use crate::middleware::CREDITS_REMAINING;
 use crate::middleware::auth::Caller;
 use crate::state::AppState;
 use crate::validate::MAX_TASKS;
+use crate::view::timestamp;
 
 /// `GET /account`: plan, credits and limits.
 pub(crate) async fn get(State(state): State<AppState>, caller: Caller) -> Result<Response, ApiError> {
@@ -23,6 +24,7 @@ pub(crate) async fn get(State(state): State<AppState>, caller: Caller) -> Result
         "credits_remaining": account.balance,
         "credits_reserved": account.held,
         "credits_used": account.spent,
+        "created_at": timestamp(account.created_at),
         "limits": {
             "requests_per_minute": account.requests_per_minute,
             "concurrent_jobs": account.max_concurrent_jobs,

@@ -60,5 +60,10 @@ async fn storage(state: &AppState) -> bool {
 
 /// `GET /metrics`.
 pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], state.metrics().render()).into_response()
+    let mut text = state.metrics().render();
+    // What all processes of the store count together; while it is away the rest is shown all the same.
+    if let Ok(Ok(counters)) = timeout(PATIENCE, state.store().counters()).await {
+        text.push_str(&crate::metrics::shared(&counters));
+    }
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

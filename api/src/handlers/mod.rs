@@ -1,9 +1,11 @@
 //! The handlers, a file per kind of resource, and what they share: reading bodies, path and query.
 
 pub(crate) mod account;
+pub(crate) mod api_keys;
 pub(crate) mod formats;
 pub(crate) mod health;
 pub(crate) mod jobs;
+pub(crate) mod ledger;
 pub(crate) mod reference;
 pub(crate) mod storage;
 pub(crate) mod tasks;
@@ -18,7 +20,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -98,6 +100,16 @@ fn job_id(text: &str) -> Result<&str, ApiError> {
         .strip_prefix("job_")
         .is_some_and(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     plain.then_some(text).ok_or_else(|| ApiError::not_found("job"))
+}
+
+/// JSON must be called JSON: what curl sends by default (a form) is refused with a hint.
+fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let media = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media == "application/json" || (media.starts_with("application/") && media.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(ApiError::field(Code::InvalidData, "Content-Type", "must be application/json"))
 }
 
 /// The bytes that a request announces.

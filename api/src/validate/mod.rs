@@ -1,5 +1,6 @@
 //! The body of `POST /jobs` against the catalogue: a job that can be submitted, or every problem of it.
 
+mod api_key;
 mod base64;
 mod json;
 mod price;
@@ -17,6 +18,7 @@ use convertfly_scheduler::task::TaskSpec;
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Code};
+pub(crate) use api_key::{MAX_NAME, SCOPES, api_key};
 pub(crate) use json::MAX_DEPTH;
 use problem::{Place, Problems, shown};
 use task::Draft;
@@ -59,24 +61,9 @@ pub(crate) struct Accepted {
 /// # Errors
 /// One [`ApiError`] that lists every problem of the request.
 pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> Result<Accepted, ApiError> {
-    let (value, duplicates) = json::read(body).map_err(|cause| {
-        ApiError::new(Code::InvalidData, format!("The body is not valid JSON: {cause}"))
-            .with_details(serde_json::json!({ "field": "body", "reason": cause, "path": "" }))
-    })?;
-    let Value::Object(body) = value else {
-        let reason = "must be a JSON object";
-        return Err(ApiError::new(Code::InvalidData, "The body must be a JSON object")
-            .with_details(serde_json::json!({ "field": "body", "reason": reason, "path": "" })));
-    };
+    let (body, duplicates) = object(body)?;
     let mut problems = Problems::default();
-    for duplicate in duplicates {
-        let field = duplicate.path.last().cloned().unwrap_or_default();
-        let message = match duplicate.path.as_slice() {
-            [tasks, name] if tasks == "tasks" => format!("Two tasks are called {}: names must be unique", shown(name)),
-            _ => format!("The key {} is given twice", shown(&field)),
-        };
-        problems.add(Code::InvalidData, &Place::at(duplicate.path), &field, message, "duplicate");
-    }
+    duplicate_keys(duplicates, &mut problems);
     let tag = envelope(&body, &mut problems);
     let drafts = tasks(catalog, body.get("tasks"), &mut problems);
     let (mut specs, facts): (Vec<TaskSpec>, Vec<task::Facts>) = drafts.into_iter().map(|d| (d.spec, d.facts)).unzip();
@@ -101,6 +88,32 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
         ..NewJob::default()
     };
     Ok(Accepted { job, payloads })
+}
+
+/// Reads a body that must be a JSON object; also returns the keys that it gives twice.
+fn object(body: &[u8]) -> Result<(Map<String, Value>, Vec<json::Duplicate>), ApiError> {
+    let (value, duplicates) = json::read(body).map_err(|cause| {
+        ApiError::new(Code::InvalidData, format!("The body is not valid JSON: {cause}"))
+            .with_details(serde_json::json!({ "field": "body", "reason": cause, "path": "" }))
+    })?;
+    let Value::Object(body) = value else {
+        let reason = "must be a JSON object";
+        return Err(ApiError::new(Code::InvalidData, "The body must be a JSON object")
+            .with_details(serde_json::json!({ "field": "body", "reason": reason, "path": "" })));
+    };
+    Ok((body, duplicates))
+}
+
+/// A problem for each key that is given twice.
+fn duplicate_keys(duplicates: Vec<json::Duplicate>, problems: &mut Problems) {
+    for duplicate in duplicates {
+        let field = duplicate.path.last().cloned().unwrap_or_default();
+        let message = match duplicate.path.as_slice() {
+            [tasks, name] if tasks == "tasks" => format!("Two tasks are called {}: names must be unique", shown(name)),
+            _ => format!("The key {} is given twice", shown(&field)),
+        };
+        problems.add(Code::InvalidData, &Place::at(duplicate.path), &field, message, "duplicate");
+    }
 }
 
 /// The keys beside `tasks`; returns the tag.

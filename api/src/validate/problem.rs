@@ -114,6 +114,13 @@ impl Problems {
         self.refused(Code::InvalidData, place, reason);
     }
 
+    /// As [`Problems::invalid`], for one value of a list.
+    pub(super) fn element(&mut self, list: &Place, index: usize, reason: impl Into<String>) {
+        let (field, reason) = (list.last(), reason.into());
+        let message = format!("Invalid value for {}: {reason}", shown(field));
+        self.add(Code::InvalidData, &list.key(&index.to_string()), field, message, reason);
+    }
+
     /// As [`Problems::invalid`], under another code.
     pub(super) fn refused(&mut self, code: Code, place: &Place, reason: impl Into<String>) {
         let (field, reason) = (place.last(), reason.into());

@@ -6,13 +6,12 @@ use axum::response::Response;
 use convertfly_scheduler::job::{JobRecord, NewJob};
 use convertfly_scheduler::store::Submitted;
 use convertfly_scheduler::task::TaskRecord;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::payloads::{discard_payloads, store_payloads};
 use super::show;
-use crate::error::{ApiError, Code};
-use crate::handlers::{data, read_body};
+use crate::error::ApiError;
+use crate::handlers::{data, expect_json, read_body};
 use crate::links::now_ms;
 use crate::middleware::auth::Caller;
 use crate::middleware::{CREDITS_REMAINING, CREDITS_USED};
@@ -31,6 +30,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     expect_json(&headers)?;
     let (bytes, memory) = read_body(&state, &headers, body, state.limits().job_body).await?;
+    let test = caller.test;
     let (catalog, account, key) = (state.catalog(), caller.account, caller.key);
     let accepted = if bytes.len() <= SMALL {
         validate::job(catalog, &bytes, &account, &key)
@@ -38,7 +38,10 @@ pub(crate) async fn create(
         let checked = tokio::task::spawn_blocking(move || validate::job(catalog, &bytes, &account, &key)).await;
         checked.map_err(|_| ApiError::server())?
     }?;
-    let job = accepted.job;
+    let mut job = accepted.job;
+    if test {
+        job.make_test();
+    }
     let uploads = store_payloads(&state, &job, accepted.payloads).await?;
     drop(memory);
     let submitted = match state.store().submit(&job, &uploads).await {
@@ -63,16 +66,6 @@ pub(crate) async fn create(
     headers.insert(CREDITS_REMAINING, HeaderValue::from(submitted.balance));
     headers.insert(CREDITS_USED, HeaderValue::from(submitted.credits_used));
     Ok(response)
-}
-
-/// JSON must be called JSON: what curl sends by default (a form) is refused with a hint.
-fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let media = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if media == "application/json" || (media.starts_with("application/") && media.ends_with("+json")) {
-        return Ok(());
-    }
-    Err(ApiError::field(Code::InvalidData, "Content-Type", "must be application/json"))
 }
 
 /// A job as it was submitted, for the rare case that it cannot be read back.

@@ -1,6 +1,7 @@
 //! What the document says of each route, a file per kind of resource. A handler may as well keep its [`super::Doc`] itself.
 
 pub(crate) mod account;
+pub(crate) mod api_keys;
 pub(crate) mod catalogue;
 pub(crate) mod jobs;
 pub(crate) mod service;

@@ -46,6 +46,7 @@ pub(super) fn job() -> Value {
             "created_at": moment("When it was created."),
             "ended_at": moment("When it ended."),
             "created_by_key": identifier("key", "The API key that created it."),
+            "test": { "type": "boolean", "const": true, "description": "Made with a test key; absent otherwise." },
             "error": reference("TaskError"),
             "tasks": {
                 "type": "object",

@@ -1,5 +1,6 @@
 //! The named schemas of requests and answers, a file per kind of resource.
 
+mod accounts;
 mod errors;
 mod jobs;
 mod others;
@@ -26,6 +27,11 @@ pub(super) fn table(limits: &Limits) -> Map<String, Value> {
         ("UploadedFile", jobs::uploaded()),
         ("PageMeta", others::page_meta()),
         ("Account", others::account()),
+        ("ApiKeyRequest", accounts::key_request()),
+        ("ApiKey", accounts::key()),
+        ("NewApiKey", accounts::new_key()),
+        ("LedgerEntry", accounts::ledger_entry()),
+        ("CursorMeta", accounts::cursor_meta()),
         ("Limits", others::limits(limits)),
         ("Format", others::format()),
         ("Operation", others::operation()),

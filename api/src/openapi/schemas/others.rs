@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::doc::{count, identifier, object, reference, string};
+use super::super::doc::{count, identifier, moment, object, reference, string};
 use crate::limits::Limits;
 
 /// Where in a list the answer is.
@@ -22,7 +22,7 @@ pub(super) fn page_meta() -> Value {
 pub(super) fn account() -> Value {
     object(
         "An account.",
-        &["id", "name", "plan", "credits_remaining", "credits_reserved", "credits_used", "limits"],
+        &["id", "name", "plan", "credits_remaining", "credits_reserved", "credits_used", "created_at", "limits"],
         json!({
             "id": identifier("acct", "Identifier."),
             "name": string("Name."),
@@ -30,6 +30,7 @@ pub(super) fn account() -> Value {
             "credits_remaining": { "type": "integer", "description": "Credits that can be spent." },
             "credits_reserved": count("Credits held for tasks that have not ended."),
             "credits_used": count("Credits spent."),
+            "created_at": moment("When it was made."),
             "limits": reference("Limits"),
         }),
     )
