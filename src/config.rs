@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) secret_key: Option<Secret<String>>,
     /// The account that the first start makes.
     pub(crate) default_account: DefaultAccount,
+    /// `CONVERTFLY_REFUND_ON_ERROR`: `false` charges tasks that fail through their file or options; others are never charged.
+    pub(crate) refund_on_error: bool,
     /// Where files live.
     pub(crate) storage: StorageConfig,
     /// The worker.
@@ -70,6 +72,7 @@ impl Default for Config {
             shards: 16,
             secret_key: None,
             default_account: DefaultAccount::default(),
+            refund_on_error: true,
             storage: StorageConfig { location: String::new(), ..StorageConfig::default() },
             worker: WorkerConfig::default(),
         }
@@ -146,6 +149,12 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
         if let Some(value) = text(name) {
             *place = value;
         }
+    }
+    match text("CONVERTFLY_REFUND_ON_ERROR").as_deref() {
+        None => {}
+        Some("true") => config.refund_on_error = true,
+        Some("false") => config.refund_on_error = false,
+        Some(_) => problems.push("CONVERTFLY_REFUND_ON_ERROR must be true or false, for example true".to_owned()),
     }
     number(&text, "CONVERTFLY_SHARDS", "16", &mut config.shards, &mut problems);
     number(&text, "CONVERTFLY_CPU_SLOTS", "8", &mut config.worker.cpu_slots, &mut problems);

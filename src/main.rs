@@ -57,6 +57,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Manage accounts, credits, keys and jobs.
+    Admin(commands::admin::Arguments),
     /// Measure this machine.
     Bench {
         #[command(subcommand)]
@@ -104,6 +106,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             doctor::run(json, &settings)
         }
         Command::Formats { json } => commands::formats::run(json),
+        Command::Admin(arguments) => commands::admin::run(&load(None)?, &arguments),
         Command::Bench { what } => commands::bench::run(&what),
         Command::Catalog => commands::formats::catalog(),
         Command::ImageExecutor => unreachable!("handled above"),

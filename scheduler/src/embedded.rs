@@ -3,6 +3,7 @@
 //! `convertfly serve` without `CONVERTFLY_REDIS_URL` runs on it, and so do the tests: there is no second implementation of
 //! the store. It is set up not to lose what it has acknowledged, started again when it dies, and stopped cleanly.
 
+use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,6 +16,9 @@ use tokio::sync::Notify;
 
 /// How long a start may take: loading a large append-only file takes a while.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long to wait for another process that holds the folder.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest path of a Unix socket on Linux (`sockaddr_un.sun_path`, less the final NUL).
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -31,6 +35,9 @@ pub enum EmbeddedError {
     /// It ended or stayed silent.
     #[error("redis-server did not start: {0}")]
     Failed(String),
+    /// Another process runs a Redis in it.
+    #[error("another ConvertFly process uses the data in {0}. Stop it first, or choose another data directory with --data")]
+    InUse(PathBuf),
     /// The directory could not be used.
     #[error("{path}: {error}")]
     Io {
@@ -45,6 +52,8 @@ pub enum EmbeddedError {
 pub struct EmbeddedRedis {
     shared: Arc<Shared>,
     supervisor: tokio::task::JoinHandle<()>,
+    /// Two servers on the same append-only file would destroy it; the lock goes with the process, however it ends.
+    _lock: File,
 }
 
 struct Shared {
@@ -72,13 +81,14 @@ impl EmbeddedRedis {
         }
         let shared =
             Arc::new(Shared { socket, folder, stopping: AtomicBool::new(false), stop: Notify::new(), pid: AtomicU32::new(0) });
+        let lock = lock(&shared.folder).await?;
         if answers(&shared.socket).await {
             tracing::info!("a Redis of an earlier run still serves this data directory: stopping it first");
             shutdown(&shared.socket).await;
         }
         let child = shared.spawn().await?;
         let supervisor = tokio::spawn(supervise(Arc::clone(&shared), child));
-        Ok(Self { shared, supervisor })
+        Ok(Self { shared, supervisor, _lock: lock })
     }
 
     /// The URL to open the store with.
@@ -111,7 +121,7 @@ impl Shared {
     async fn spawn(&self) -> Result<Child, EmbeddedError> {
         // A socket file of a killed process would be in the way.
         let _ = std::fs::remove_file(&self.socket);
-        let log = std::fs::File::create(self.folder.join("redis.log"))
+        let log = File::create(self.folder.join("redis.log"))
             .map_err(|error| EmbeddedError::Io { path: self.folder.join("redis.log"), error })?;
         let mut child = Command::new("redis-server")
             .args(["--port", "0", "--daemonize", "no", "--save", "", "--unixsocketperm", "700"])
@@ -177,6 +187,30 @@ async fn supervise(shared: Arc<Shared>, mut child: Child) {
                 let _ = std::fs::remove_file(&shared.socket);
                 return;
             }
+        }
+    }
+}
+
+/// The URL of the Redis that serves `folder` now, if one answers there.
+pub async fn running(folder: &Path) -> Option<String> {
+    let socket = folder.canonicalize().ok()?.join("redis.sock");
+    answers(&socket).await.then(|| format!("redis+unix://{}", socket.display()))
+}
+
+/// Takes the folder for this process; waits a while for one that is just ending.
+async fn lock(folder: &Path) -> Result<File, EmbeddedError> {
+    let path = folder.join("lock");
+    let io = |error| EmbeddedError::Io { path: path.clone(), error };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    let deadline = tokio::time::Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(TryLockError::WouldBlock) => return Err(EmbeddedError::InUse(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(io(error)),
         }
     }
 }

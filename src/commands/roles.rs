@@ -39,6 +39,7 @@ pub(crate) fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
         let storage = Storage::open(&config.storage).await?;
         let sealer = open_sealer(&config, &store, true).await?;
         first_start::ensure(&store, &config).await?;
+        store.set_refund_on_error(config.refund_on_error).await?;
 
         let stop = stop_signal()?;
         let roles = TaskTracker::new();
@@ -83,6 +84,7 @@ pub(crate) fn scheduler(config: Config) -> anyhow::Result<ExitCode> {
     block_on(async move {
         let store = open_store(&config).await?;
         let storage = Storage::open(&config.storage).await?;
+        store.set_refund_on_error(config.refund_on_error).await?;
         let sweeping = tokio::spawn(sweep(storage.clone()));
         upkeep::run(store, storage, UpkeepConfig::default(), stop_signal()?).await;
         sweeping.abort();

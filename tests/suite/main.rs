@@ -1,14 +1,18 @@
 //! One test binary; one file per route or promise.
 
+mod admin;
+mod api_keys;
 mod chaos;
 mod command_line;
 mod conversions;
+mod credits;
 mod errors;
 mod executor;
 mod jobs;
 mod queue;
 mod quick_start;
 mod roles;
+mod secrets;
 mod storage_links;
 mod support;
 mod tables;

@@ -172,6 +172,8 @@ impl Store {
         let reply: Vec<String> = call.invoke_async(&mut self.connection()).await?;
         match (reply.first().map(String::as_str), reply.get(1)) {
             (Some("ok"), Some(hash)) => {
+                // This process need not wait for the notice.
+                self.key_watch().changed(hash);
                 // What is left of the index opens nothing, so a failure here is of no consequence.
                 let _: Result<(), _> = self.connection().del(keys::api_key(hash)).await;
                 Ok(())

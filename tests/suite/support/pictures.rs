@@ -38,3 +38,8 @@ pub(crate) fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let word = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
     Some((word(0)?, word(4)?))
 }
+
+/// A PNG of one grey.
+pub(crate) fn plain_png(width: u32, height: u32, grey: u8) -> Vec<u8> {
+    encode(width, height, png::ColorType::Rgb, &vec![grey; (width * height * 3) as usize])
+}

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -16,8 +17,12 @@ pub(crate) struct Server {
     pub(crate) key: String,
     pub(crate) process: Process,
     pub(crate) folder: TempDir,
+    log: Log,
     client: ureq::Agent,
 }
+
+/// Everything that a server has logged so far.
+type Log = Arc<Mutex<String>>;
 
 /// An answer: status, headers that matter, body.
 pub(crate) struct Answer {
@@ -44,9 +49,50 @@ impl Server {
 
     pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let (url, process) = spawn(&folder, variables);
+        let (url, process, log) = spawn(&folder, "serve", variables);
         let key = std::fs::read_to_string(folder.path().join("api-key")).expect("the first start writes a key").trim().to_owned();
-        Self { url, key, process, folder, client: client() }
+        Self { url, key, process, folder, log, client: client() }
+    }
+
+    /// Another API process beside this server, on the same store and the same files.
+    pub(crate) fn beside(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let storage = self.folder.path().join("storage");
+        // The processes of a store seal with the same key.
+        std::fs::copy(self.folder.path().join("secret-key"), folder.path().join("secret-key")).expect("the server has a key");
+        let variables = [("CONVERTFLY_REDIS_URL", self.redis_url()), ("CONVERTFLY_STORAGE", storage.display().to_string())];
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let (url, process, log) = spawn(&folder, "api", &variables);
+        Self { url, key: self.key.clone(), process, folder, log, client: client() }
+    }
+
+    /// The embedded Redis of this server.
+    pub(crate) fn redis_url(&self) -> String {
+        format!("redis+unix://{}", self.folder.path().join("redis/redis.sock").display())
+    }
+
+    /// What the server has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Runs `convertfly admin` on this server's data while it runs.
+    pub(crate) fn admin(&self, arguments: &[&str]) -> std::process::Output {
+        program(self.folder.path()).arg("admin").args(arguments).output().expect("the program runs")
+    }
+
+    /// As [`Server::admin`], which must succeed; returns what it prints.
+    pub(crate) fn admin_says(&self, arguments: &[&str]) -> String {
+        let output = self.admin(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+    }
+
+    /// As [`Server::call`], with another key.
+    pub(crate) fn call_as(&self, key: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let text = body.map(Value::to_string);
+        let url = format!("{}/api/v1{path}", self.url);
+        self.send(method, &url, Some(key), text.as_deref().map(str::as_bytes), &[("content-type", "application/json")])
     }
 
     /// Sends a JSON request with the key.
@@ -125,10 +171,10 @@ impl Server {
 }
 
 /// Starts the program and reads its address from the log.
-fn spawn(folder: &TempDir, variables: &[(&str, &str)]) -> (String, Process) {
+fn spawn(folder: &TempDir, role: &str, variables: &[(&str, &str)]) -> (String, Process, Log) {
     let mut command = program(folder.path());
     command.env_remove("CONVERTFLY_SECRET_KEY");
-    command.args(["serve", "--listen", "127.0.0.1:0"]).envs(variables.iter().copied());
+    command.args([role, "--listen", "127.0.0.1:0"]).envs(variables.iter().copied());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut seen = Vec::new();
@@ -140,16 +186,19 @@ fn spawn(folder: &TempDir, variables: &[(&str, &str)]) -> (String, Process) {
         seen.push(line);
     };
     // Somebody has to read on, or the child would block on a full pipe.
+    let kept = Log::new(Mutex::new(seen.join("\n")));
+    let keep = Arc::clone(&kept);
     std::thread::spawn(move || {
-        log.for_each(|line| {
-            if std::env::var_os("SUITE_LOG").is_some()
-                && let Ok(line) = line
-            {
+        log.map_while(Result::ok).for_each(|line| {
+            if std::env::var_os("SUITE_LOG").is_some() {
                 eprintln!("{line}")
             }
+            let mut kept = keep.lock().expect("nobody panics with it");
+            kept.push_str(&line);
+            kept.push('\n');
         })
     });
-    (url, Process(child))
+    (url, Process(child), kept)
 }
 
 fn client() -> ureq::Agent {
