@@ -170,6 +170,18 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// A server that is killed leaves its Redis running, so that the next one can take it over; here there is no next one.
+    fn drop(&mut self) {
+        let _ = self.process.0.kill();
+        let _ = self.process.0.wait();
+        if let Ok(mut redis) = super::redis::redis_client(&self.redis_url()).get_connection() {
+            // The answer is the end of the connection.
+            let _ = redis::cmd("SHUTDOWN").arg("NOSAVE").query::<()>(&mut redis);
+        }
+    }
+}
+
 /// Starts the program and reads its address from the log.
 fn spawn(folder: &TempDir, role: &str, variables: &[(&str, &str)]) -> (String, Process, Log) {
     let mut command = program(folder.path());
