@@ -16,8 +16,8 @@ mod router;
 mod server;
 mod state;
 mod validate;
-mod view;
 
+pub(crate) use convertfly_scheduler::view;
 pub use limits::Limits;
 pub use server::serve;
 pub use state::{AppState, Parts};

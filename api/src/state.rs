@@ -8,6 +8,7 @@ use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::store::{ApiKey, KeyStamp, Store, StoreError};
+use convertfly_scheduler::view::links::Linker;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,7 @@ pub struct AppState(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    linker: Linker,
     metrics: Arc<Metrics>,
     openapi: Fixed,
     drain: CancellationToken,
@@ -57,8 +59,15 @@ impl AppState {
         let about = About { catalog: parts.catalog, limits: &parts.limits, public_url: parts.public_url.trim_end_matches('/') };
         let openapi = Fixed::new(openapi::document(&rows, &about).to_string().into_bytes());
         let body_memory = Semaphore::new(parts.limits.body_memory.max(parts.limits.job_body) >> 10);
+        let linker = Linker {
+            storage: parts.storage.clone(),
+            secret: parts.link_secret.clone(),
+            public_url: parts.public_url.trim_end_matches('/').to_owned(),
+            catalog: parts.catalog,
+            max_upload: parts.limits.upload,
+        };
         let (drain, storage_check) = (CancellationToken::new(), Mutex::default());
-        Self(Arc::new(Inner { parts, metrics, openapi, drain, body_memory, storage_check }))
+        Self(Arc::new(Inner { parts, linker, metrics, openapi, drain, body_memory, storage_check }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -78,8 +87,8 @@ impl AppState {
         &self.0.parts.link_secret
     }
 
-    pub(crate) fn public_url(&self) -> &str {
-        self.0.parts.public_url.trim_end_matches('/')
+    pub(crate) fn linker(&self) -> &Linker {
+        &self.0.linker
     }
 
     pub(crate) fn catalog(&self) -> &'static Catalog {

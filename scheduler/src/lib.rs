@@ -17,3 +17,4 @@ pub mod storage;
 pub mod store;
 pub mod task;
 pub mod upkeep;
+pub mod view;

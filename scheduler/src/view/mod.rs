@@ -1,15 +1,17 @@
-//! Jobs and tasks as clients see them.
+//! Jobs and tasks as clients see them, in the API's answers and in webhooks.
 
-use convertfly_scheduler::job::JobRecord;
-use convertfly_scheduler::task::{FileRef, TaskError, TaskRecord, TaskStatus};
+pub mod links;
+
+use crate::job::JobRecord;
+use crate::task::{FileRef, TaskError, TaskRecord, TaskStatus};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::links::Links;
+use self::links::Links;
 
 /// A job: `tasks` is a map from name to task, in the customer's order.
-pub(crate) fn job(job: &JobRecord, links: &Links) -> Value {
+pub fn job(job: &JobRecord, links: &Links) -> Value {
     let mut view = Map::new();
     view.insert("id".into(), job.id.as_str().into());
     view.insert("tag".into(), job.tag.clone().into());
@@ -34,7 +36,7 @@ pub(crate) fn job(job: &JobRecord, links: &Links) -> Value {
 }
 
 /// A task. Of what was asked for only its name, operation and inputs are repeated: other fields may hold secrets.
-pub(crate) fn task(task: &TaskRecord, links: &Links) -> Value {
+pub fn task(task: &TaskRecord, links: &Links) -> Value {
     let mut view = Map::new();
     view.insert("name".into(), task.spec.name.as_str().into());
     view.insert("operation".into(), task.spec.operation.as_str().into());
@@ -120,16 +122,16 @@ fn task_error(error: &TaskError) -> Value {
 }
 
 /// Unix milliseconds as RFC 3339 in UTC, whole seconds: `2026-04-03T10:30:00Z`.
-pub(crate) fn timestamp(unix_ms: u64) -> Value {
+pub fn timestamp(unix_ms: u64) -> Value {
     let seconds = i64::try_from(unix_ms / 1_000).unwrap_or(i64::MAX);
     OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok()).into()
 }
 
 #[cfg(test)]
 mod tests {
-    use convertfly_scheduler::catalog::Lane;
-    use convertfly_scheduler::job::JobStatus;
-    use convertfly_scheduler::task::{ErrorCode, TaskResult, TaskSpec, UploadSlot};
+    use crate::catalog::Lane;
+    use crate::job::JobStatus;
+    use crate::task::{ErrorCode, TaskResult, TaskSpec, UploadSlot};
 
     use super::*;
 
