@@ -10,6 +10,8 @@ use convertfly_scheduler::storage::StorageConfig;
 use convertfly_worker::node::WorkerConfig;
 use serde::Deserialize;
 
+use crate::webhook_settings::WebhookSettings;
+
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +29,8 @@ pub(crate) struct Config {
     /// `CONVERTFLY_SECRET_KEY`: seals customers' secrets in the store; 32 bytes in base64, the same for every process. `serve`
     /// makes one in `<data>/secret-key` where it is not set.
     pub(crate) secret_key: Option<Secret<String>>,
+    /// Webhooks.
+    pub(crate) webhooks: WebhookSettings,
     /// The account that the first start makes.
     pub(crate) default_account: DefaultAccount,
     /// `CONVERTFLY_REFUND_ON_ERROR`: `false` charges tasks that fail through their file or options; others are never charged.
@@ -71,6 +75,7 @@ impl Default for Config {
             redis_url: None,
             shards: 16,
             secret_key: None,
+            webhooks: WebhookSettings::default(),
             default_account: DefaultAccount::default(),
             refund_on_error: true,
             storage: StorageConfig { location: String::new(), ..StorageConfig::default() },
@@ -116,6 +121,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, listen: Option<Sock
     }
     problems.extend(config.storage.validate());
     problems.extend(config.worker.validate());
+    problems.extend(config.webhooks.validate());
     if config.shards == 0 {
         problems.push("CONVERTFLY_SHARDS must be a number from 1 to 65535, for example 16".into());
     }
@@ -128,6 +134,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, listen: Option<Sock
 /// Puts the variables over the file's values; returns what does not read.
 fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let mut problems = config.storage.apply_variables(lookup);
+    problems.extend(config.webhooks.apply_variables(lookup));
     let text = |name: &str| lookup(name).filter(|value| !value.is_empty());
     if let Some(url) = text("CONVERTFLY_PUBLIC_URL") {
         config.public_url = Some(url.trim_end_matches('/').to_owned());

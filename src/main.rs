@@ -2,9 +2,11 @@
 
 mod commands;
 mod config;
+mod courier;
 mod doctor;
 mod first_start;
 mod logging;
+mod webhook_settings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

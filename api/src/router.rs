@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::error::{ApiError, Code};
-use crate::handlers::{account, api_keys, formats, health, jobs, ledger, reference, storage, tasks};
+use crate::handlers::{account, api_keys, formats, health, jobs, ledger, reference, storage, tasks, webhooks};
 use crate::limits::Limits;
 use crate::metrics::RouteId;
 use crate::middleware::auth::{Access, Directory};
@@ -24,6 +24,7 @@ use crate::state::AppState;
 use Access::{AnyKey, Public, Scope, SignedLink};
 
 const READ: Access = Scope("jobs:read");
+const HOOKS: Access = Scope("webhooks:manage");
 const WRITE: Access = Scope("jobs:write");
 /// Keys with every scope alone.
 const FULL: Access = Scope("*");
@@ -67,6 +68,45 @@ pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
         row(Method::GET, "/api/v1/api-keys", FULL, small, api_keys::list, doc::api_keys::list()),
         row(Method::DELETE, "/api/v1/api-keys/{key}", FULL, small, api_keys::revoke, doc::api_keys::revoke()),
         row(Method::GET, "/api/v1/openapi.json", Public, small, reference::document, doc::service::document()),
+        row(Method::POST, "/api/v1/webhooks", HOOKS, small, webhooks::create, doc::webhooks::create()),
+        row(Method::GET, "/api/v1/webhooks", HOOKS, small, webhooks::list, doc::webhooks::list()),
+        row(Method::GET, "/api/v1/webhooks/{webhook}", HOOKS, small, webhooks::get, doc::webhooks::get()),
+        row(Method::PATCH, "/api/v1/webhooks/{webhook}", HOOKS, small, webhooks::update, doc::webhooks::update()),
+        row(Method::DELETE, "/api/v1/webhooks/{webhook}", HOOKS, small, webhooks::delete, doc::webhooks::delete()),
+        row(Method::POST, "/api/v1/webhooks/{webhook}/rotate-secret", HOOKS, small, webhooks::rotate, doc::webhooks::rotate()),
+        row(Method::POST, "/api/v1/webhooks/{webhook}/test", HOOKS, small, webhooks::test, doc::webhooks::test()),
+        row(
+            Method::GET,
+            "/api/v1/webhooks/{webhook}/deliveries",
+            HOOKS,
+            small,
+            webhooks::deliveries,
+            doc::webhooks::deliveries(),
+        ),
+        row(
+            Method::POST,
+            "/api/v1/webhooks/{webhook}/deliveries/{delivery}/replay",
+            HOOKS,
+            small,
+            webhooks::replay,
+            doc::webhooks::replay(),
+        ),
+        row(
+            Method::GET,
+            "/api/v1/account/webhook-secret",
+            HOOKS,
+            small,
+            webhooks::account_secret,
+            doc::webhooks::account_secret(),
+        ),
+        row(
+            Method::POST,
+            "/api/v1/account/webhook-secret/rotate",
+            HOOKS,
+            small,
+            webhooks::rotate_account_secret,
+            doc::webhooks::rotate_account_secret(),
+        ),
         row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload, doc::storage::upload()),
         row(Method::GET, "/storage/dl/{token}", SignedLink, small, storage::download, doc::storage::download()),
     ]

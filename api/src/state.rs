@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use convertfly_scheduler::catalog::Catalog;
+use convertfly_scheduler::guard::Gate;
 use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub storage: Storage,
     /// Seals customers' secrets in the store; the same for every process of one store.
     pub sealer: Sealer,
+    /// Judges the URLs of webhooks.
+    pub gate: Gate,
     /// Signs links to the storage routes; the same for every process of one store.
     pub link_secret: LinkSecret,
     /// Where clients reach this server, without a slash at the end: `https://convertfly.example`.
@@ -81,6 +84,10 @@ impl AppState {
     /// Seals and opens secrets in the store.
     pub fn sealer(&self) -> &Sealer {
         &self.0.parts.sealer
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.parts.gate
     }
 
     pub(crate) fn link_secret(&self) -> &LinkSecret {

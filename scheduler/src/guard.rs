@@ -183,6 +183,30 @@ impl Gate {
         self.check_parsed(parsed)
     }
 
+    /// As [`Gate::check`], for a webhook: https, or http within the networks that are allowed besides the public ones. Whether
+    /// a name's addresses lie in them is for [`Gate::allows`] to say when it has been resolved.
+    ///
+    /// # Errors
+    /// As [`Gate::check`].
+    pub fn check_webhook(&self, url: &str) -> Result<Target, String> {
+        let target = self.check(url)?;
+        let within = match target.url().host() {
+            Some(Host::Ipv4(address)) => self.allow.contains(address.into()),
+            Some(Host::Ipv6(address)) => self.allow.contains(address.into()),
+            Some(Host::Domain(_)) | None => !self.allow.is_empty(),
+        };
+        if target.url().scheme() == "https" || within {
+            Ok(target)
+        } else {
+            Err("The URL's scheme is `http`; webhooks are sent over https only".to_owned())
+        }
+    }
+
+    /// Whether all addresses lie in the networks that are allowed besides the public ones.
+    pub fn allows(&self, addresses: &[IpAddr]) -> bool {
+        addresses.iter().all(|&address| self.allow.contains(address))
+    }
+
     /// As [`Gate::check`], for the `Location` of a redirect, which may be relative to `from`.
     ///
     /// # Errors

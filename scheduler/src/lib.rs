@@ -18,3 +18,4 @@ pub mod store;
 pub mod task;
 pub mod upkeep;
 pub mod view;
+pub mod webhooks;

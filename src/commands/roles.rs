@@ -2,17 +2,21 @@
 
 use std::os::unix::fs::DirBuilderExt;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use convertfly_api::{AppState, Parts};
 use convertfly_scheduler::catalog::Catalog;
 use convertfly_scheduler::embedded::EmbeddedRedis;
+use convertfly_scheduler::guard::Gate;
 use convertfly_scheduler::seal::{self, Sealer};
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::store::Store;
 use convertfly_scheduler::upkeep::{self, UpkeepConfig};
+use convertfly_scheduler::view::links::Linker;
+use convertfly_scheduler::webhooks;
 use convertfly_worker::node::{self, Node};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::courier::GuardedCourier;
 use crate::{first_start, logging};
 
 /// Everything on this machine.
@@ -50,6 +55,7 @@ pub(crate) fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
         );
         roles.spawn(node.run(stop.clone()));
         roles.spawn(upkeep::run(store.clone(), storage.clone(), UpkeepConfig::default(), stop.clone()));
+        roles.spawn(webhooks::run(webhook_parts(&store, &storage, &sealer, &config).await?, stop.clone()));
         roles.spawn(sweep(storage.clone()));
         roles.spawn(front(listener, store, storage, sealer, config, stop).await?);
         roles.close();
@@ -85,8 +91,11 @@ pub(crate) fn scheduler(config: Config) -> anyhow::Result<ExitCode> {
         let store = open_store(&config).await?;
         let storage = Storage::open(&config.storage).await?;
         store.set_refund_on_error(config.refund_on_error).await?;
+        let sealer = open_sealer(&config, &store, false).await?;
         let sweeping = tokio::spawn(sweep(storage.clone()));
-        upkeep::run(store, storage, UpkeepConfig::default(), stop_signal()?).await;
+        let stop = stop_signal()?;
+        let parts = webhook_parts(&store, &storage, &sealer, &config).await?;
+        tokio::join!(webhooks::run(parts, stop.clone()), upkeep::run(store, storage, UpkeepConfig::default(), stop));
         sweeping.abort();
         Ok(())
     })
@@ -157,6 +166,29 @@ async fn open_sealer(config: &Config, store: &Store, make: bool) -> anyhow::Resu
     Ok(sealer)
 }
 
+/// Secret that signs links, the same for every process of a store.
+async fn link_secret(store: &Store) -> anyhow::Result<LinkSecret> {
+    LinkSecret::new(store.url_secret().await?).context("the secret in the store is too short to sign links with")
+}
+
+/// What webhooks are delivered with.
+async fn webhook_parts(store: &Store, storage: &Storage, sealer: &Sealer, config: &Config) -> anyhow::Result<webhooks::Parts> {
+    let linker = Linker {
+        storage: storage.clone(),
+        secret: link_secret(store).await?,
+        public_url: config.public_url().trim_end_matches('/').to_owned(),
+        catalog: Catalog::builtin(),
+        max_upload: convertfly_api::Limits::default().upload,
+    };
+    Ok(webhooks::Parts {
+        store: store.clone(),
+        sealer: sealer.clone(),
+        linker,
+        courier: Arc::new(GuardedCourier::new(config)?),
+        config: config.webhooks.to_config(),
+    })
+}
+
 /// The HTTP front, as a future that ends after the drain.
 async fn front(
     listener: TcpListener,
@@ -167,8 +199,8 @@ async fn front(
     stop: CancellationToken,
 ) -> anyhow::Result<impl Future<Output = ()>> {
     let state = AppState::new(Parts {
-        link_secret: LinkSecret::new(store.url_secret().await?)
-            .context("the secret in the store is too short to sign links with")?,
+        link_secret: link_secret(&store).await?,
+        gate: Gate { allow: config.worker.allow_nets.parse()?, high_ports: true },
         store,
         storage,
         sealer,

@@ -16,3 +16,5 @@ mod secrets;
 mod storage_links;
 mod support;
 mod tables;
+mod webhook_faults;
+mod webhooks;

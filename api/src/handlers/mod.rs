@@ -11,6 +11,7 @@ pub(crate) mod storage;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
+pub(crate) mod webhooks;
 
 use std::error::Error;
 use std::time::Duration;

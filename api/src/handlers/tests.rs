@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::embedded::EmbeddedRedis;
+use convertfly_scheduler::guard::{AllowNets, Gate};
 use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::sign::{Grant, LinkSecret, Method as Direction, sign};
 use convertfly_scheduler::storage::{PutLimit, Storage, StorageConfig, StorageKey};
@@ -65,6 +66,7 @@ impl Api {
         let store = Store::open(&redis.url(), 16).await.expect("the store opens");
         let storage = Storage::open(&StorageConfig::local(folder.path().join("files"))).await.expect("the folder opens");
         let parts = Parts {
+            gate: Gate { allow: AllowNets::default(), high_ports: true },
             sealer: Sealer::from_text("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a key"),
             store,
             storage,

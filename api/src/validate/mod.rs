@@ -8,12 +8,13 @@ mod problem;
 mod task;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod webhook;
 
 use bytes::Bytes;
 use convertfly_scheduler::catalog::Catalog;
 use convertfly_scheduler::graph::{self, GraphError};
 use convertfly_scheduler::ids::new_id;
-use convertfly_scheduler::job::NewJob;
+use convertfly_scheduler::job::{JobChoices, NewJob};
 use convertfly_scheduler::task::TaskSpec;
 use serde_json::{Map, Value};
 
@@ -65,6 +66,7 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
     let mut problems = Problems::default();
     duplicate_keys(duplicates, &mut problems);
     let tag = envelope(&body, &mut problems);
+    let webhook_url = webhook::of_job(&body, &mut problems);
     let drafts = tasks(catalog, body.get("tasks"), &mut problems);
     let (mut specs, facts): (Vec<TaskSpec>, Vec<task::Facts>) = drafts.into_iter().map(|d| (d.spec, d.facts)).unzip();
     match graph::check(&specs) {
@@ -85,7 +87,7 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
         tag,
         tasks: specs,
         created_by_key: Some(key.to_owned()),
-        ..NewJob::default()
+        choices: JobChoices { webhook_url, ..JobChoices::default() },
     };
     Ok(Accepted { job, payloads })
 }
@@ -121,10 +123,6 @@ fn envelope(body: &Map<String, Value>, problems: &mut Problems) -> Option<String
     let root = Place::root();
     for key in body.keys().filter(|key| !JOB_KEYS.contains(&key.as_str()) && !key.starts_with("x-")) {
         problems.unknown(&root.key(key), JOB_KEYS);
-    }
-    if body.get("webhook_url").is_some_and(|url| !url.is_null()) {
-        let reason = "webhooks arrive in a later release: leave it out, and poll the job or call its /wait";
-        problems.invalid(&root.key("webhook_url"), reason);
     }
     match body.get("tag") {
         None | Some(Value::Null) => None,

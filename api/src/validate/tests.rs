@@ -204,9 +204,9 @@ fn each_rule_has_its_golden_error() {
             "/tga",
         ),
         (
-            json!({ "webhook_url": "https://example.com", "tasks": { "t": { "operation": "import/upload" } } }),
+            json!({ "webhook_url": 7, "tasks": { "t": { "operation": "import/upload" } } }),
             "webhook_url",
-            "webhooks arrive in a later release: leave it out, and poll the job or call its /wait",
+            "must be an https URL",
             "/webhook_url",
         ),
         (with_task(json!({ "operation": "convert", "input": "in" })), "output_format", "required", "/tasks/t/output_format"),

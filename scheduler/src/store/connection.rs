@@ -7,7 +7,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Script, ScriptInvocation};
 
 use super::notices::Hub;
-use super::{StoreError, keys, scripts};
+use super::{StoreError, hook_scripts, keys, scripts};
 use crate::seal::{self, Sealer};
 
 /// Layout version of the stored records.
@@ -24,6 +24,7 @@ pub struct Store {
 
 pub(super) struct Inner {
     manager: ConnectionManager,
+    pub(super) client: redis::Client,
     shards: u16,
     pub(super) hub: Hub,
 }
@@ -45,11 +46,11 @@ impl Store {
             .set_number_of_retries(2)
             .set_max_delay(Duration::from_millis(200));
         let manager = client.get_connection_manager_with_config(config).await?;
-        let hub = Hub::start(client);
-        let store = Self { inner: Arc::new(Inner { manager, shards, hub }) };
+        let hub = Hub::start(client.clone());
+        let store = Self { inner: Arc::new(Inner { manager, client, shards, hub }) };
         store.check_safety().await?;
         store.check_layout().await?;
-        for script in scripts::all() {
+        for script in scripts::all().into_iter().chain(hook_scripts::all()) {
             script.load_async(&mut store.connection()).await?;
         }
         store.note_epoch().await?;

@@ -55,7 +55,23 @@ shard_keys! {
     expiry() = "expiry";
     /// Stream: events for webhooks.
     outbox() = "outbox";
-    /// Hash: fence counter, epoch, lane clocks, retention.
+    /// Hash: a webhook of an account, or the webhook_url of jobs.
+    webhook(webhook) = "webhook:{webhook}";
+    /// Sorted set: an account's webhooks by creation time.
+    account_webhooks(account) = "webhooks:{account}";
+    /// Hash: an event on its way to a webhook.
+    delivery(delivery) = "delivery:{delivery}";
+    /// Sorted set: a webhook's deliveries that wait, by the time at which they are due.
+    webhook_queue(webhook) = "hookqueue:{webhook}";
+    /// Sorted set: a webhook's deliveries that are being sent, by the time at which their lease ends.
+    webhook_flight(webhook) = "hookflight:{webhook}";
+    /// Sorted set: a webhook's deliveries by creation time.
+    webhook_log(webhook) = "hooklog:{webhook}";
+    /// List: a job's deliveries to a webhook that have not ended, in the order of their events.
+    webhook_order(webhook, job) = "hookorder:{webhook}:{job}";
+    /// Sorted set: webhooks that have something due, by when; a line (healthy, suspect) of its own each.
+    webhooks_due(line) = "hooksdue:{line}";
+    /// Hash: fence counter, epoch, lane clocks, retention, how far the outbox has been read.
     meta() = "meta";
 }
 

@@ -8,6 +8,7 @@ mod api_keys;
 mod connection;
 mod jobs;
 mod key_watch;
+mod hook_scripts;
 pub mod keys;
 mod leasing;
 mod ledger;
@@ -15,6 +16,7 @@ mod notices;
 mod read;
 mod scripts;
 mod upkeep;
+mod webhooks;
 
 pub use accounts::{NewAccount, PlanLimits};
 pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
@@ -24,6 +26,10 @@ pub use leasing::Leaser;
 pub use ledger::{Audit, Books, LedgerEntry, Truth};
 pub use notices::Notice;
 pub use upkeep::{Due, Reaped};
+pub use webhooks::{
+    Attempt, DeliveryPage, DeliveryRecord, DeliveryRules, DeliveryStatus, DueDelivery, MAX_WEBHOOKS, NewWebhook, OutboxReader,
+    Outcome, Webhook, WebhookChange, account_context, webhook_context,
+};
 
 use crate::job::{JobRecord, JobStatus};
 use crate::task::{FileRef, TaskSpec};

@@ -10,7 +10,7 @@ use super::keys;
 const LIBRARY: &str = include_str!("lua/lib.lua");
 
 /// Assembles a script. `#!lua` makes Redis refuse it at its start when memory is out, before any write.
-fn assemble(body: &str) -> Script {
+pub(super) fn assemble(body: &str) -> Script {
     Script::new(&format!("#!lua\n{}{LIBRARY}{body}", keys::lua_prelude()))
 }
 

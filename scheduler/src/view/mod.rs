@@ -1,6 +1,7 @@
 //! Jobs and tasks as clients see them, in the API's answers and in webhooks.
 
 pub mod links;
+pub mod webhooks;
 
 use crate::job::JobRecord;
 use crate::task::{FileRef, TaskError, TaskRecord, TaskStatus};

@@ -4,4 +4,5 @@ pub(crate) mod pictures;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod server;
+pub(crate) mod sink;
 pub(crate) mod source;

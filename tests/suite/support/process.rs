@@ -8,6 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_convertfly");
 
+/// Seals secrets in the stores of tests.
+pub(crate) const TEST_SECRET_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 /// The program with the machine's own settings kept out, and no GPU unless a test asks for one.
 pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
@@ -15,7 +18,7 @@ pub(crate) fn program(folder: &Path) -> Command {
         command.env_remove(name);
     }
     // Roles in separate processes share a key; `serve` makes its own where this is taken out.
-    command.env("CONVERTFLY_SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    command.env("CONVERTFLY_SECRET_KEY", TEST_SECRET_KEY);
     command.env("CONVERTFLY_DATA", folder).env("CONVERTFLY_GPU", "off").current_dir(folder).stdin(Stdio::null());
     command
 }

@@ -97,6 +97,8 @@ impl Exchange {
 /// Resolves, vets, dials, encrypts and asks. Downloads use it with GET; it serves any method and body.
 pub(super) struct Connector {
     pub(super) gate: Gate,
+    /// Whether only the networks may be reached that are allowed besides the public ones.
+    pub(super) allowed_only: bool,
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) dialer: Arc<dyn Dial>,
     pub(super) tls: Arc<ClientConfig>,
@@ -157,7 +159,8 @@ impl Connector {
                 }
             })?,
         };
-        let vetted = self.gate.vet(&addresses, port).ok_or_else(|| unreachable(NOT_PUBLIC, false))?;
+        let permitted = !self.allowed_only || self.gate.allows(&addresses);
+        let vetted = self.gate.vet(&addresses, port).filter(|_| permitted).ok_or_else(|| unreachable(NOT_PUBLIC, false))?;
         let connected = timeout(self.connect_timeout, self.race(&vetted)).await;
         let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|cause| {
             tracing::debug!(%cause, "no address of a source could be reached");

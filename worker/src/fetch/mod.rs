@@ -6,6 +6,7 @@
 
 mod connect;
 mod headers;
+mod post;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use self::connect::{Connector, Dial, TcpDialer, tls_config};
+pub use self::post::Posted;
 use self::resolve::{Resolve, SystemResolver};
 use self::transfer::Transfer;
 use crate::failure::Failure;
@@ -28,6 +30,9 @@ use crate::formats::Cancel;
 
 /// Bytes that an imported file may have unless a plan says otherwise: 5 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 5 << 30;
+
+/// What we call ourselves unless the customer says otherwise.
+const USER_AGENT: &str = concat!("ConvertFly/", env!("CARGO_PKG_VERSION"), " (+https://convertfly.io)");
 
 /// How often a running download looks whether it is still wanted.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
@@ -109,6 +114,8 @@ pub struct Downloaded {
 #[derive(Clone)]
 pub struct Fetcher {
     connector: Arc<Connector>,
+    /// For webhooks over http: it reaches the allowed networks alone.
+    in_clear: Arc<Connector>,
     config: Arc<FetchConfig>,
 }
 
@@ -123,15 +130,18 @@ impl Fetcher {
     }
 
     fn with_parts(config: FetchConfig, resolver: Arc<dyn Resolve>, dialer: Arc<dyn Dial>) -> Result<Self, SetupError> {
-        let connector = Connector {
+        let tls = Arc::new(tls_config(&config.extra_roots).map_err(SetupError)?);
+        let connector = |allowed_only| Connector {
             gate: Gate { allow: config.allow.clone(), high_ports: config.high_ports },
-            resolver,
-            dialer,
-            tls: Arc::new(tls_config(&config.extra_roots).map_err(SetupError)?),
+            allowed_only,
+            resolver: Arc::clone(&resolver),
+            dialer: Arc::clone(&dialer),
+            tls: Arc::clone(&tls),
             connect_timeout: config.connect_timeout,
             response_timeout: config.response_timeout,
         };
-        Ok(Self { connector: Arc::new(connector), config: Arc::new(config) })
+        let (connector, in_clear) = (Arc::new(connector(false)), Arc::new(connector(true)));
+        Ok(Self { connector, in_clear, config: Arc::new(config) })
     }
 
     /// The static gate: scheme, credentials, port and, where the host is a literal address, whether it is public. A URL that

@@ -14,12 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{Connector, Exchange, unreachable};
 use super::headers::{content_range, file_name, is_identity, strong_etag};
-use super::{Downloaded, FetchConfig};
+use super::{Downloaded, FetchConfig, USER_AGENT};
 use crate::failure::Failure;
 use convertfly_scheduler::guard::Target;
-
-/// What we call ourselves unless the customer says otherwise.
-const USER_AGENT: &str = concat!("ConvertFly/", env!("CARGO_PKG_VERSION"), " (+https://convertfly.io)");
 
 /// Bytes collected before they are written, and between two reports of progress.
 const WRITE_BYTES: usize = 1 << 20;

@@ -6,12 +6,13 @@ use axum::response::Response;
 use convertfly_scheduler::job::{JobRecord, NewJob};
 use convertfly_scheduler::store::Submitted;
 use convertfly_scheduler::task::TaskRecord;
+use convertfly_scheduler::webhooks::sign::SigningSecret;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::payloads::{discard_payloads, store_payloads};
 use super::show;
-use crate::error::ApiError;
-use crate::handlers::{data, expect_json, read_body};
+use crate::error::{ApiError, Code};
+use crate::handlers::{data, expect_json, read_body, webhooks};
 use crate::links::now_ms;
 use crate::middleware::auth::Caller;
 use crate::middleware::{CREDITS_REMAINING, CREDITS_USED};
@@ -42,6 +43,7 @@ pub(crate) async fn create(
     if test {
         job.make_test();
     }
+    let secret = webhook_secret(&state, &job).await?;
     let uploads = store_payloads(&state, &job, accepted.payloads).await?;
     drop(memory);
     let submitted = match state.store().submit(&job, &uploads).await {
@@ -61,11 +63,22 @@ pub(crate) async fn create(
             as_submitted(job, &submitted)
         }
     };
-    let mut response = data(StatusCode::CREATED, show(&state, &record).await);
+    let mut view = show(&state, &record).await;
+    if let Some(secret) = secret {
+        view["webhook_signing_secret"] = secret.expose().into();
+    }
+    let mut response = data(StatusCode::CREATED, view);
     let headers = response.headers_mut();
     headers.insert(CREDITS_REMAINING, HeaderValue::from(submitted.balance));
     headers.insert(CREDITS_USED, HeaderValue::from(submitted.credits_used));
     Ok(response)
+}
+
+/// The secret that signs the event of the job's `webhook_url`, once the URL is found to be one that may be sent to.
+async fn webhook_secret(state: &AppState, job: &NewJob) -> Result<Option<SigningSecret>, ApiError> {
+    let Some(url) = &job.choices.webhook_url else { return Ok(None) };
+    state.gate().check_webhook(url).map_err(|reason| ApiError::field(Code::InvalidData, "webhook_url", reason))?;
+    webhooks::default_secret(state, &job.account).await.map(Some)
 }
 
 /// A job as it was submitted, for the rare case that it cannot be read back.

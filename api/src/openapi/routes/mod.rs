@@ -7,3 +7,4 @@ pub(crate) mod jobs;
 pub(crate) mod service;
 pub(crate) mod storage;
 pub(crate) mod tasks;
+pub(crate) mod webhooks;

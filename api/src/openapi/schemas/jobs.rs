@@ -48,6 +48,7 @@ pub(super) fn job() -> Value {
             "created_by_key": identifier("key", "The API key that created it."),
             "test": { "type": "boolean", "const": true, "description": "Made with a test key; absent otherwise." },
             "error": reference("TaskError"),
+            "webhook_signing_secret": string("Signs the event that goes to `webhook_url`: only in the answer to a request that gives one."),
             "tasks": {
                 "type": "object",
                 "description": "Its tasks by name, in the order of the request.",

@@ -4,6 +4,7 @@ mod accounts;
 mod errors;
 mod jobs;
 mod others;
+mod webhooks;
 
 use serde_json::{Map, Value};
 
@@ -36,6 +37,10 @@ pub(super) fn table(limits: &Limits) -> Map<String, Value> {
         ("Format", others::format()),
         ("Operation", others::operation()),
         ("Option", others::option()),
+        ("WebhookRequest", webhooks::request()),
+        ("WebhookChange", webhooks::change()),
+        ("Webhook", webhooks::webhook()),
+        ("WebhookDelivery", webhooks::delivery()),
         ("Readiness", others::readiness()),
     ];
     rows.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
