@@ -76,6 +76,21 @@ fn on_loopback(dialer: &RecordingDialer) -> usize {
     dialer.dialled().iter().filter(|address| address.ip().is_loopback()).count()
 }
 
+/// The URL table of downloads, each form as it is and over https: the sink of webhooks lets none of them through either.
+#[tokio::test]
+async fn t1_every_hostile_form_is_refused_as_a_webhook() {
+    let (fetcher, _, dialer) = stubbed(test_config(), super::urls::resolver(), RecordingDialer::default());
+    let mut tried = 0;
+    for url in super::urls::REFUSED {
+        for form in [(*url).to_owned(), url.replacen("http:", "https:", 1)] {
+            post(&fetcher, &form).await.expect_err(&form);
+            tried += 1;
+        }
+    }
+    assert!(tried >= 300, "{tried} forms");
+    assert!(dialer.dialled().is_empty(), "nothing was dialled: {:?}", dialer.dialled());
+}
+
 #[tokio::test]
 async fn a73_http_is_for_allowed_networks_alone() {
     let resolver =

@@ -4,7 +4,7 @@ use super::*;
 
 /// Refused, each by the text alone or by what the stub resolves the name to. Names without an answer in [`resolver`] resolve
 /// to a public address, so none of these passes for want of an answer.
-const REFUSED: &[&str] = &[
+pub(super) const REFUSED: &[&str] = &[
     // IPv4 literals.
     "http://127.0.0.1/",
     "http://127.0.0.1:80/",
@@ -303,7 +303,7 @@ const PASSED: &[(&str, &str)] = &[
     ("https://v6only.test/", "[2606:4700::6810:84e5]:443"),
 ];
 
-fn resolver() -> StubResolver {
+pub(super) fn resolver() -> StubResolver {
     StubResolver::default()
         .with("localhost", &[&[PUBLIC]])
         .with("localhost.", &[&[PUBLIC]])
