@@ -460,3 +460,48 @@ fn a88_a_deleted_job_says_nothing_more() {
     let received = sink.wait("/hook", after + 1);
     assert!(received[after..].iter().all(|r| r.json()["data"]["id"] == next["id"]), "only the job that exists");
 }
+
+#[test]
+fn operators_see_and_steer_webhooks() {
+    let server = impatient();
+    let sink = Sink::start();
+    let made = register(&server, &format!("{}/hook", sink.url), &["job.finished"]);
+    server.run(&job(true));
+    let entry = log_when(&server, id(&made), "delivered", |log| log.iter().any(|d| d["status"] == "DELIVERED")).remove(0);
+    let says = |arguments: &[&str]| -> Value {
+        let text = server.admin_says(&[&["webhook"], arguments, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {text}"))
+    };
+    let listed = says(&["list", "default"]);
+    assert_eq!((&listed[0]["id"], &listed[0]["enabled"]), (&made["id"], &json!(true)), "{listed:#}");
+    assert!(!listed.to_string().contains(made["signing_secret"].as_str().expect("secret")), "no secret is shown");
+    assert_eq!(says(&["deliveries", "default", id(&made)])[0]["id"], entry["id"], "the log");
+    says(&["replay", "default", id(&made), id(&entry)]);
+    sink.wait("/hook", 2);
+    let stopped = says(&["disable", "default", id(&made), "--reason", "It answers with spam"]);
+    assert_eq!(
+        (&stopped["enabled"], &stopped["disabled_reason"]),
+        (&json!(false), &json!("It answers with spam")),
+        "{stopped:#}"
+    );
+    let seen = server.call("GET", &format!("/webhooks/{}", id(&made)), None).json()["data"]["disabled_reason"].clone();
+    assert_eq!(seen, "It answers with spam", "its owner is told");
+    assert_eq!(says(&["enable", "default", id(&made)])["enabled"], true, "and back");
+    let missing = server.admin(&["webhook", "show", "default", "wh_none"]);
+    let text = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(!missing.status.success() && text.contains("webhook list default"), "it says where to look: {text}");
+}
+
+#[test]
+fn r012_r013_webhooks_need_their_scope() {
+    let server = Server::start();
+    let body = json!({ "name": "reader", "scopes": ["jobs:read", "jobs:write"] });
+    let made = server.call("POST", "/api-keys", Some(&body));
+    assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.bytes));
+    let made = made.json();
+    let key = made["data"]["key"].as_str().expect("a key");
+    for (method, path) in [("GET", "/webhooks"), ("POST", "/webhooks"), ("GET", "/account/webhook-secret")] {
+        let answer = server.send(method, &format!("{}/api/v1{path}", server.url), Some(key), None, &[]);
+        assert_eq!(answer.status, 403, "{method} {path}");
+    }
+}

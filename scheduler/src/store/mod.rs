@@ -6,9 +6,9 @@
 mod accounts;
 mod api_keys;
 mod connection;
+mod hook_scripts;
 mod jobs;
 mod key_watch;
-mod hook_scripts;
 pub mod keys;
 mod leasing;
 mod ledger;

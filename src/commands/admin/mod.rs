@@ -1,4 +1,4 @@
-//! `admin`: what operators do to accounts, credits, keys and jobs. Every command prints for people, or JSON with `--json`.
+//! `admin`: what operators do to accounts, credits, keys, jobs and webhooks. Every command prints for people, or JSON with `--json`.
 
 mod account;
 mod connect;
@@ -6,6 +6,7 @@ mod credits;
 mod job;
 mod key;
 mod plan;
+mod webhook;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,6 +44,9 @@ enum What {
     /// Look at jobs, cancel and delete them.
     #[command(subcommand)]
     Job(job::What),
+    /// Look at webhooks, stop them, and send again.
+    #[command(subcommand)]
+    Webhook(webhook::What),
     /// Show the plans.
     #[command(subcommand)]
     Plan(plan::What),
@@ -105,6 +109,7 @@ async fn carry_out(store: &Store, config: &Config, what: &What) -> anyhow::Resul
         What::Credits(what) => credits::run(store, what).await,
         What::Key(what) => key::run(store, what).await,
         What::Job(what) => job::run(store, config, what).await,
+        What::Webhook(what) => webhook::run(store, what).await,
         What::Plan(what) => Ok(plan::run(what)),
     }
 }
