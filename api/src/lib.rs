@@ -11,13 +11,16 @@ mod links;
 mod metrics;
 mod middleware;
 mod openapi;
+mod policy;
 mod range;
 mod router;
 mod server;
 mod state;
 mod validate;
 mod view;
+mod waits;
 
 pub use limits::Limits;
+pub use policy::Policy;
 pub use server::serve;
 pub use state::{AppState, Parts};

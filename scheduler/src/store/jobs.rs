@@ -147,7 +147,7 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreErr
 }
 
 /// The strings and numbers of a flat reply.
-fn texts(value: Value) -> Result<Vec<String>, StoreError> {
+pub(super) fn texts(value: Value) -> Result<Vec<String>, StoreError> {
     match value {
         Value::Array(items) => {
             items.into_iter().map(|item| redis::from_redis_value(item).map_err(|e| StoreError::Broken(e.to_string()))).collect()

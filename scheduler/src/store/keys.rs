@@ -35,6 +35,8 @@ shard_keys! {
     key_records(account) = "keys:{account}";
     /// Hash: when each of an account's API keys was last used, Unix milliseconds by identifier.
     key_uses(account) = "keyuses:{account}";
+    /// Counter: requests of a bucket in one window of the rate limit.
+    rate(bucket, window) = "rate:{bucket}:{window}";
     /// Hash: a job.
     job(job) = "job:{job}";
     /// Hash: a task.

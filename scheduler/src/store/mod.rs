@@ -4,6 +4,7 @@
 //! the reads. Key names are in [`keys`] alone.
 
 mod accounts;
+mod admission;
 mod api_keys;
 mod connection;
 mod jobs;
@@ -17,6 +18,7 @@ mod scripts;
 mod upkeep;
 
 pub use accounts::{NewAccount, PlanLimits};
+pub use admission::Admission;
 pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
 pub use connection::Store;
 pub use key_watch::{KeyStamp, KeyWatch};

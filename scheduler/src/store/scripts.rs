@@ -14,13 +14,17 @@ fn assemble(body: &str) -> Script {
     Script::new(&format!("#!lua\n{}{LIBRARY}{body}", keys::lua_prelude()))
 }
 
+/// A request comes in. It runs with every request, so it goes without the library.
+pub(super) static ADMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("#!lua\n{}{}", keys::lua_prelude(), include_str!("lua/admit.lua"))));
+
 macro_rules! scripts {
     ($($(#[doc = $doc:literal])* $name:ident = $file:literal;)*) => {
         $($(#[doc = $doc])* pub(super) static $name: LazyLock<Script> = LazyLock::new(|| assemble(include_str!($file)));)*
 
         /// Every script, to load them ahead.
         pub(super) fn all() -> Vec<&'static Script> {
-            vec![$(&*$name),*]
+            vec![&*ADMIT, $(&*$name),*]
         }
     };
 }

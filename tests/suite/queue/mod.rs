@@ -1,5 +1,6 @@
 //! The contract of the queue, against a real Redis: what every script promises.
 
+mod admission;
 mod fair;
 mod fences;
 mod invariants;
