@@ -3,6 +3,7 @@
 //! [`serve`] runs the accept loop on a listener with an [`AppState`]; [`keys`] makes and recognises API keys.
 
 mod error;
+mod fail_point;
 mod front;
 mod handlers;
 pub mod keys;

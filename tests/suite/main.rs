@@ -9,6 +9,7 @@ mod conversions;
 mod credits;
 mod errors;
 mod executor;
+mod idempotency;
 mod jobs;
 mod queue;
 mod quick_start;

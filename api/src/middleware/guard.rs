@@ -6,11 +6,12 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_LENGTH};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::admission::{Visit, Visitor};
 use super::auth::{Access, Caller, Directory, authorise};
+use super::idempotency;
 use crate::error::{ApiError, Code};
 use crate::metrics::RouteId;
 
@@ -52,11 +53,15 @@ pub(crate) async fn guard<D: Directory>(State(guard): State<Arc<Guard<D>>>, requ
 
 /// Refuses a body that is announced as too large before a byte of it is read.
 async fn limited<D: Directory>(guard: &Guard<D>, request: Request, next: Next) -> Response {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    match (guard.max_body, announced) {
-        (Some(most), Some(bytes)) if bytes > most as u64 => too_large(most as u64).into_response(),
-        _ => next.run(request).await,
+    match announced_too_large(guard, request.headers()) {
+        Some(error) => error.into_response(),
+        None => next.run(request).await,
     }
+}
+
+fn announced_too_large<D>(guard: &Guard<D>, headers: &HeaderMap) -> Option<ApiError> {
+    let announced = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    guard.max_body.map(|most| most as u64).filter(|&most| announced > most).map(too_large)
 }
 
 /// The error for a body over its limit.
@@ -77,7 +82,13 @@ async fn keyed<D: Directory>(guard: &Guard<D>, mut request: Request, next: Next)
     let mut response = match authorise(guard.access, &key) {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());
-            limited(guard, request, next).await
+            match (announced_too_large(guard, request.headers()), guard.directory.state()) {
+                (Some(error), _) => error.into_response(),
+                (None, Some(state)) if idempotency::wanted(&request) => {
+                    idempotency::once(state, &caller, guard.max_body, request, next).await
+                }
+                (None, _) => next.run(request).await,
+            }
         }
         Err(error) => error.into_response(),
     };

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod auth;
 mod guard;
+pub(crate) mod idempotency;
 mod key_cache;
 
 pub(crate) use key_cache::KeyCache;

@@ -37,6 +37,8 @@ shard_keys! {
     key_uses(account) = "keyuses:{account}";
     /// Counter: requests of a bucket in one window of the rate limit.
     rate(bucket, window) = "rate:{bucket}:{window}";
+    /// Hash: what is known of an Idempotency-Key, by its SHA-256.
+    claim(account, digest) = "claim:{account}:{digest}";
     /// Hash: a job.
     job(job) = "job:{job}";
     /// Hash: a task.

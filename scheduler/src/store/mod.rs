@@ -6,6 +6,7 @@
 mod accounts;
 mod admission;
 mod api_keys;
+mod claims;
 mod connection;
 mod jobs;
 mod key_watch;
@@ -20,6 +21,7 @@ mod upkeep;
 pub use accounts::{NewAccount, PlanLimits};
 pub use admission::Admission;
 pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
+pub use claims::{CLAIM_LEASE, Claim, Claimed};
 pub use connection::Store;
 pub use key_watch::{KeyStamp, KeyWatch};
 pub use leasing::Leaser;

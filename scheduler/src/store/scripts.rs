@@ -52,6 +52,10 @@ scripts! {
     RETRY = "lua/retry.lua";
     /// An upload's bytes are there.
     UPLOADED = "lua/uploaded.lua";
+    /// A request claims its Idempotency-Key.
+    CLAIM = "lua/claim.lua";
+    /// A claim is renewed, answered or given up.
+    CLAIM_END = "lua/claim_end.lua";
     /// A new account.
     ACCOUNT = "lua/account.lua";
     /// An account's plan or standing changes.

@@ -9,11 +9,13 @@ use convertfly_scheduler::task::TaskRecord;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::payloads::{discard_payloads, store_payloads};
-use super::show;
+use super::{about_job, show};
 use crate::error::ApiError;
+use crate::fail_point;
 use crate::handlers::{data, expect_json, read_body};
 use crate::links::now_ms;
 use crate::middleware::auth::Caller;
+use crate::middleware::idempotency::Idempotent;
 use crate::middleware::{CREDITS_REMAINING, CREDITS_USED};
 use crate::state::AppState;
 use crate::validate;
@@ -25,9 +27,13 @@ const SMALL: usize = 64 << 10;
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
+    once: Idempotent,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    if let Some(id) = &once.done {
+        return already(&state, &caller, id).await;
+    }
     expect_json(&headers)?;
     let (bytes, memory) = read_body(&state, &headers, body, state.limits().job_body).await?;
     let test = caller.test;
@@ -42,8 +48,10 @@ pub(crate) async fn create(
     if test {
         job.make_test();
     }
+    job.claim = once.claim;
     let uploads = store_payloads(&state, &job, accepted.payloads).await?;
     drop(memory);
+    fail_point::reach("before submit");
     let submitted = match state.store().submit(&job, &uploads).await {
         Ok(submitted) => submitted,
         Err(error) => {
@@ -53,6 +61,7 @@ pub(crate) async fn create(
             return Err(ApiError::from(error).about("account"));
         }
     };
+    fail_point::reach("submitted");
     // The job exists and is paid for, whatever happens to this read: the answer must say so.
     let record = match state.store().job(&job.account, &job.id).await {
         Ok(record) => record,
@@ -65,6 +74,14 @@ pub(crate) async fn create(
     let headers = response.headers_mut();
     headers.insert(CREDITS_REMAINING, HeaderValue::from(submitted.balance));
     headers.insert(CREDITS_USED, HeaderValue::from(submitted.credits_used));
+    Ok(response)
+}
+
+/// The job that an earlier request with the same `Idempotency-Key` has submitted, without living to say so.
+async fn already(state: &AppState, caller: &Caller, id: &str) -> Result<Response, ApiError> {
+    let record = state.store().job(&caller.account, id).await.map_err(about_job)?;
+    let mut response = data(StatusCode::CREATED, show(state, &record).await);
+    response.headers_mut().insert(CREDITS_USED, HeaderValue::from(record.credits_used));
     Ok(response)
 }
 
