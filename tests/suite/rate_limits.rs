@@ -128,6 +128,41 @@ async fn t19_without_redis_nothing_is_let_through() {
     assert_eq!(api.call("nonsense", "GET", "/account", None, &[]).status, 401, "a refusal needs none");
 }
 
+/// Each wait holds a connection; one key must not hold them all.
+#[test]
+fn t18_a_key_waits_only_so_often_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let settings = folder.path().join("convertfly.toml");
+    std::fs::write(&settings, "[api]\nwaits_per_key = 2\n").expect("a settings file");
+    let server = Server::start_with(&[("CONVERTFLY_CONFIG", settings.to_str().expect("UTF-8"))]);
+    let job = json!({ "tasks": { "in": { "operation": "import/upload", "filename": "a.png" } } });
+    let id = server.call("POST", "/jobs", Some(&job)).json()["data"]["id"].as_str().expect("an id").to_owned();
+    let wait = |seconds: u32| server.call("GET", &format!("/jobs/{id}/wait?timeout={seconds}"), None);
+    std::thread::scope(|scope| {
+        // One of them may find the loop below in its place.
+        let hold = || std::iter::repeat_with(|| wait(300)).find(|answer| answer.status != 429).expect("an answer");
+        let held: Vec<_> = (0..2).map(|_| scope.spawn(hold)).collect();
+        // The two may take a moment to get there.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let refused = loop {
+            let answer = wait(0);
+            if answer.status == 429 {
+                break answer;
+            }
+            assert_eq!(answer.status, 202, "not ended yet");
+            assert!(Instant::now() < deadline, "two are waiting");
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert_eq!((refused.json()["details"]["limit"].as_u64(), refused.header("retry-after")), (Some(2), Some("5")), "why");
+        assert_eq!(server.call("GET", &format!("/jobs/{id}"), None).status, 200, "anything else goes on");
+        assert_eq!(server.call("DELETE", &format!("/jobs/{id}"), None).status, 204, "deleted");
+        for waiter in held {
+            assert_eq!(waiter.join().expect("no panic").status, 404, "told at once");
+        }
+    });
+    assert_eq!(wait(0).status, 404, "the places are free again");
+}
+
 /// Many clients, several processes, one key: every window is used up and none is exceeded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t19_64_clients_use_every_window_and_exceed_none() {
