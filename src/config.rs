@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use convertfly_api::Policy;
 use convertfly_scheduler::plans::ENTERPRISE;
 use convertfly_scheduler::secret::Secret;
 use convertfly_scheduler::storage::StorageConfig;
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) default_account: DefaultAccount,
     /// `CONVERTFLY_REFUND_ON_ERROR`: `false` charges tasks that fail through their file or options; others are never charged.
     pub(crate) refund_on_error: bool,
+    /// The API.
+    pub(crate) api: Policy,
     /// Where files live.
     pub(crate) storage: StorageConfig,
     /// The worker.
@@ -51,7 +54,7 @@ pub(crate) struct DefaultAccount {
     pub(crate) concurrent_jobs: u64,
     /// Jobs that may wait.
     pub(crate) waiting_jobs: u64,
-    /// Requests a minute.
+    /// `CONVERTFLY_REQUESTS_PER_MINUTE`: requests that a key may make in a clock minute.
     pub(crate) requests_per_minute: u64,
 }
 
@@ -78,6 +81,7 @@ impl Default for Config {
             webhooks: WebhookSettings::default(),
             default_account: DefaultAccount::default(),
             refund_on_error: true,
+            api: Policy::default(),
             storage: StorageConfig { location: String::new(), ..StorageConfig::default() },
             worker: WorkerConfig::default(),
         }
@@ -119,6 +123,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, listen: Option<Sock
     if config.storage.location.is_empty() {
         config.storage.location = config.data.join("storage").to_string_lossy().into_owned();
     }
+    problems.extend(config.api.validate());
     problems.extend(config.storage.validate());
     problems.extend(config.worker.validate());
     problems.extend(config.webhooks.validate());
@@ -135,6 +140,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, listen: Option<Sock
 fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let mut problems = config.storage.apply_variables(lookup);
     problems.extend(config.webhooks.apply_variables(lookup));
+    problems.extend(config.api.apply_variables(lookup));
     let text = |name: &str| lookup(name).filter(|value| !value.is_empty());
     if let Some(url) = text("CONVERTFLY_PUBLIC_URL") {
         config.public_url = Some(url.trim_end_matches('/').to_owned());
@@ -163,6 +169,8 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
         Some("false") => config.refund_on_error = false,
         Some(_) => problems.push("CONVERTFLY_REFUND_ON_ERROR must be true or false, for example true".to_owned()),
     }
+    let requests = &mut config.default_account.requests_per_minute;
+    number(&text, "CONVERTFLY_REQUESTS_PER_MINUTE", "6000", requests, &mut problems);
     number(&text, "CONVERTFLY_SHARDS", "16", &mut config.shards, &mut problems);
     number(&text, "CONVERTFLY_CPU_SLOTS", "8", &mut config.worker.cpu_slots, &mut problems);
     number(&text, "CONVERTFLY_IO_SLOTS", "32", &mut config.worker.io_slots, &mut problems);

@@ -33,6 +33,8 @@ pub(crate) enum Code {
     PayloadTooLarge,
     /// The requested bytes lie outside the file.
     RangeNotSatisfiable,
+    /// The key of a request was used for another one.
+    IdempotencyKeyReused,
     /// Nothing converts from this format to that one.
     UnsupportedFormat,
     /// Too much at once.
@@ -45,7 +47,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// Every code: its name on the wire, its HTTP status, and what the reference says of it.
-    const TABLE: [(Self, &'static str, StatusCode, &'static str); 15] = [
+    const TABLE: [(Self, &'static str, StatusCode, &'static str); 16] = [
         (Self::InvalidData, "INVALID_DATA", StatusCode::BAD_REQUEST, "Invalid request body or parameters"),
         (Self::Unauthenticated, "UNAUTHENTICATED", StatusCode::UNAUTHORIZED, "Missing or invalid API key"),
         (
@@ -66,6 +68,12 @@ impl Code {
             "RANGE_NOT_SATISFIABLE",
             StatusCode::RANGE_NOT_SATISFIABLE,
             "The range lies outside the file",
+        ),
+        (
+            Self::IdempotencyKeyReused,
+            "IDEMPOTENCY_KEY_REUSED",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The Idempotency-Key was used for another request",
         ),
         (
             Self::UnsupportedFormat,

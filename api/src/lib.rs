@@ -3,6 +3,7 @@
 //! [`serve`] runs the accept loop on a listener with an [`AppState`]; [`keys`] makes and recognises API keys.
 
 mod error;
+mod fail_point;
 mod front;
 mod handlers;
 pub mod keys;
@@ -11,13 +12,16 @@ mod links;
 mod metrics;
 mod middleware;
 mod openapi;
+mod policy;
 mod range;
 mod router;
 mod server;
 mod state;
 mod validate;
+mod waits;
 
 pub(crate) use convertfly_scheduler::view;
 pub use limits::Limits;
+pub use policy::Policy;
 pub use server::serve;
 pub use state::{AppState, Parts};

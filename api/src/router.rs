@@ -1,6 +1,6 @@
 //! Every route, one line each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Router;
@@ -17,9 +17,11 @@ use crate::error::{ApiError, Code};
 use crate::handlers::{account, api_keys, formats, health, jobs, ledger, reference, storage, tasks, webhooks};
 use crate::limits::Limits;
 use crate::metrics::RouteId;
+use crate::middleware::admission::{Gate, admit};
 use crate::middleware::auth::{Access, Directory};
 use crate::middleware::{Guard, KeyCache, guard};
 use crate::openapi::{Doc, routes as doc};
+use crate::policy::Policy;
 use crate::state::AppState;
 use Access::{AnyKey, Public, Scope, SignedLink};
 
@@ -133,26 +135,24 @@ where
 
 /// The router of the API.
 pub(crate) fn build(state: AppState) -> Router {
-    assemble(routes(state.limits()), state)
+    let policy = state.policy().clone();
+    assemble(routes(state.limits()), state, policy)
 }
 
-/// Puts a guard before each row, answers OPTIONS for every path, and gives what matches no row the body of every error.
-pub(crate) fn assemble<S: Directory>(rows: Vec<Route<S>>, state: S) -> Router {
-    let cache = Arc::new(KeyCache::default());
+/// Puts a guard before each row and a gate before all, answers OPTIONS for every path, and gives what matches no row the body of
+/// every error.
+pub(crate) fn assemble<S: Directory>(rows: Vec<Route<S>>, state: S, policy: Policy) -> Router {
     let mut paths: BTreeMap<&'static str, (Access, Vec<Method>)> = BTreeMap::new();
     let mut router = Router::new();
     for (index, row) in rows.into_iter().enumerate() {
         paths.entry(row.path).or_insert((row.access, Vec::new())).1.push(row.method);
-        let state = Arc::new(Guard {
-            directory: state.clone(),
-            cache: cache.clone(),
-            route: RouteId(index),
-            access: row.access,
-            max_body: row.max_body,
-        });
+        let state =
+            Arc::new(Guard { directory: state.clone(), route: RouteId(index), access: row.access, max_body: row.max_body });
         // A route layer: what asks for another method gets its 405 without being asked for a key.
         router = router.route(row.path, row.handler.route_layer(from_fn_with_state(state, guard::<S>)));
     }
+    let access: HashMap<_, _> = paths.iter().map(|(path, (access, _))| (*path, *access)).collect();
+    let gate = Arc::new(Gate { directory: state.clone(), cache: KeyCache::default(), paths: access, policy });
     for (path, (access, methods)) in paths {
         let allow = allowed(&methods);
         let options = async move || preflight(access, &allow);
@@ -166,6 +166,8 @@ pub(crate) fn assemble<S: Directory>(rows: Vec<Route<S>>, state: S) -> Router {
             )
         })
         .fallback(async || ApiError::new(Code::NotFound, "There is nothing at this path: the API begins at /api/v1"))
+        // Last, so that it stands before the fallbacks, too.
+        .layer(from_fn_with_state(gate, admit::<S>))
         .with_state(state)
 }
 

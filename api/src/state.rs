@@ -8,15 +8,18 @@ use convertfly_scheduler::guard::Gate;
 use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
-use convertfly_scheduler::store::{ApiKey, KeyStamp, Store, StoreError};
+use convertfly_scheduler::store::{Admission, ApiKey, KeyStamp, Store, StoreError};
 use convertfly_scheduler::view::links::Linker;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::middleware::admission::Bucket;
 use crate::middleware::auth::Directory;
 use crate::openapi::{self, About, Fixed};
+use crate::policy::Policy;
+use crate::waits::Waits;
 
 /// What an [`AppState`] is made of.
 pub struct Parts {
@@ -36,6 +39,8 @@ pub struct Parts {
     pub catalog: &'static Catalog,
     /// Limits.
     pub limits: Limits,
+    /// Settings of the API.
+    pub policy: Policy,
 }
 
 /// What handlers share; cheap to clone.
@@ -50,6 +55,7 @@ struct Inner {
     drain: CancellationToken,
     /// KiB of large bodies that may still be taken into memory.
     body_memory: Semaphore,
+    waits: Waits,
     /// When storage was last checked, and whether it was well.
     storage_check: Mutex<Option<(Instant, bool)>>,
 }
@@ -69,8 +75,9 @@ impl AppState {
             catalog: parts.catalog,
             max_upload: parts.limits.upload,
         };
+        let waits = Waits::new(parts.policy.waits_per_key);
         let (drain, storage_check) = (CancellationToken::new(), Mutex::default());
-        Self(Arc::new(Inner { parts, linker, metrics, openapi, drain, body_memory, storage_check }))
+        Self(Arc::new(Inner { parts, linker, metrics, openapi, drain, body_memory, waits, storage_check }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -104,6 +111,20 @@ impl AppState {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.parts.limits
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.parts.policy
+    }
+
+    /// Whether links to this server are https.
+    pub(crate) fn secure(&self) -> bool {
+        self.public_url().starts_with("https://")
+    }
+
+    /// Counts requests that wait; each holds its place until its answer is complete.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.0.waits
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
@@ -146,5 +167,19 @@ impl Directory for AppState {
 
     async fn balance(&self, account: &str) -> Result<i64, StoreError> {
         self.store().account(account).await.map(|account| account.balance)
+    }
+
+    async fn admit(&self, bucket: Bucket<'_>, requests: u32) -> Result<Admission, StoreError> {
+        let window = self.policy().rate_window();
+        match bucket {
+            Bucket::Key(key) => self.store().admit_key(&key.account, &key.id, window, requests).await,
+            Bucket::Network(network) => {
+                self.store().admit_stranger(network, self.policy().stranger_requests, window, requests).await
+            }
+        }
+    }
+
+    fn state(&self) -> Option<&AppState> {
+        Some(self)
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::Claim;
 use crate::task::{TaskError, TaskRecord, TaskSpec, TaskStatus};
 
 /// Status of a job as clients see it: the four documented ones and no others.
@@ -56,6 +57,8 @@ pub struct NewJob {
     pub created_by_key: Option<String>,
     /// What the customer chose for the job as a whole.
     pub choices: JobChoices,
+    /// The claim of the request that submits it, if it came with an `Idempotency-Key`.
+    pub claim: Option<Claim>,
 }
 
 impl NewJob {

@@ -207,8 +207,10 @@ async fn front(
         public_url: config.public_url(),
         catalog: Catalog::builtin(),
         limits: convertfly_api::Limits::default(),
+        policy: config.api.clone(),
     });
-    tracing::info!("listening on {}", config.public_url());
+    // The address that is listened on: the public one may be a proxy's.
+    tracing::info!("listening on http://{}", config.listen);
     Ok(async move { convertfly_api::serve(listener, state, stop.cancelled_owned()).await })
 }
 

@@ -30,8 +30,10 @@ pub(crate) async fn get(State(state): State<AppState>, caller: Caller) -> Result
             "concurrent_jobs": account.max_concurrent_jobs,
             "waiting_jobs": account.max_waiting_jobs,
             "tasks_per_job": MAX_TASKS,
+            "waits_per_key": state.policy().waits_per_key,
             "upload_bytes": limits.upload,
             "job_body_bytes": limits.job_body,
+            "body_bytes": limits.small_body,
         },
     });
     let mut response = data(StatusCode::OK, view);

@@ -39,6 +39,11 @@ use crate::state::AppState;
 /// Longest wait for memory to read a large body into.
 const MEMORY_WAIT: Duration = Duration::from_secs(10);
 
+tokio::task_local! {
+    /// Set while a handler works on a body that is in memory already, and paid for: taking the memory twice could lock.
+    pub(crate) static IN_MEMORY: ();
+}
+
 /// `{"data": …}`. Jobs change and their links are secrets, so nothing keeps a copy.
 fn data(status: StatusCode, data: Value) -> Response {
     let body = Value::Object([("data".to_owned(), data)].into_iter().collect());
@@ -119,14 +124,14 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Reads a body of at most `limit` bytes into memory. The permit holds the memory of a large one until it is dropped.
-async fn read_body<'a>(
+pub(crate) async fn read_body<'a>(
     state: &'a AppState,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
 ) -> Result<(Bytes, Option<SemaphorePermit<'a>>), ApiError> {
     let expected = announced(headers).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit).min(limit);
-    let permit = if expected > state.limits().small_body {
+    let permit = if expected > state.limits().small_body && IN_MEMORY.try_with(|()| ()).is_err() {
         let kib = u32::try_from(expected.div_ceil(1 << 10)).unwrap_or(u32::MAX);
         match timeout(MEMORY_WAIT, state.body_memory().acquire_many(kib)).await {
             Ok(Ok(permit)) => Some(permit),

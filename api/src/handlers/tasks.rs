@@ -11,6 +11,7 @@ use crate::error::ApiError;
 use crate::links::links;
 use crate::middleware::CREDITS_USED;
 use crate::middleware::auth::Caller;
+use crate::middleware::idempotency::Idempotent;
 use crate::state::AppState;
 use crate::validate::is_task_name;
 use crate::view;
@@ -49,9 +50,17 @@ pub(crate) async fn retry(
     State(state): State<AppState>,
     caller: Caller,
     Names(names): Names<(String, String)>,
+    once: Idempotent,
 ) -> Result<Response, ApiError> {
     let (job, task) = plain(&names)?;
-    let retried = state.store().retry_task(&caller.account, job, task).await;
+    let retried = match once.done {
+        // Done by an earlier request with the same `Idempotency-Key`: how the task stands now, and what it cost then.
+        Some(credits) => {
+            let record = state.store().task(&caller.account, job, task).await;
+            record.map(|record| (record, credits.parse().unwrap_or(0)))
+        }
+        None => state.store().retry_task_once(&caller.account, job, task, once.claim.as_ref()).await,
+    };
     let (record, credits) = retried.map_err(|e| ApiError::from(e).about("task"))?;
     let mut response = data(StatusCode::OK, show(&state, &caller, job, record).await);
     response.headers_mut().insert(CREDITS_USED, HeaderValue::from(credits));

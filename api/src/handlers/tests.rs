@@ -24,6 +24,7 @@ use crate::front::Front;
 use crate::keys::{Mode, generate, sha256_hex};
 use crate::limits::Limits;
 use crate::links::now_ms;
+use crate::policy::Policy;
 use crate::state::{AppState, Parts};
 
 const BASE: &str = "https://convertfly.test";
@@ -74,9 +75,10 @@ impl Api {
             public_url: format!("{BASE}/"),
             catalog: crate::validate::tests::catalog(),
             limits: Limits { upload: 1_000, ..Limits::default() },
+            policy: Policy { stranger_requests: 1_000_000, ..Policy::default() },
         };
         let state = AppState::new(parts);
-        let front = Front::new(crate::router::build(state.clone()), state.metrics().clone());
+        let front = Front::of(&state);
         let mut api = Self { state, front, key: String::new(), redis: Some(redis), folder };
         api.key = api.account("a", credits).await;
         api
@@ -91,7 +93,7 @@ impl Api {
             weight: 1,
             max_concurrent_jobs: 10,
             max_waiting_jobs: 10,
-            requests_per_minute: 60,
+            requests_per_minute: 6_000,
             credits,
         };
         assert!(self.state.store().create_account(&account).await.expect("create"), "a new account");

@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::time::Instant;
 
-use convertfly_scheduler::store::{ApiKey, KeyStamp, StoreError};
+use convertfly_scheduler::store::{Admission, ApiKey, KeyStamp, StoreError};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::key_cache::KeyCache;
 use crate::error::{ApiError, Code};
 use crate::keys;
+use crate::middleware::admission::Bucket;
+use crate::state::AppState;
 
 /// What a route asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,12 @@ pub(crate) trait Directory: Clone + Send + Sync + 'static {
     fn key_used(&self, key: &ApiKey) -> impl Future<Output = ()> + Send;
     /// An account's credits.
     fn balance(&self, account: &str) -> impl Future<Output = Result<i64, StoreError>> + Send;
+    /// Counts requests against a bucket; 0 only looks.
+    fn admit(&self, bucket: Bucket<'_>, requests: u32) -> impl Future<Output = Result<Admission, StoreError>> + Send;
+    /// What handlers share, where there is a store behind it.
+    fn state(&self) -> Option<&AppState> {
+        None
+    }
 }
 
 /// Finds out who asks.
@@ -101,7 +109,7 @@ pub(crate) fn authorise(access: Access, key: &ApiKey) -> Result<(), ApiError> {
 }
 
 /// The key in `Authorization: Bearer …`.
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next(), values.next());
     let Some(first) = first else {
@@ -120,7 +128,8 @@ pub(crate) fn suspended() -> ApiError {
         .with_details(serde_json::json!({ "reason": "account_suspended" }))
 }
 
-fn invalid() -> ApiError {
+/// The refusal of a key, whatever is wrong with it.
+pub(super) fn invalid() -> ApiError {
     ApiError::new(Code::Unauthenticated, "Invalid API key: it is mistyped, unknown or revoked")
 }
 

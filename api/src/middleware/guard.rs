@@ -6,11 +6,12 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_LENGTH};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::auth::{Access, Caller, Directory, authenticate, authorise};
-use super::key_cache::KeyCache;
+use super::admission::{Visit, Visitor};
+use super::auth::{Access, Caller, Directory, authorise};
+use super::idempotency;
 use crate::error::{ApiError, Code};
 use crate::metrics::RouteId;
 
@@ -23,12 +24,14 @@ pub(crate) const CREDITS_USED: HeaderName = HeaderName::from_static("x-credits-u
 /// Response headers that scripts of other origins may read.
 const EXPOSED: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Retry-After, X-Request-Id";
 
+/// Marks an answer before which time has passed, so that the balance may be another than when the request came in.
+#[derive(Clone, Copy)]
+pub(crate) struct Moved;
+
 /// What the guard of a route knows.
 pub(crate) struct Guard<D> {
     /// Where keys are found.
     pub(crate) directory: D,
-    /// Keys found a moment ago, shared by all routes.
-    pub(crate) cache: Arc<KeyCache>,
     /// The row of the router.
     pub(crate) route: RouteId,
     /// Who may use it.
@@ -50,11 +53,15 @@ pub(crate) async fn guard<D: Directory>(State(guard): State<Arc<Guard<D>>>, requ
 
 /// Refuses a body that is announced as too large before a byte of it is read.
 async fn limited<D: Directory>(guard: &Guard<D>, request: Request, next: Next) -> Response {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    match (guard.max_body, announced) {
-        (Some(most), Some(bytes)) if bytes > most as u64 => too_large(most as u64).into_response(),
-        _ => next.run(request).await,
+    match announced_too_large(guard, request.headers()) {
+        Some(error) => error.into_response(),
+        None => next.run(request).await,
     }
+}
+
+fn announced_too_large<D>(guard: &Guard<D>, headers: &HeaderMap) -> Option<ApiError> {
+    let announced = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    guard.max_body.map(|most| most as u64).filter(|&most| announced > most).map(too_large)
 }
 
 /// The error for a body over its limit.
@@ -64,25 +71,35 @@ pub(crate) fn too_large(limit: u64) -> ApiError {
 }
 
 async fn keyed<D: Directory>(guard: &Guard<D>, mut request: Request, next: Next) -> Response {
-    let key = match authenticate(&guard.directory, &guard.cache, request.headers()).await {
-        Ok(key) => key,
-        Err(error) => return error.into_response(),
+    let (visit, visitor) = (request.extensions().get::<Visit>().cloned(), request.extensions_mut().remove::<Visitor>());
+    let key = match visitor {
+        Some(Visitor(Ok(key))) => key,
+        Some(Visitor(Err(error))) => return error.into_response(),
+        None => return ApiError::server().into_response(),
     };
     let caller = Caller::from(&key);
+    let reads = request.method().is_safe();
     let mut response = match authorise(guard.access, &key) {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());
-            limited(guard, request, next).await
+            match (announced_too_large(guard, request.headers()), guard.directory.state()) {
+                (Some(error), _) => error.into_response(),
+                (None, Some(state)) if idempotency::wanted(&request) => {
+                    idempotency::once(state, &caller, guard.max_body, request, next).await
+                }
+                (None, _) => next.run(request).await,
+            }
         }
         Err(error) => error.into_response(),
     };
-    // Read after the handler, so that the header is never older than the body; a handler that knows has set it. While the
-    // store is away there is no balance to be had.
-    if !response.headers().contains_key(CREDITS_REMAINING)
-        && response.status() != StatusCode::SERVICE_UNAVAILABLE
-        && let Ok(balance) = guard.directory.balance(&caller.account).await
+    // The balance came with the admission. After a change, or a wait, it is asked again, so that the header is never older than
+    // the body; a handler that knows it has set it. While the store is away there is none to be had.
+    if let Some(visit) = visit
+        && (!reads || response.extensions().get::<Moved>().is_some())
+        && !response.headers().contains_key(CREDITS_REMAINING)
     {
-        response.headers_mut().insert(CREDITS_REMAINING, HeaderValue::from(balance));
+        let away = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+        visit.set_balance(if away { None } else { guard.directory.balance(&caller.account).await.ok() });
     }
     response.extensions_mut().insert(caller);
     response

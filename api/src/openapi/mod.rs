@@ -78,6 +78,7 @@ pub(crate) fn document<S>(rows: &[Route<S>], about: &About<'_>) -> Value {
                 "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer cvfly_sk_live_…`" },
             },
             "headers": parts::headers(),
+            "parameters": parts::shared_parameters(),
             "responses": parts::responses(rows),
             "schemas": schemas,
         },

@@ -21,6 +21,9 @@ pub(super) fn operation<S>(row: &Route<S>) -> Value {
     let doc = &row.doc;
     let mut parameters: Vec<Value> = path_parameters(row.path);
     parameters.extend(doc.parameters.iter().cloned());
+    if once(row) {
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
     let mut responses = Map::new();
     for (status, answer) in &doc.answers {
         let mut answer = answer.clone();
@@ -51,6 +54,22 @@ pub(super) fn operation<S>(row: &Route<S>) -> Value {
         }
     }
     operation
+}
+
+/// Whether a row takes an `Idempotency-Key`.
+fn once<S>(row: &Route<S>) -> bool {
+    row.method == Method::POST && matches!(row.access, Access::AnyKey | Access::Scope(_))
+}
+
+/// The parameters that rows share.
+pub(super) fn shared_parameters() -> Value {
+    json!({ "IdempotencyKey": {
+        "name": "Idempotency-Key", "in": "header", "required": false,
+        "description": "Makes it safe to send the request again: within 24 hours a request with the same key and the same body is \
+                        done once, and answered as before with `Idempotency-Replayed: true`.",
+        "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
+        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    } })
 }
 
 fn scope(access: Access) -> Option<&'static str> {
@@ -95,6 +114,8 @@ fn by_status<S>(row: &Route<S>) -> BTreeMap<u16, Vec<Code>> {
         (Code::Forbidden, keyed),
         (Code::NotFound, row.path.contains('{') || keyed),
         (Code::RequestTimeout, writes),
+        (Code::Conflict, once(row)),
+        (Code::IdempotencyKeyReused, once(row)),
         (Code::PayloadTooLarge, true),
         (Code::TooManyRequests, true),
         (Code::ServerError, true),
@@ -155,9 +176,15 @@ fn response(codes: &[Code]) -> Value {
 fn common_headers(access: Access) -> &'static [&'static str] {
     match access {
         Access::Public | Access::SignedLink => &["X-Request-Id"],
-        Access::AnyKey | Access::Scope(_) => {
-            &["X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Credits-Remaining"]
-        }
+        Access::AnyKey | Access::Scope(_) => &[
+            "X-Request-Id",
+            "X-RateLimit-Limit",
+            "X-RateLimit-Remaining",
+            "X-RateLimit-Reset",
+            "RateLimit",
+            "RateLimit-Policy",
+            "X-Credits-Remaining",
+        ],
     }
 }
 
@@ -169,6 +196,8 @@ pub(super) fn headers() -> Value {
         "X-RateLimit-Limit": whole("Maximum requests allowed in the current window."),
         "X-RateLimit-Remaining": whole("Requests remaining in the current window."),
         "X-RateLimit-Reset": whole("Unix timestamp when the window resets."),
+        "RateLimit": { "description": "The same in the form of the IETF draft: `\"rpm\";r=<remaining>;t=<seconds until the reset>`.", "schema": { "type": "string" } },
+        "RateLimit-Policy": { "description": "The limit in the form of the IETF draft: `\"rpm\";q=<requests>;w=<seconds>`.", "schema": { "type": "string" } },
         "X-Credits-Remaining": { "description": "Your current balance.", "schema": { "type": "integer" } },
         "Retry-After": whole("Seconds to wait before retrying."),
     })

@@ -31,7 +31,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: applicat
 /// answered at once, those in flight have [`Limits::drain`] to finish, and the function returns.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
     let (limits, drain) = (Arc::new(state.limits().clone()), state.drain().clone());
-    let front = Front::new(crate::router::build(state.clone()), state.metrics().clone());
+    let front = Front::of(&state);
     run(listener, Arc::new(front), limits, drain, shutdown).await;
 }
 

@@ -1,8 +1,10 @@
 //! Counts connections per client address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::policy::network;
 
 /// Open connections per address.
 #[derive(Clone)]
@@ -49,14 +51,6 @@ impl Drop for Place {
                 open.remove(&address);
             }
         }
-    }
-}
-
-/// The unit that is counted: an IPv4 address, or the /64 that one IPv6 subscriber holds.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_loopback() => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        other => other,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use convertfly_scheduler::store::{ApiKey, KeyStamp, StoreError};
+use convertfly_scheduler::store::{Admission, ApiKey, KeyStamp, StoreError};
 use http::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,8 +19,10 @@ use crate::error::ApiError;
 use crate::handlers::read_within;
 use crate::keys::{Mode, generate, sha256_hex};
 use crate::metrics::Metrics;
+use crate::middleware::admission::Bucket;
 use crate::middleware::auth::{Access, Directory};
 use crate::openapi::{Doc, Tag};
+use crate::policy::Policy;
 use crate::router::{Route, assemble, row};
 
 /// No test waits this long unless something hangs.
@@ -68,6 +70,12 @@ impl Directory for Keys {
     async fn balance(&self, _account: &str) -> Result<i64, StoreError> {
         Ok(42)
     }
+
+    async fn admit(&self, bucket: Bucket<'_>, requests: u32) -> Result<Admission, StoreError> {
+        let balance = matches!(bucket, Bucket::Key(_)).then_some(42);
+        let used = u64::from(requests);
+        Ok(Admission { allowed: true, limit: 60, used, ends_at: 1_743_681_600_000, now: 1_743_681_555_000, balance })
+    }
 }
 
 /// Answers with the length of the body.
@@ -110,7 +118,8 @@ impl Server {
         let keys = Keys::new();
         let rows = rows();
         let metrics = Metrics::new(rows.iter().map(|row| (row.method.as_str(), row.path)));
-        let front = Arc::new(Front::new(assemble(rows, keys.clone()), metrics.clone()));
+        let front =
+            Arc::new(Front::new(assemble(rows, keys.clone(), Policy::default()), metrics.clone(), Policy::default(), false));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel();

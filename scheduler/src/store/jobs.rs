@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::Value;
 
 use super::connection::Store;
-use super::{StoreError, Submitted, scripts};
+use super::{Claim, StoreError, Submitted, scripts};
 use crate::graph;
 use crate::ids;
 use crate::job::{JobStatus, NewJob};
@@ -13,6 +13,9 @@ use crate::task::{FileRef, TaskRecord};
 
 /// How long an upload may be awaited: an hour.
 const UPLOAD_LIFETIME_MS: u64 = 3_600_000;
+
+/// For a request that was so slow that another one with its `Idempotency-Key` does the work.
+const TAKEN_OVER: &str = "Another request with this Idempotency-Key has taken over: send it again to see what became of it";
 
 impl Store {
     /// Stores a job, reserves its credits and makes it ready, or queues it behind the account's limit: one script.
@@ -28,7 +31,8 @@ impl Store {
             .arg(&job.id)
             .arg(job.tag.as_deref().unwrap_or(""))
             .arg(job.created_by_key.as_deref().unwrap_or(""))
-            .arg(to_json(&job.choices)?);
+            .arg(to_json(&job.choices)?)
+            .arg(Claim::argument(job.claim.as_ref()));
         for (task, next) in job.tasks.iter().zip(&dependents) {
             let distinct: std::collections::HashSet<&String> = task.input.iter().collect();
             let next: Vec<&str> = next.iter().map(|&i| job.tasks[i].name.as_str()).collect();
@@ -57,6 +61,7 @@ impl Store {
             Some("frozen") => Err(StoreError::Frozen),
             Some("suspended") => Err(StoreError::Forbidden("This account is suspended: contact support".into())),
             Some("full") => Err(StoreError::QueueFull { limit: u64::try_from(number(1)).unwrap_or(0) }),
+            Some("claim") => Err(StoreError::Conflict(TAKEN_OVER.into())),
             Some("exists") => Err(StoreError::Conflict("A job of this identifier exists already".into())),
             _ => Err(StoreError::NotFound),
         }
@@ -82,8 +87,23 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::Conflict`] when it is in another state, its inputs are missing or its files have
     /// expired, [`StoreError::InsufficientCredits`], [`StoreError::Unavailable`].
     pub async fn retry_task(&self, account: &str, job: &str, task: &str) -> Result<(TaskRecord, i64), StoreError> {
+        self.retry_task_once(account, job, task, None).await
+    }
+
+    /// [`Store::retry_task`] for a request with an `Idempotency-Key`: what is bound to its claim is the number of credits.
+    ///
+    /// # Errors
+    /// As there, and [`StoreError::Conflict`] when another request has taken the claim over.
+    pub async fn retry_task_once(
+        &self,
+        account: &str,
+        job: &str,
+        task: &str,
+        claim: Option<&Claim>,
+    ) -> Result<(TaskRecord, i64), StoreError> {
         let mut call = self.invocation(&scripts::RETRY, self.shard(account));
-        let reply: Vec<String> = texts(call.arg(account).arg(job).arg(task).invoke_async(&mut self.connection()).await?)?;
+        let reply: Vec<String> =
+            texts(call.arg(account).arg(job).arg(task).arg(Claim::argument(claim)).invoke_async(&mut self.connection()).await?)?;
         let number = |i: usize| reply.get(i).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
         let word = reply.get(1).cloned().unwrap_or_default();
         match reply.first().map(String::as_str) {
@@ -91,6 +111,7 @@ impl Store {
             Some("state") => {
                 Err(StoreError::Conflict(format!("Only a task in ERROR or CANCELLED can be retried; this one is {word}")))
             }
+            Some("claim") => Err(StoreError::Conflict(TAKEN_OVER.into())),
             Some("input") => Err(StoreError::Conflict(format!("Its input `{word}` has not finished; retry that task first"))),
             Some("upload") => Err(StoreError::Conflict("Its file was never uploaded; create a new job".into())),
             Some("frozen") => Err(StoreError::Frozen),
@@ -147,7 +168,7 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreErr
 }
 
 /// The strings and numbers of a flat reply.
-fn texts(value: Value) -> Result<Vec<String>, StoreError> {
+pub(super) fn texts(value: Value) -> Result<Vec<String>, StoreError> {
     match value {
         Value::Array(items) => {
             items.into_iter().map(|item| redis::from_redis_value(item).map_err(|e| StoreError::Broken(e.to_string()))).collect()

@@ -35,6 +35,10 @@ shard_keys! {
     key_records(account) = "keys:{account}";
     /// Hash: when each of an account's API keys was last used, Unix milliseconds by identifier.
     key_uses(account) = "keyuses:{account}";
+    /// Counter: requests of a bucket in one window of the rate limit.
+    rate(bucket, window) = "rate:{bucket}:{window}";
+    /// Hash: what is known of an Idempotency-Key, by its SHA-256.
+    claim(account, digest) = "claim:{account}:{digest}";
     /// Hash: a job.
     job(job) = "job:{job}";
     /// Hash: a task.

@@ -4,7 +4,9 @@
 //! the reads. Key names are in [`keys`] alone.
 
 mod accounts;
+mod admission;
 mod api_keys;
+mod claims;
 mod connection;
 mod hook_scripts;
 mod jobs;
@@ -19,7 +21,9 @@ mod upkeep;
 mod webhooks;
 
 pub use accounts::{NewAccount, PlanLimits};
+pub use admission::Admission;
 pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
+pub use claims::{CLAIM_LEASE, Claim, Claimed};
 pub use connection::Store;
 pub use key_watch::{KeyStamp, KeyWatch};
 pub use leasing::Leaser;

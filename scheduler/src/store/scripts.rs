@@ -14,13 +14,17 @@ pub(super) fn assemble(body: &str) -> Script {
     Script::new(&format!("#!lua\n{}{LIBRARY}{body}", keys::lua_prelude()))
 }
 
+/// A request comes in. It runs with every request, so it goes without the library.
+pub(super) static ADMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("#!lua\n{}{}", keys::lua_prelude(), include_str!("lua/admit.lua"))));
+
 macro_rules! scripts {
     ($($(#[doc = $doc:literal])* $name:ident = $file:literal;)*) => {
         $($(#[doc = $doc])* pub(super) static $name: LazyLock<Script> = LazyLock::new(|| assemble(include_str!($file)));)*
 
         /// Every script, to load them ahead.
         pub(super) fn all() -> Vec<&'static Script> {
-            vec![$(&*$name),*]
+            vec![&*ADMIT, $(&*$name),*]
         }
     };
 }
@@ -48,6 +52,10 @@ scripts! {
     RETRY = "lua/retry.lua";
     /// An upload's bytes are there.
     UPLOADED = "lua/uploaded.lua";
+    /// A request claims its Idempotency-Key.
+    CLAIM = "lua/claim.lua";
+    /// A claim is renewed, answered or given up.
+    CLAIM_END = "lua/claim_end.lua";
     /// A new account.
     ACCOUNT = "lua/account.lua";
     /// An account's plan or standing changes.

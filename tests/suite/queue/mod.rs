@@ -1,5 +1,7 @@
 //! The contract of the queue, against a real Redis: what every script promises.
 
+mod admission;
+mod claims;
 mod fair;
 mod fences;
 mod invariants;

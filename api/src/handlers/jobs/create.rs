@@ -10,11 +10,13 @@ use convertfly_scheduler::webhooks::sign::SigningSecret;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::payloads::{discard_payloads, store_payloads};
-use super::show;
+use super::{about_job, show};
 use crate::error::{ApiError, Code};
+use crate::fail_point;
 use crate::handlers::{data, expect_json, read_body, webhooks};
 use crate::links::now_ms;
 use crate::middleware::auth::Caller;
+use crate::middleware::idempotency::Idempotent;
 use crate::middleware::{CREDITS_REMAINING, CREDITS_USED};
 use crate::state::AppState;
 use crate::validate;
@@ -26,9 +28,13 @@ const SMALL: usize = 64 << 10;
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
+    once: Idempotent,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    if let Some(id) = &once.done {
+        return already(&state, &caller, id).await;
+    }
     expect_json(&headers)?;
     let (bytes, memory) = read_body(&state, &headers, body, state.limits().job_body).await?;
     let test = caller.test;
@@ -44,8 +50,10 @@ pub(crate) async fn create(
         job.make_test();
     }
     let secret = webhook_secret(&state, &job).await?;
+    job.claim = once.claim;
     let uploads = store_payloads(&state, &job, accepted.payloads).await?;
     drop(memory);
+    fail_point::reach("before submit");
     let submitted = match state.store().submit(&job, &uploads).await {
         Ok(submitted) => submitted,
         Err(error) => {
@@ -55,6 +63,7 @@ pub(crate) async fn create(
             return Err(ApiError::from(error).about("account"));
         }
     };
+    fail_point::reach("submitted");
     // The job exists and is paid for, whatever happens to this read: the answer must say so.
     let record = match state.store().job(&job.account, &job.id).await {
         Ok(record) => record,
@@ -79,6 +88,18 @@ async fn webhook_secret(state: &AppState, job: &NewJob) -> Result<Option<Signing
     let Some(url) = &job.choices.webhook_url else { return Ok(None) };
     state.gate().check_webhook(url).map_err(|reason| ApiError::field(Code::InvalidData, "webhook_url", reason))?;
     webhooks::default_secret(state, &job.account).await.map(Some)
+}
+
+/// The job that an earlier request with the same `Idempotency-Key` has submitted, without living to say so.
+async fn already(state: &AppState, caller: &Caller, id: &str) -> Result<Response, ApiError> {
+    let record = state.store().job(&caller.account, id).await.map_err(about_job)?;
+    let mut view = show(state, &record).await;
+    if record.choices.webhook_url.is_some() {
+        view["webhook_signing_secret"] = webhooks::default_secret(state, &record.account).await?.expose().into();
+    }
+    let mut response = data(StatusCode::CREATED, view);
+    response.headers_mut().insert(CREDITS_USED, HeaderValue::from(record.credits_used));
+    Ok(response)
 }
 
 /// A job as it was submitted, for the rare case that it cannot be read back.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{about_job, show};
 use crate::error::{ApiError, Code};
 use crate::handlers::{Names, Query, data, job_id};
+use crate::middleware::Moved;
 use crate::middleware::auth::Caller;
 use crate::state::AppState;
 
@@ -27,6 +28,7 @@ pub(crate) async fn wait(
     let job = job_id(&job)?;
     let seconds = query.number("timeout", MAX_WAIT);
     let seconds = seconds.ok_or_else(|| ApiError::field(Code::InvalidData, "timeout", "must be an integer from 0 to 300"))?;
+    let _place = state.waits().enter(&caller.key)?;
     let deadline = Instant::now() + Duration::from_secs(seconds.min(MAX_WAIT));
     let record = tokio::select! {
         record = state.store().wait(&caller.account, job, deadline) => record,
@@ -35,10 +37,11 @@ pub(crate) async fn wait(
     };
     let record = record.map_err(about_job)?;
     let view = show(&state, &record).await;
-    if record.status.is_terminal() {
-        return Ok(data(StatusCode::OK, view));
+    let ended = record.status.is_terminal();
+    let mut response = data(if ended { StatusCode::OK } else { StatusCode::ACCEPTED }, view);
+    if !ended {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    let mut response = data(StatusCode::ACCEPTED, view);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response.extensions_mut().insert(Moved);
     Ok(response)
 }

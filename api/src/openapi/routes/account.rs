@@ -16,7 +16,7 @@ pub(crate) fn get() -> Doc {
             "created_at": "2026-04-01T09:00:00Z",
             "limits": {
                 "requests_per_minute": 6000, "concurrent_jobs": 1000, "waiting_jobs": 100_000, "tasks_per_job": 1000,
-                "upload_bytes": 5_368_709_120_u64, "job_body_bytes": 16_777_216,
+                "waits_per_key": 4096, "upload_bytes": 5_368_709_120_u64, "job_body_bytes": 16_777_216, "body_bytes": 65_536,
             },
         } }))
 }

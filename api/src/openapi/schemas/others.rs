@@ -40,14 +40,25 @@ pub(super) fn account() -> Value {
 pub(super) fn limits(limits: &Limits) -> Value {
     object(
         "The caps that hold for the account.",
-        &["requests_per_minute", "concurrent_jobs", "waiting_jobs", "tasks_per_job", "upload_bytes", "job_body_bytes"],
+        &[
+            "requests_per_minute",
+            "concurrent_jobs",
+            "waiting_jobs",
+            "tasks_per_job",
+            "waits_per_key",
+            "upload_bytes",
+            "job_body_bytes",
+            "body_bytes",
+        ],
         json!({
             "requests_per_minute": count("Requests a minute and key."),
             "concurrent_jobs": count("Jobs that run at once; further ones wait."),
             "waiting_jobs": count("Jobs that may wait."),
             "tasks_per_job": { "type": "integer", "description": "Tasks in a job.", "examples": [crate::validate::MAX_TASKS] },
+            "waits_per_key": count("Requests of one key that may wait for a job's end at once."),
             "upload_bytes": { "type": "integer", "description": "Bytes of an uploaded file.", "examples": [limits.upload] },
             "job_body_bytes": { "type": "integer", "description": "Bytes of the body of `POST /jobs`.", "examples": [limits.job_body] },
+            "body_bytes": { "type": "integer", "description": "Bytes of any other JSON body.", "examples": [limits.small_body] },
         }),
     )
 }

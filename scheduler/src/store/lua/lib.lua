@@ -10,6 +10,18 @@ local NOWS = int(NOW)
 
 local function words(text) return string.gmatch(text or '', '%S+') end
 
+-- The claim of a request on its Idempotency-Key: 'digest owner', or '' for a request that came without one.
+local function claim_lost(account, claim)
+  local digest, owner = string.match(claim or '', '^(%S+) (%S+)$')
+  return digest ~= nil and redis.call('HGET', k_claim(account, digest), 'owner') ~= owner
+end
+
+-- Notes with the claim what the request has done, in the script that does it: a later request with the key will not do it again.
+local function bind_claim(account, claim, what)
+  local digest = string.match(claim or '', '^%S+')
+  if digest then redis.call('HSET', k_claim(account, digest), 'bound', what) end
+end
+
 local woken = {}
 -- Announces what became ready; every script that may enqueue ends with it.
 local function flush()

@@ -1,9 +1,10 @@
--- ARGV: account, job, task. Runs a failed or cancelled task again, and what fell with it.
--- Replies {'ok', credits, balance} | {'missing'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance} | {'frozen'}
+-- ARGV: account, job, task, claim. Runs a failed or cancelled task again, and what fell with it.
+-- Replies {'ok', credits, balance} | {'missing'} | {'claim'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance} | {'frozen'}
 local account, job, name = ARGV[1], ARGV[2], ARGV[3]
 local j = redis.call('HMGET', k_job(job), 'account', 'status', 'files')
 local t = redis.call('HMGET', k_task(job, name), 'status', 'inputs', 'slot', 'file')
 if j[1] ~= account or not t[1] then return {'missing'} end
+if claim_lost(account, ARGV[4]) then return {'claim'} end
 if t[1] ~= 'ERROR' and t[1] ~= 'CANCELLED' then return {'state', t[1]} end
 if j[3] == 'gone' then return {'gone'} end
 if t[3] and not t[4] then return {'upload'} end
@@ -47,6 +48,7 @@ for other in words(redis.call('HGET', k_job(job), 'tasks')) do
   if (o[1] == 'ERROR' or o[1] == 'CANCELLED') and o[2] then redis.call('HSETNX', k_job(job), 'error', o[2]) end
 end
 move(account, 'reserve', price, job, name, run)
+bind_claim(account, ARGV[4], int(price))
 if j[2] == 'FINISHED' or j[2] == 'ERROR' then
   redis.call('ZREM', k_expiry(), account .. '/' .. job)
   redis.call('HSET', k_job(job), 'status', 'WAITING', 'active', '0', 'queued', '0')

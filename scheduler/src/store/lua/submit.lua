@@ -1,13 +1,15 @@
--- ARGV: account, job, tag, key id, choices (JSON); then per task:
+-- ARGV: account, job, tag, key id, choices (JSON), claim; then per task:
 --   name, spec, lane, price, deps, next, inputs, slot, slot lifetime ms, file
--- Replies {'ok', status, credits, balance} | {'exists'} | {'account'} | {'credits', needed, balance} | {'full', limit} | {'suspended'} | {'frozen'}
+-- Replies {'ok', status, credits, balance} | {'exists'} | {'claim'} | {'account'} | {'credits', needed, balance} | {'full', limit}
+--   | {'suspended'} | {'frozen'}
 local account, job = ARGV[1], ARGV[2]
 local a = redis.call('HMGET', k_account(account), 'balance', 'active', 'max_concurrent', 'max_waiting', 'uploading', 'suspended', 'frozen')
 if not a[1] then return {'account'} end
 if a[6] then return {'suspended'} end
 if redis.call('EXISTS', k_job(job)) == 1 then return {'exists'} end
+if claim_lost(account, ARGV[6]) then return {'claim'} end
 local price, uploads, count = 0, 0, 0
-for i = 6, #ARGV, 10 do
+for i = 7, #ARGV, 10 do
   price = price + tonumber(ARGV[i + 3])
   if ARGV[i + 7] ~= '' then uploads = uploads + 1 end
   count = count + 1
@@ -20,7 +22,7 @@ if (uploads > 0 or tonumber(a[2] or '0') >= tonumber(a[3])) and waiting + math.m
 end
 
 local names = {}
-for i = 6, #ARGV, 10 do
+for i = 7, #ARGV, 10 do
   local name = ARGV[i]
   names[#names + 1] = name
   redis.call('HSET', k_task(job, name), 'status', 'WAITING', 'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'price', ARGV[i + 3],
@@ -40,6 +42,7 @@ if ARGV[4] ~= '' then redis.call('HSET', k_job(job), 'key', ARGV[4]) end
 if ARGV[5] ~= '{}' then redis.call('HSET', k_job(job), 'choices', ARGV[5]) end
 redis.call('ZADD', k_account_jobs(account), NOWS, job)
 redis.call('HINCRBY', k_account(account), 'uploading', uploads)
+bind_claim(account, ARGV[6], job)
 move(account, 'reserve', price, job, '', '0')
 if uploads == 0 then queue_job(account, job) end
 flush()

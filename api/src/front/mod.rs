@@ -1,4 +1,8 @@
-//! What every request passes through, whatever it asks for: request id, panics, metrics, access log, form of errors.
+//! What every request passes through, whatever it asks for: request id, panics, metrics, access log, form of errors, headers
+//! that every answer has.
+
+mod compress;
+mod conventions;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -10,14 +14,17 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use convertfly_scheduler::ids::new_id;
 use futures_util::FutureExt;
-use http::header::{ACCEPT, X_CONTENT_TYPE_OPTIONS};
+use http::header::ACCEPT;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use tower::ServiceExt;
 
 use crate::error::ApiError;
 use crate::metrics::{Metrics, RouteId};
+use crate::middleware::admission::Visit;
 use crate::middleware::auth::Caller;
+use crate::policy::Policy;
+use crate::state::AppState;
 
 /// Identifies a request in our answer, in the log and in a support case.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,11 +33,20 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) struct Front {
     router: Router,
     metrics: Arc<Metrics>,
+    policy: Policy,
+    /// Whether clients reach this server by https.
+    secure: bool,
 }
 
 impl Front {
-    pub(crate) fn new(router: Router, metrics: Arc<Metrics>) -> Self {
-        Self { router, metrics }
+    pub(crate) fn new(router: Router, metrics: Arc<Metrics>, policy: Policy, secure: bool) -> Self {
+        Self { router, metrics, policy, secure }
+    }
+
+    /// The front of the API.
+    pub(crate) fn of(state: &AppState) -> Self {
+        let router = crate::router::build(state.clone());
+        Self::new(router, state.metrics().clone(), state.policy().clone(), state.secure())
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
@@ -44,6 +60,11 @@ impl Front {
         let id = request_id(request.headers());
         let method = request.method().clone();
         let wants_problem = accepts_problem_json(request.headers());
+        let gzip = compress::accepted(request.headers());
+        let page = conventions::Page::of(&self.policy, &method, request.headers());
+        let trace = conventions::trace_id(request.headers()).map(str::to_owned);
+        let visit = Visit::from(peer.ip());
+        request.extensions_mut().insert(visit.clone());
         tolerate_trailing_slash(request.uri_mut());
         let answered = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
         let mut response = match answered {
@@ -65,8 +86,10 @@ impl Front {
             *problem.extensions_mut() = std::mem::take(response.extensions_mut());
             response = problem;
         }
+        response = compress::gzip(gzip, response).await;
+        conventions::describe(&mut response, &self.policy, page, self.secure);
         let headers = response.headers_mut();
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        visit.describe(headers, self.policy.rate_window_ms);
         if let Ok(value) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, value);
         }
@@ -80,6 +103,7 @@ impl Front {
             status = status.as_u16(),
             ms = took.as_secs_f64() * 1e3,
             request_id = id,
+            trace_id = trace,
             account = caller.map(|caller| caller.account.as_str()),
             key = caller.map(|caller| caller.key.as_str()),
             peer = %peer.ip(),
