@@ -17,6 +17,7 @@ mod server;
 mod state;
 mod validate;
 mod view;
+mod zip;
 
 pub use limits::Limits;
 pub use server::serve;

@@ -125,6 +125,9 @@ pub struct FileRef {
     /// Hex SHA-256 of the bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// CRC-32 of the bytes, for zip archives. Never shown to clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
     /// Pixels, where the file is an image and they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,

@@ -6,6 +6,7 @@
 mod accounts;
 mod api_keys;
 mod connection;
+mod growing;
 mod jobs;
 mod key_watch;
 pub mod keys;
@@ -19,6 +20,7 @@ mod upkeep;
 pub use accounts::{NewAccount, PlanLimits};
 pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
 pub use connection::Store;
+pub use growing::{LONGEST_UPLOAD_MS, PartialUpload, SlotState};
 pub use key_watch::{KeyStamp, KeyWatch};
 pub use leasing::Leaser;
 pub use ledger::{Audit, Books, LedgerEntry, Truth};

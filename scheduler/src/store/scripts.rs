@@ -48,6 +48,8 @@ scripts! {
     RETRY = "lua/retry.lua";
     /// An upload's bytes are there.
     UPLOADED = "lua/uploaded.lua";
+    /// An upload comes in over several requests.
+    TUS = "lua/tus.lua";
     /// A new account.
     ACCOUNT = "lua/account.lua";
     /// An account's plan or standing changes.

@@ -107,10 +107,11 @@ pub(super) fn result() -> Value {
         &[],
         json!({
             "file_id": identifier("file", "The first file."),
-            "url": string("Download link of `export/url`, or the link that an `import/upload` waits for bytes on."),
+            "url": string("Download link of `export/url`: of several files, of an archive of all. Or the link that an `import/upload` waits for bytes on."),
             "files": { "type": "array", "items": reference("File"), "description": "Every file." },
             "expires_at": moment("Until when the links are valid."),
             "upload_url": string("The same as `url`, for `import/upload`."),
+            "tus_url": string("The same link for resumable uploads: the endpoint of a tus client."),
             "method": { "type": "string", "const": "PUT", "description": "How to send the bytes, for `import/upload`." },
             "metadata": { "type": "object", "additionalProperties": true, "description": "What `metadata` found." },
             "warnings": { "type": "array", "items": { "type": "string" }, "description": "What you may want to know." },
