@@ -85,6 +85,11 @@ fn result(task: &TaskRecord, links: &Links) -> Option<Value> {
     if let Some(at) = result.expires_at {
         view.insert("expires_at".into(), timestamp(at));
     }
+    if let Some(first) = result.objects.first() {
+        view.insert("bucket".into(), first.bucket.as_str().into());
+        view.insert("key".into(), first.key.as_str().into());
+        view.insert("objects".into(), json!(result.objects));
+    }
     if let Some(metadata) = &result.metadata {
         view.insert("metadata".into(), metadata.clone());
     }

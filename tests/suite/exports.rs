@@ -193,7 +193,7 @@ fn a22_an_archive_is_streamed() {
     let answer = get(&server, &url, &[]);
     let grown = server.peak_memory().saturating_sub(before);
     assert_eq!(answer.header("content-length").map(str::to_owned), Some(answer.bytes.len().to_string()), "all of it");
-    assert!(answer.bytes.len() > 2 * SIZE && answer.bytes.windows(SIZE).step_by(1 << 10).take(1).count() == 1, "both files");
+    assert!(answer.bytes.len() > 2 * SIZE, "both files");
     assert!(grown < 48 << 20, "{} MiB more for an archive of 192 MiB", grown >> 20);
     assert_eq!(server.files("").len(), scratch, "no file was made for it");
     drop(bytes);

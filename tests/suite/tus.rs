@@ -5,8 +5,6 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::support::server::{Answer, Server};
@@ -214,7 +212,8 @@ fn tus_two_requests_at_once_do_not_mix() {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let second = upload.patch(&server, 0, b"x", &[]);
-        if outcome(&second) == (423, "LOCKED".into()) {
+        if second.status == 423 {
+            assert_eq!(outcome(&second).1, "LOCKED", "{}", second.json());
             break;
         }
         // It was faster than the first one: then its byte counts, and the first one is refused.

@@ -26,6 +26,7 @@ pub mod sign_archive;
 #[cfg(test)]
 mod append_test;
 #[cfg(test)]
+#[expect(dead_code, reason = "shared with the tests of the worker and of the program, which use the rest")]
 mod s3_server_test;
 #[cfg(test)]
 mod s3_test;

@@ -11,10 +11,22 @@ use tempfile::TempDir;
 
 use super::digest::hex;
 use super::s3::{PART, Tuning};
-use super::s3_server_test::{TestServer, walk};
+use super::s3_server_test::{ACCESS_KEY, BUCKET, SECRET_KEY, TestServer, walk};
 use super::{PutLimit, Storage, StorageConfig, StorageError, StorageKey, Stored};
+use crate::secret::Secret;
 
 const MIB: u64 = 1024 * 1024;
+
+/// Settings for the bucket of a test's server.
+pub(super) fn config(server: &TestServer) -> StorageConfig {
+    StorageConfig {
+        location: format!("s3://{BUCKET}/some/prefix"),
+        s3_endpoint: Some(format!("http://{}", server.address)),
+        s3_access_key_id: Some(ACCESS_KEY.to_owned()),
+        s3_secret_access_key: Some(Secret::new(SECRET_KEY.to_owned())),
+        ..StorageConfig::default()
+    }
+}
 
 /// A storage of one kind, alone in its folder.
 pub(super) struct Home {
@@ -32,7 +44,7 @@ impl Home {
 
     pub(super) async fn s3() -> Self {
         let (folder, server) = (TempDir::new().expect("a folder"), TestServer::start().await);
-        let storage = Storage::open_tuned(&server.config(), quick()).await.expect("it opens");
+        let storage = Storage::open_tuned(&config(&server), quick()).await.expect("it opens");
         Self { storage, folder, server: Some(server) }
     }
 

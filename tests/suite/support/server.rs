@@ -167,8 +167,7 @@ impl Server {
     pub(crate) fn kill_and_restart(&mut self, variables: &[(&str, &str)]) {
         self.process.signal(Signal::KILL);
         self.process.wait();
-        let (url, process) = spawn(&self.folder, variables);
-        (self.url, self.process) = (url, process);
+        (self.url, self.process, self.log) = spawn(&self.folder, "serve", variables);
     }
 
     /// Most memory that the server's process has used since [`Server::forget_peak`], bytes.
@@ -184,7 +183,7 @@ impl Server {
         self.peak_memory()
     }
 
-    /// Files in storage and in scratch space, by path.
+    /// Files in the data folder, or in a folder of it, by path.
     pub(crate) fn files(&self, below: &str) -> Vec<String> {
         let mut found = Vec::new();
         let mut folders = vec![self.folder.path().join(below)];

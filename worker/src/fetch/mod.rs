@@ -7,8 +7,9 @@
 mod connect;
 mod headers;
 mod resolve;
+mod sdk;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transfer;
 
 use std::path::Path;
@@ -22,15 +23,13 @@ use url::Url;
 
 use self::connect::{Connector, Dial, TcpDialer, tls_config};
 use self::resolve::{Resolve, SystemResolver};
+pub use self::sdk::{Outbound, SdkClient};
 use self::transfer::Transfer;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
 /// Bytes that an imported file may have unless a plan says otherwise: 5 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 5 << 30;
-
-/// How often a running download looks whether it is still wanted.
-const CANCEL_POLL: Duration = Duration::from_millis(50);
 
 /// Limits and allowances of a [`Fetcher`].
 #[derive(Clone, Debug)]
@@ -167,7 +166,7 @@ impl Fetcher {
         let mut transfer = Transfer { connector: &self.connector, config: &self.config, start, headers, max_bytes, progress };
         let outcome = tokio::select! {
             biased;
-            () = cancelled(cancel) => Err(Failure::Cancelled),
+            () = cancel.cancelled() => Err(Failure::Cancelled),
             ended = tokio::time::timeout(request.deadline, transfer.run(into)) => ended.unwrap_or(Err(Failure::TimedOut)),
         };
         if outcome.is_err()
@@ -177,11 +176,5 @@ impl Fetcher {
             tracing::warn!(%cause, "what was left of a download could not be removed");
         }
         outcome
-    }
-}
-
-async fn cancelled(cancel: &Cancel) {
-    while !cancel.is_cancelled() {
-        tokio::time::sleep(CANCEL_POLL).await;
     }
 }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use convertfly_scheduler::job::{JobRecord, NewJob};
+use convertfly_scheduler::sealed;
 use convertfly_scheduler::store::Submitted;
 use convertfly_scheduler::task::TaskRecord;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -41,6 +42,12 @@ pub(crate) async fn create(
     let mut job = accepted.job;
     if test {
         job.make_test();
+    }
+    for task in &mut job.tasks {
+        sealed::seal_task(state.sealer(), state.catalog(), &job.id, task).map_err(|error| {
+            tracing::error!(%error, "secrets of a job could not be sealed");
+            ApiError::server()
+        })?;
     }
     let uploads = store_payloads(&state, &job, accepted.payloads).await?;
     drop(memory);

@@ -113,6 +113,17 @@ pub(super) fn result() -> Value {
             "upload_url": string("The same as `url`, for `import/upload`."),
             "tus_url": string("The same link for resumable uploads: the endpoint of a tus client."),
             "method": { "type": "string", "const": "PUT", "description": "How to send the bytes, for `import/upload`." },
+            "bucket": string("The bucket, for `export/s3`."),
+            "key": string("Key of the first object in the bucket, for `export/s3`."),
+            "objects": {
+                "type": "array",
+                "items": object(
+                    "An object in your bucket.",
+                    &["bucket", "key"],
+                    json!({ "bucket": string("Bucket."), "key": string("Key."), "etag": string("The bucket's tag of it.") }),
+                ),
+                "description": "Every object, for `export/s3`.",
+            },
             "metadata": { "type": "object", "additionalProperties": true, "description": "What `metadata` found." },
             "warnings": { "type": "array", "items": { "type": "string" }, "description": "What you may want to know." },
         }),
