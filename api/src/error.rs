@@ -8,6 +8,12 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+/// The status that tus has for a checksum that does not match.
+const CHECKSUM_MISMATCH: StatusCode = match StatusCode::from_u16(460) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};
+
 /// A public error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Code {
@@ -37,6 +43,14 @@ pub(crate) enum Code {
     IdempotencyKeyReused,
     /// Nothing converts from this format to that one.
     UnsupportedFormat,
+    /// A version or condition that the request names does not hold.
+    PreconditionFailed,
+    /// The body is of a kind that this path does not take.
+    UnsupportedMediaType,
+    /// Another request works on it.
+    Locked,
+    /// The bytes are not those that the client announced.
+    ChecksumMismatch,
     /// Too much at once.
     TooManyRequests,
     /// A fault of ours.
@@ -47,7 +61,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// Every code: its name on the wire, its HTTP status, and what the reference says of it.
-    const TABLE: [(Self, &'static str, StatusCode, &'static str); 16] = [
+    const TABLE: [(Self, &'static str, StatusCode, &'static str); 20] = [
         (Self::InvalidData, "INVALID_DATA", StatusCode::BAD_REQUEST, "Invalid request body or parameters"),
         (Self::Unauthenticated, "UNAUTHENTICATED", StatusCode::UNAUTHORIZED, "Missing or invalid API key"),
         (
@@ -81,6 +95,20 @@ impl Code {
             StatusCode::UNPROCESSABLE_ENTITY,
             "Requested conversion is not supported",
         ),
+        (
+            Self::PreconditionFailed,
+            "PRECONDITION_FAILED",
+            StatusCode::PRECONDITION_FAILED,
+            "A version or condition that the request names does not hold",
+        ),
+        (
+            Self::UnsupportedMediaType,
+            "UNSUPPORTED_MEDIA_TYPE",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The path does not take a body of this kind",
+        ),
+        (Self::Locked, "LOCKED", StatusCode::LOCKED, "Another request works on it at the moment"),
+        (Self::ChecksumMismatch, "CHECKSUM_MISMATCH", CHECKSUM_MISMATCH, "The bytes are not those that were announced"),
         (
             Self::TooManyRequests,
             "TOO_MANY_REQUESTS",

@@ -19,6 +19,7 @@ mod server;
 mod state;
 mod validate;
 mod waits;
+mod zip;
 
 pub(crate) use convertfly_scheduler::view;
 pub use limits::Limits;

@@ -1,7 +1,7 @@
 //! Signed links to files, as this server makes them.
 
 use convertfly_scheduler::task::TaskRecord;
-pub(crate) use convertfly_scheduler::view::links::{Links, now_ms};
+pub(crate) use convertfly_scheduler::view::links::{Links, archive_name, now_ms};
 
 use crate::state::AppState;
 

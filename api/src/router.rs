@@ -110,6 +110,10 @@ pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
             doc::webhooks::rotate_account_secret(),
         ),
         row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload, doc::storage::upload()),
+        row(Method::POST, "/storage/upload/{token}", SignedLink, None, storage::create, doc::storage::create()),
+        row(Method::HEAD, "/storage/upload/{token}", SignedLink, small, storage::status, doc::storage::status()),
+        row(Method::PATCH, "/storage/upload/{token}", SignedLink, None, storage::patch, doc::storage::patch()),
+        row(Method::DELETE, "/storage/upload/{token}", SignedLink, small, storage::terminate, doc::storage::terminate()),
         row(Method::GET, "/storage/dl/{token}", SignedLink, small, storage::download, doc::storage::download()),
     ]
 }
@@ -189,9 +193,14 @@ fn preflight(access: Access, allow: &str) -> Response {
     if access == SignedLink {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow.clone());
-        let request_headers = "Content-Type, If-None-Match, If-Range, Range, X-Request-Id";
+        let request_headers = "Content-Digest, Content-MD5, Content-Type, If-None-Match, If-Range, Range, Repr-Digest, Tus-Resumable, \
+                               Upload-Checksum, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-Request-Id, \
+                               X-Requested-With";
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(request_headers));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    }
+    if allow.as_bytes().windows(5).any(|name| name == b"PATCH") && access == SignedLink {
+        storage::describe(headers);
     }
     headers.insert(ALLOW, allow);
     response

@@ -169,8 +169,15 @@ pub enum OptionKind {
     Color,
     /// Name or alias of a format.
     Format,
-    /// Object whose values are text (`headers`).
+    /// Object whose values are text.
     StringMap,
+    /// Object of HTTP header fields. Their values are secrets: stored encrypted, never shown.
+    Headers,
+    /// Text that is stored encrypted and never shown.
+    Secret {
+        /// Longest value, bytes.
+        max_length: usize,
+    },
     /// Base64 text whose decoded size is limited.
     Base64 {
         /// Largest decoded size, bytes.
@@ -181,6 +188,11 @@ pub enum OptionKind {
 }
 
 impl OptionKind {
+    /// Whether values are stored encrypted and never shown.
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret { .. } | Self::Headers)
+    }
+
     /// Checks one value; the error is the `reason` for the client: what form the value must have.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         match self {
@@ -188,7 +200,7 @@ impl OptionKind {
                 Some(number) if (*min..=*max).contains(&number) => Ok(()),
                 _ => Err(format!("must be an integer from {min} to {max}")),
             },
-            Self::String { max_length } => match value.as_str() {
+            Self::String { max_length } | Self::Secret { max_length } => match value.as_str() {
                 Some(text) if text.len() <= *max_length => Ok(()),
                 _ => Err(format!("must be a string of at most {max_length} bytes")),
             },
@@ -205,7 +217,7 @@ impl OptionKind {
                 Some(_) => Ok(()),
                 None => Err("must be the name of a format, such as png".to_owned()),
             },
-            Self::StringMap => match value.as_object() {
+            Self::StringMap | Self::Headers => match value.as_object() {
                 Some(map) if map.values().all(Value::is_string) => Ok(()),
                 _ => Err("must be an object whose values are strings".to_owned()),
             },

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod job;
 pub mod plans;
 pub mod seal;
+pub mod sealed;
 pub mod secret;
 pub mod storage;
 pub mod store;

@@ -125,6 +125,9 @@ pub struct FileRef {
     /// Hex SHA-256 of the bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// CRC-32 of the bytes, for zip archives. Never shown to clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
     /// Pixels, where the file is an image and they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
@@ -142,12 +145,27 @@ pub struct TaskResult {
     /// Set by `export/url`: the links are valid until then, Unix milliseconds. The API signs the links when it shows them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// What `export/s3` has stored in the customer's bucket, in the order of the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<ExportedObject>,
     /// Inline data, for `metadata`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
     /// Things the customer should know: a mismatch of extension and content, say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// An object in a customer's bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedObject {
+    /// The bucket.
+    pub bucket: String,
+    /// Its key there.
+    pub key: String,
+    /// The bucket's tag of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 /// A validated task as it is stored and handed to workers.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a piece of work did not succeed. Crosses the executor's process boundary as JSON.
 ///
-/// Messages of the first four variants are shown to the customer: they name the fault of the file or the field and never
+/// Messages of the first five variants are shown to the customer: they name the fault of the file or the field and never
 /// contain addresses, paths or keys of ours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -38,6 +38,12 @@ pub enum Failure {
         message: String,
         /// Whether another try may help (a 503, a reset) or not (a 404, a refused address).
         retry: bool,
+    },
+    /// A result could not be delivered to the customer's bucket, after all tries.
+    #[error("{message}")]
+    Undelivered {
+        /// What happened, for the customer.
+        message: String,
     },
     /// The process that did the work died of this input, alone.
     #[error("the engine crashed: {cause}")]
@@ -101,6 +107,7 @@ impl Failure {
             Self::Unsupported { message } => TaskError::new(ErrorCode::UnsupportedFormat, message),
             Self::TooLarge { message } => TaskError::new(ErrorCode::PayloadTooLarge, message),
             Self::Unreachable { message, .. } => TaskError::new(ErrorCode::ImportFailed, message),
+            Self::Undelivered { message } => TaskError::new(ErrorCode::ExportFailed, message),
             Self::Crashed { .. } => TaskError::new(
                 ErrorCode::InvalidData,
                 "The file could not be processed: the decoder gave up on it. Check that it opens elsewhere, and save it again",

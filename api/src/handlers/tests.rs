@@ -175,6 +175,7 @@ impl Api {
                 size: stored.size,
                 format: Some("png".into()),
                 sha256: Some(stored.sha256),
+                crc32: Some(stored.crc32),
                 width: None,
                 height: None,
             });

@@ -22,7 +22,9 @@ pub(crate) const CREDITS_REMAINING: HeaderName = HeaderName::from_static("x-cred
 pub(crate) const CREDITS_USED: HeaderName = HeaderName::from_static("x-credits-used");
 
 /// Response headers that scripts of other origins may read.
-const EXPOSED: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Retry-After, X-Request-Id";
+const EXPOSED: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location, Repr-Digest, Retry-After, \
+                       Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Defer-Length, Upload-Expires, Upload-Length, \
+                       Upload-Metadata, Upload-Offset, X-Request-Id";
 
 /// Marks an answer before which time has passed, so that the balance may be another than when the request came in.
 #[derive(Clone, Copy)]

@@ -96,9 +96,11 @@ fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
                 json!({ "type": "string", "pattern": "^\\.?[0-9A-Za-z]{1,16}$", "description": "An alias (`jpeg`, `.PNG`)." });
             json!({ "anyOf": [{ "type": "string", "enum": names }, alias] })
         }
-        OptionKind::StringMap => {
-            json!({ "type": "object", "maxProperties": MAX_HEADERS.0, "additionalProperties": { "type": "string" } })
+        OptionKind::StringMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        OptionKind::Headers => {
+            json!({ "type": "object", "maxProperties": MAX_HEADERS.0, "additionalProperties": { "type": "string" }, "writeOnly": true })
         }
+        OptionKind::Secret { max_length } => json!({ "type": "string", "maxLength": max_length, "writeOnly": true }),
         OptionKind::Base64 { max_bytes } => {
             json!({ "type": "string", "contentEncoding": "base64", "minLength": 1, "x-max-decoded-bytes": max_bytes })
         }

@@ -216,7 +216,7 @@ impl Reader<'_> {
                 self.problems.invalid(place, format!("must be at most {MAX_URL} bytes long"));
                 None
             }
-            (OptionKind::StringMap, Value::Object(headers)) => {
+            (OptionKind::Headers, Value::Object(headers)) => {
                 self.headers(headers, place);
                 Some(value.clone())
             }

@@ -49,7 +49,7 @@ pub(crate) fn catalog() -> &'static Catalog {
                   ] },
                 { "name": "import/upload", "description": "", "kind": "import", "credits": 0, "lane": "io", "fields": [filename()], "options": [] },
                 { "name": "import/url", "description": "", "kind": "import", "credits": 0, "lane": "io", "options": [],
-                  "fields": [field("url", json!({ "type": "url", "required": true })), filename(), field("headers", json!({ "type": "string_map" }))] },
+                  "fields": [field("url", json!({ "type": "url", "required": true })), filename(), field("headers", json!({ "type": "headers" }))] },
                 { "name": "optimize", "description": "", "kind": "process", "credits": 1, "lane": "cpu", "fields": [],
                   "options": [field("profile", json!({ "type": "string", "max_length": 9, "required": true }))] },
             ],

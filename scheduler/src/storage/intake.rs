@@ -4,7 +4,6 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use sha2::{Digest, Sha256};
 
 use super::{PutLimit, StorageError};
 
@@ -82,24 +81,6 @@ impl<S: Stream<Item = io::Result<Bytes>> + Unpin> Intake<S> {
             _ => Ok(()),
         }
     }
-}
-
-/// Hashes one block on the blocking pool: a large one would hold up the runtime for milliseconds.
-pub(super) async fn hash(mut hasher: Sha256, block: Bytes) -> Result<Sha256, StorageError> {
-    blocking(move || {
-        hasher.update(&block);
-        Ok(hasher)
-    })
-    .await
-}
-
-/// The digest as 64 lowercase hexadecimal digits.
-pub(super) fn hex(hasher: Sha256) -> String {
-    use std::fmt::Write;
-    hasher.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Runs file work off the async threads.

@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
-use sha2::{Digest, Sha256};
 
-use super::intake::{Intake, blocking, hex};
+use super::digest::Digests;
+use super::intake::{Intake, blocking};
 use super::{Listed, Meta, Object, Page, StorageError, StorageKey, Stored};
 
 /// Bytes read or written at a time. One hop to the blocking pool costs some 10 µs, hashing this much some 150 µs.
@@ -48,19 +48,19 @@ impl LocalStorage {
     {
         let (root, target) = (self.root.clone(), self.root.join(key));
         let temporary = blocking(move || Temporary::create(&root, target)).await?;
-        let mut hasher = Sha256::new();
+        let mut digests = Digests::default();
         let mut next = intake.block(BLOCK).await?;
         while let Some(block) = next {
             let file = temporary.file.clone();
             let write = blocking(move || {
-                hasher.update(&block);
+                digests.update(&block);
                 io::Write::write_all(&mut &*file, &block).map_err(StorageError::io("write an object"))?;
-                Ok(hasher)
+                Ok(digests)
             });
-            (hasher, next) = tokio::try_join!(write, intake.block(BLOCK))?;
+            (digests, next) = tokio::try_join!(write, intake.block(BLOCK))?;
         }
         blocking(move || temporary.commit()).await?;
-        Ok(Stored { size: intake.received(), sha256: hex(hasher) })
+        Ok(digests.finish())
     }
 
     pub(super) async fn get(&self, key: &str, range: Option<(u64, u64)>) -> Result<Object, StorageError> {
@@ -158,6 +158,81 @@ impl LocalStorage {
             let temporary = Temporary::create(&root, root.join("check"))?;
             io::Write::write_all(&mut &*temporary.file, b"ok").map_err(StorageError::io("write to the storage folder"))?;
             temporary.file.sync_all().map_err(StorageError::io("write to the storage folder"))
+        })
+        .await
+    }
+}
+
+/// A file that is being appended to, under a temporary name.
+pub(super) struct GrowingFile {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl GrowingFile {
+    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        let (file, at, length) = (self.file.clone(), self.at, bytes.len() as u64);
+        blocking(move || file.write_all_at(&bytes, at).map_err(StorageError::io("write an object"))).await?;
+        self.at += length;
+        Ok(())
+    }
+
+    pub(super) async fn sync(&self) -> Result<(), StorageError> {
+        let file = self.file.clone();
+        blocking(move || file.sync_data().map_err(StorageError::io("flush an object to disk"))).await
+    }
+}
+
+/// The temporary name of an object that grows, the same in every process.
+fn growing_path(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!("{TEMPORARY}{name}"))
+}
+
+impl LocalStorage {
+    /// Opens the file of an object that has `offset` bytes; what it holds beyond them is cut off.
+    pub(super) async fn grow(&self, key: &str, offset: u64) -> Result<GrowingFile, StorageError> {
+        let (root, target) = (self.root.clone(), self.root.join(key));
+        blocking(move || {
+            let path = growing_path(&target);
+            make_folder(&root, target.parent().unwrap_or(&root))?;
+            let opened = OpenOptions::new().write(true).create(offset == 0).truncate(false).mode(0o600).open(&path);
+            let file = opened.map_err(|error| not_found(error, "of a resumable upload", "open an object"))?;
+            let length = file.metadata().map_err(StorageError::io("read an object's size"))?.len();
+            if length < offset {
+                return Err(StorageError::NotFound("of a resumable upload".to_owned()));
+            }
+            file.set_len(offset).map_err(StorageError::io("cut an object"))?;
+            if offset == 0 {
+                target.parent().map_or(Ok(()), sync_folder)?;
+            }
+            Ok(GrowingFile { file: Arc::new(file), at: offset })
+        })
+        .await
+    }
+
+    /// Gives the file its name.
+    pub(super) async fn finish_growing(&self, key: &str, size: u64) -> Result<(), StorageError> {
+        let target = self.root.join(key);
+        blocking(move || {
+            if fs::metadata(&target).is_ok_and(|meta| meta.len() == size) {
+                return Ok(());
+            }
+            let path = growing_path(&target);
+            let failed = |error| not_found(error, "of a resumable upload", "name an object");
+            let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
+            file.set_len(size).and_then(|()| file.sync_all()).map_err(StorageError::io("flush an object to disk"))?;
+            fs::rename(&path, &target).map_err(failed)?;
+            target.parent().map_or(Ok(()), sync_folder)
+        })
+        .await
+    }
+
+    pub(super) async fn stop_growing(&self, key: &str) -> Result<(), StorageError> {
+        let path = growing_path(&self.root.join(key));
+        blocking(move || match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StorageError::io("delete an object")(error)),
+            _ => Ok(()),
         })
         .await
     }

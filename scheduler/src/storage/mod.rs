@@ -8,24 +8,32 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use tokio::io::AsyncWriteExt;
 
+mod append;
 mod config;
+mod digest;
 mod error;
 mod intake;
 mod key;
 mod local;
 pub mod names;
 mod s3;
+mod s3_append;
 mod s3_multipart;
 mod s3_read;
 pub mod sign;
+pub mod sign_archive;
 
 #[cfg(test)]
+mod append_test;
+#[cfg(test)]
+#[expect(dead_code, reason = "shared with the tests of the worker and of the program, which use the rest")]
 mod s3_server_test;
 #[cfg(test)]
 mod s3_test;
 #[cfg(test)]
 mod suite_test;
 
+pub use append::{Growing, Progress};
 pub use config::StorageConfig;
 pub use error::StorageError;
 pub use key::StorageKey;
@@ -44,6 +52,8 @@ pub struct Stored {
     pub size: u64,
     /// SHA-256 of the bytes, 64 lowercase hexadecimal digits.
     pub sha256: String,
+    /// CRC-32 of the bytes, as zip archives have it.
+    pub crc32: u32,
 }
 
 /// How much a stream may bring.

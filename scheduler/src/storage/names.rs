@@ -1,5 +1,7 @@
 //! File names that customers see: made safe for their disks, and written into a header by one function.
 
+use std::collections::HashSet;
+
 /// Longest file name in bytes; what common file systems allow.
 pub const MAX_NAME_BYTES: usize = 255;
 
@@ -30,6 +32,26 @@ pub fn content_disposition(filename: &str, inline: bool) -> String {
         name.chars().map(|c| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '%') { c } else { '_' }).collect();
     let exact = percent_encoding::utf8_percent_encode(&name, EXCEPT_ATTR_CHAR);
     format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{exact}")
+}
+
+/// Gives every name a place of its own, also on file systems that do not tell `A` from `a`: `a.png`, `a-2.png`.
+pub fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    names
+        .map(|name| {
+            let (stem, extension) = match name.rfind('.') {
+                Some(dot) if dot > 0 => name.split_at(dot),
+                _ => (name, ""),
+            };
+            let mut candidate = name.to_owned();
+            let mut number = 2u32;
+            while !taken.insert(candidate.to_lowercase()) {
+                candidate = format!("{stem}-{number}{extension}");
+                number += 1;
+            }
+            candidate
+        })
+        .collect()
 }
 
 /// Everything but `attr-char` of RFC 8187, section 3.2.1.

@@ -18,9 +18,9 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
 
-use super::intake::{Intake, hash, hex};
+use super::digest::Digests;
+use super::intake::Intake;
 use super::{Listed, Meta, Page, StorageConfig, StorageError, StorageKey, Stored};
 
 /// Bytes of a part, and the largest object sent in one request. Buckets take parts from 5 MiB on and 10,000 of them.
@@ -138,18 +138,18 @@ impl S3Storage {
         {
             return self.put_parts(&full, intake, [first, second], content_type).await;
         }
-        let digest = hex(hash(Sha256::new(), first.clone()).await?);
+        let stored = Digests::default().take(first.clone()).await?.finish();
         self.client
             .put_object()
             .bucket(&*self.bucket)
             .key(&full)
             .content_type(content_type)
-            .metadata("sha256", &digest)
+            .metadata("sha256", &stored.sha256)
             .body(ByteStream::from(first))
             .send()
             .await
             .map_err(|error| failed(&error, &full))?;
-        Ok(Stored { size: intake.received(), sha256: digest })
+        Ok(stored)
     }
 
     pub(super) async fn head(&self, key: &str) -> Result<Meta, StorageError> {

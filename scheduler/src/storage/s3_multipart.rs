@@ -7,11 +7,11 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures_util::Stream;
-use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::intake::{Intake, hash, hex};
+use super::digest::Digests;
+use super::intake::Intake;
 use super::s3::{PART, S3Storage, failed, system_time};
 use super::{StorageError, Stored};
 
@@ -95,8 +95,8 @@ fn detached<T: Send + 'static>(
 }
 
 impl Upload {
-    /// Sends all parts and joins them; returns the SHA-256 of the whole.
-    async fn send<S>(&mut self, intake: &mut Intake<S>, [first, second]: [Bytes; 2]) -> Result<String, StorageError>
+    /// Sends all parts and joins them; returns what they come to.
+    async fn send<S>(&mut self, intake: &mut Intake<S>, [first, second]: [Bytes; 2]) -> Result<Stored, StorageError>
     where
         S: Stream<Item = io::Result<Bytes>> + Unpin,
     {
@@ -106,20 +106,20 @@ impl Upload {
             let number = i32::try_from(number).unwrap_or(i32::MAX);
             async move { storage.send_part(&key, &id, number, block).await }
         };
-        let (sent, mut hasher) = tokio::try_join!(self.run(part(1, &first)), hash(Sha256::new(), first.clone()))?;
+        let (sent, mut digests) = tokio::try_join!(self.run(part(1, &first)), Digests::default().take(first.clone()))?;
         // From here on at most three parts are held: one is sent and hashed, one is read.
         drop(first);
         let (mut parts, mut next) = (vec![sent], Some(second));
         while let Some(block) = next {
             let number = parts.len() + 1;
             let (sent, hashed, after) =
-                tokio::try_join!(self.run(part(number, &block)), hash(hasher, block.clone()), intake.block(PART))?;
+                tokio::try_join!(self.run(part(number, &block)), digests.take(block.clone()), intake.block(PART))?;
             parts.push(sent);
-            (hasher, next) = (hashed, after);
+            (digests, next) = (hashed, after);
         }
         let size = intake.received();
         self.run(async move { storage.join_parts(&key, &id, parts, size).await }).await?;
-        Ok(hex(hasher))
+        Ok(digests.finish())
     }
 }
 
@@ -138,9 +138,9 @@ impl S3Storage {
     {
         let mut upload = Upload::begin(self, full, content_type).await?;
         match upload.send(&mut intake, head).await {
-            Ok(sha256) => {
+            Ok(stored) => {
                 upload.id = None;
-                Ok(Stored { size: intake.received(), sha256 })
+                Ok(stored)
             }
             Err(error) => {
                 upload.abort().await;
@@ -149,7 +149,7 @@ impl S3Storage {
         }
     }
 
-    async fn send_part(&self, full: &str, id: &str, number: i32, body: Bytes) -> Result<CompletedPart, StorageError> {
+    pub(super) async fn send_part(&self, full: &str, id: &str, number: i32, body: Bytes) -> Result<CompletedPart, StorageError> {
         let part = self.client.upload_part().bucket(&*self.bucket).key(full).upload_id(id).part_number(number);
         let sent = part.body(ByteStream::from(body)).send().await.map_err(|error| failed(&error, full))?;
         Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
@@ -157,7 +157,13 @@ impl S3Storage {
 
     /// Joins the parts into the object. When the answer to a try that worked was lost, the next try finds no such upload:
     /// then the object's size decides, for its key is ours alone.
-    async fn join_parts(&self, full: &str, id: &str, parts: Vec<CompletedPart>, size: u64) -> Result<(), StorageError> {
+    pub(super) async fn join_parts(
+        &self,
+        full: &str,
+        id: &str,
+        parts: Vec<CompletedPart>,
+        size: u64,
+    ) -> Result<(), StorageError> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let join = self.client.complete_multipart_upload().bucket(&*self.bucket).key(full).upload_id(id).multipart_upload(parts);
         let slow = aws_sdk_s3::Config::builder().timeout_config(self.tuning.timeouts(JOIN.max(self.tuning.attempt)));
@@ -168,7 +174,7 @@ impl S3Storage {
         if there { Ok(()) } else { Err(error) }
     }
 
-    async fn abort(&self, full: &str, id: &str) -> Result<(), StorageError> {
+    pub(super) async fn abort(&self, full: &str, id: &str) -> Result<(), StorageError> {
         let abort = self.client.abort_multipart_upload().bucket(&*self.bucket).key(full).upload_id(id);
         match abort.send().await.map_err(|error| failed(&error, full)) {
             Ok(_) | Err(StorageError::NotFound(_)) => Ok(()),

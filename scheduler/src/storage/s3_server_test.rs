@@ -24,23 +24,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::StorageConfig;
-use crate::secret::Secret;
-
-pub(super) const BUCKET: &str = "files";
-pub(super) const ACCESS_KEY: &str = "AKIATESTTESTTEST";
-pub(super) const SECRET_KEY: &str = "a-secret-for-tests";
+pub(crate) const BUCKET: &str = "files";
+pub(crate) const ACCESS_KEY: &str = "AKIATESTTESTTEST";
+pub(crate) const SECRET_KEY: &str = "a-secret-for-tests";
 
 /// One request as the server saw it: `PUT part /files/jobs/…`, and its headers.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) line: String,
-    pub(super) headers: http::HeaderMap,
+pub(crate) struct Seen {
+    pub(crate) line: String,
+    pub(crate) headers: http::HeaderMap,
 }
 
 /// What the server does instead of its work.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Answers with this status and S3 error code.
     Status(u16, &'static str),
     /// Never answers.
@@ -49,6 +46,10 @@ pub(super) enum Fault {
     LoseAnswer,
     /// Cuts the connection after this many bytes of the answer's body.
     CutAnswer(u64),
+    /// Cuts the connection after this many bytes of the request's body.
+    CutRequest(u64),
+    /// Answers with the tag of other bytes.
+    WrongTag,
 }
 
 /// The server's memory, shared with the test.
@@ -63,15 +64,15 @@ struct Shared {
 }
 
 /// The server. It ends with the test's runtime.
-pub(super) struct TestServer {
-    pub(super) address: SocketAddr,
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
     root: TempDir,
     shared: Arc<Shared>,
     answered: watch::Receiver<u64>,
 }
 
 impl TestServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let root = TempDir::new().expect("a folder for the bucket");
         std::fs::create_dir(root.path().join(BUCKET)).expect("the bucket");
         let files = s3s_fs::FileSystem::new(root.path()).expect("a bucket server over the folder");
@@ -103,34 +104,24 @@ impl TestServer {
         Self { address, root, shared, answered }
     }
 
-    pub(super) fn config(&self) -> StorageConfig {
-        StorageConfig {
-            location: format!("s3://{BUCKET}/some/prefix"),
-            s3_endpoint: Some(format!("http://{}", self.address)),
-            s3_access_key_id: Some(ACCESS_KEY.to_owned()),
-            s3_secret_access_key: Some(Secret::new(SECRET_KEY.to_owned())),
-            ..StorageConfig::default()
-        }
-    }
-
     /// Plans `fault` for the next `times` requests whose line contains `request`.
-    pub(super) fn plan(&self, request: &str, fault: Fault, times: usize) {
+    pub(crate) fn plan(&self, request: &str, fault: Fault, times: usize) {
         self.shared.plan.lock().expect("no test panicked here").extend(vec![(request.to_owned(), fault); times]);
     }
 
     /// Makes the server answer "not implemented" to a listing of unfinished uploads, as some do.
-    pub(super) fn refuse_to_list_uploads(&self) {
+    pub(crate) fn refuse_to_list_uploads(&self) {
         self.shared.lists_uploads.store(false, Ordering::SeqCst);
     }
 
     /// All requests so far whose line contains `text`.
-    pub(super) fn seen(&self, text: &str) -> Vec<Seen> {
+    pub(crate) fn seen(&self, text: &str) -> Vec<Seen> {
         let seen = self.shared.seen.lock().expect("no test panicked here");
         seen.iter().filter(|request| request.line.contains(text)).cloned().collect()
     }
 
     /// Waits until `done` holds, looking again after each answer.
-    pub(super) async fn until(&self, done: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
         let mut answered = self.answered.clone();
         let wait = answered.wait_for(|_| done());
         let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
@@ -138,17 +129,17 @@ impl TestServer {
     }
 
     /// Bytes that the server has read from, and written to, all its sockets.
-    pub(super) fn traffic(&self) -> (u64, u64) {
+    pub(crate) fn traffic(&self) -> (u64, u64) {
         (self.shared.received.load(Ordering::SeqCst), self.shared.sent.load(Ordering::SeqCst))
     }
 
     /// Where the server keeps the object with this key of ours.
-    pub(super) fn object_path(&self, key: &str) -> PathBuf {
+    pub(crate) fn object_path(&self, key: &str) -> PathBuf {
         self.root.path().join(BUCKET).join("some/prefix").join(key)
     }
 
     /// The names of all objects, and of the parts and records of unfinished uploads.
-    pub(super) fn remains(&self) -> Vec<String> {
+    pub(crate) fn remains(&self) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.root.path().join(BUCKET), &mut found);
         for entry in std::fs::read_dir(self.root.path()).expect("the folder").flatten() {
@@ -162,7 +153,7 @@ impl TestServer {
 }
 
 /// All files below `folder`, by path.
-pub(super) fn walk(folder: &Path, found: &mut Vec<String>) {
+pub(crate) fn walk(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         if entry.path().is_dir() {
             walk(&entry.path(), found);
@@ -200,6 +191,15 @@ async fn respond(
     match fault {
         Some(Fault::Status(status, code)) => return Ok(refusal(status, code)),
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::CutRequest(after)) => {
+            let (mut body, mut read) = (s3s::Body::from(request.into_body()), 0);
+            while read < after
+                && let Some(chunk) = body.next().await
+            {
+                read += chunk?.len() as u64;
+            }
+            return Err("the request is cut".into());
+        }
         _ => {}
     }
     if line.starts_with("GET uploads") && shared.lists_uploads.load(Ordering::SeqCst) {
@@ -208,6 +208,12 @@ async fn respond(
     let answer = service.call(request.map(s3s::Body::from)).await?;
     match fault {
         Some(Fault::LoseAnswer) => Err("the answer is lost".into()),
+        Some(Fault::WrongTag) => {
+            let mut answer = answer;
+            let other = http::HeaderValue::from_static("\"00000000000000000000000000000000\"");
+            answer.headers_mut().insert(http::header::ETAG, other);
+            Ok(answer)
+        }
         Some(Fault::CutAnswer(after)) => Ok(answer.map(|body| cut(body, after))),
         _ => Ok(answer),
     }
@@ -250,7 +256,7 @@ fn list_uploads(root: &Path) -> String {
 }
 
 /// Sends one plain HTTP request without our client and returns status, headers and body.
-pub(super) async fn plain_http(method: &str, url: &str) -> (u16, http::HeaderMap, Vec<u8>) {
+pub(crate) async fn plain_http(method: &str, url: &str) -> (u16, http::HeaderMap, Vec<u8>) {
     let uri: http::Uri = url.parse().expect("an address");
     let authority = uri.authority().expect("a host").to_string();
     let socket = TcpStream::connect(&authority).await.expect("the server listens");

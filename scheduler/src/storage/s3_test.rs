@@ -20,7 +20,7 @@ fn server(home: &Home) -> &TestServer {
 
 async fn opened(change: impl FnOnce(&mut StorageConfig)) -> (TestServer, Storage) {
     let server = TestServer::start().await;
-    let mut config = server.config();
+    let mut config = super::suite_test::config(&server);
     change(&mut config);
     let storage = Storage::open_tuned(&config, quick()).await.expect("it opens");
     (server, storage)
@@ -163,7 +163,7 @@ async fn faults_that_last_end_after_five_tries() {
 async fn a_silent_server_is_given_up() {
     let server = TestServer::start().await;
     let impatient = Tuning { tries: 2, attempt: Duration::from_millis(100), ..quick() };
-    let storage = Storage::open_tuned(&server.config(), impatient).await.expect("it opens");
+    let storage = Storage::open_tuned(&super::suite_test::config(&server), impatient).await.expect("it opens");
     server.plan("", Fault::Hang, 99);
     let error = storage.check().await.expect_err("no answer");
     assert!(matches!(error, StorageError::Unavailable(_)) && server.seen("").len() == 2, "got {error:?}");

@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -78,9 +79,9 @@ impl LinkSecret {
         (bytes.len() >= MIN_SECRET_BYTES).then(|| Self(Secret::new(bytes)))
     }
 
-    fn code(&self, payload: &str) -> [u8; 32] {
+    fn code(&self, context: &[u8], payload: &str) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose()).expect("HMAC takes keys of any length");
-        mac.update(CONTEXT);
+        mac.update(context);
         mac.update(payload.as_bytes());
         mac.finalize().into_bytes().into()
     }
@@ -117,9 +118,29 @@ pub fn sign(secret: &LinkSecret, grant: &Grant) -> String {
         i: grant.inline,
         d: grant.sha256.clone(),
     };
-    let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&payload).expect("strings and numbers always serialise"));
-    let code = URL_SAFE_NO_PAD.encode(secret.code(&payload));
+    seal(secret, CONTEXT, &payload)
+}
+
+/// Signs a payload for one use, which `context` names.
+pub(super) fn seal<T: Serialize>(secret: &LinkSecret, context: &[u8], payload: &T) -> String {
+    let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(payload).expect("strings and numbers always serialise"));
+    let code = URL_SAFE_NO_PAD.encode(secret.code(context, &payload));
     format!("{payload}.{code}")
+}
+
+/// Reads a payload that [`seal`] signed for the same use.
+pub(super) fn open<T: DeserializeOwned>(secret: &LinkSecret, context: &[u8], token: &str) -> Result<T, SignError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(SignError::Invalid);
+    }
+    let (payload, code) = token.split_once('.').ok_or(SignError::Invalid)?;
+    // This decoder refuses padding and unused bits, so a code has one spelling only.
+    let code = URL_SAFE_NO_PAD.decode(code).map_err(|_| SignError::Invalid)?;
+    if !bool::from(secret.code(context, payload).as_slice().ct_eq(&code)) {
+        return Err(SignError::Invalid);
+    }
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| SignError::Invalid)?;
+    serde_json::from_slice(&payload).map_err(|_| SignError::Invalid)
 }
 
 /// Checks a token for `method` at `now_ms` (milliseconds since 1970) and returns what it grants.
@@ -128,17 +149,7 @@ pub fn sign(secret: &LinkSecret, grant: &Grant) -> String {
 /// [`SignError::Invalid`] first, for any token that `secret` did not sign; then [`SignError::WrongMethod`]; then
 /// [`SignError::Expired`] from `expires_at_ms` on.
 pub fn verify(secret: &LinkSecret, token: &str, method: Method, now_ms: u64) -> Result<Grant, SignError> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(SignError::Invalid);
-    }
-    let (payload, code) = token.split_once('.').ok_or(SignError::Invalid)?;
-    // This decoder refuses padding and unused bits, so a code has one spelling only.
-    let code = URL_SAFE_NO_PAD.decode(code).map_err(|_| SignError::Invalid)?;
-    if !bool::from(secret.code(payload).as_slice().ct_eq(&code)) {
-        return Err(SignError::Invalid);
-    }
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| SignError::Invalid)?;
-    let payload: Payload = serde_json::from_slice(&payload).map_err(|_| SignError::Invalid)?;
+    let payload: Payload = open(secret, CONTEXT, token)?;
     let key = StorageKey::parse(&payload.k).ok_or(SignError::Invalid)?;
     if payload.m != method {
         return Err(SignError::WrongMethod);
@@ -254,7 +265,7 @@ mod tests {
             "",
         ] {
             let payload = URL_SAFE_NO_PAD.encode(json);
-            let token = format!("{payload}.{}", URL_SAFE_NO_PAD.encode(secret().code(&payload)));
+            let token = format!("{payload}.{}", URL_SAFE_NO_PAD.encode(secret().code(CONTEXT, &payload)));
             assert_eq!(verify(&secret(), &token, Method::Get, 0), Err(SignError::Invalid), "{json}");
         }
     }

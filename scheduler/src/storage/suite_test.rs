@@ -9,12 +9,24 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::intake::hex;
+use super::digest::hex;
 use super::s3::{PART, Tuning};
-use super::s3_server_test::{TestServer, walk};
+use super::s3_server_test::{ACCESS_KEY, BUCKET, SECRET_KEY, TestServer, walk};
 use super::{PutLimit, Storage, StorageConfig, StorageError, StorageKey, Stored};
+use crate::secret::Secret;
 
 const MIB: u64 = 1024 * 1024;
+
+/// Settings for the bucket of a test's server.
+pub(super) fn config(server: &TestServer) -> StorageConfig {
+    StorageConfig {
+        location: format!("s3://{BUCKET}/some/prefix"),
+        s3_endpoint: Some(format!("http://{}", server.address)),
+        s3_access_key_id: Some(ACCESS_KEY.to_owned()),
+        s3_secret_access_key: Some(Secret::new(SECRET_KEY.to_owned())),
+        ..StorageConfig::default()
+    }
+}
 
 /// A storage of one kind, alone in its folder.
 pub(super) struct Home {
@@ -32,7 +44,7 @@ impl Home {
 
     pub(super) async fn s3() -> Self {
         let (folder, server) = (TempDir::new().expect("a folder"), TestServer::start().await);
-        let storage = Storage::open_tuned(&server.config(), quick()).await.expect("it opens");
+        let storage = Storage::open_tuned(&config(&server), quick()).await.expect("it opens");
         Self { storage, folder, server: Some(server) }
     }
 
@@ -103,7 +115,7 @@ pub(super) async fn read(storage: &Storage, key: &StorageKey, range: Option<(u64
 }
 
 fn stored(bytes: &[u8]) -> Stored {
-    Stored { size: bytes.len() as u64, sha256: hex(Sha256::new_with_prefix(bytes)) }
+    Stored { size: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), crc32: crc32fast::hash(bytes) }
 }
 
 async fn every_size_comes_back(home: &Home) {
@@ -286,18 +298,19 @@ async fn large_objects_use_little_memory(home: &Home) {
     // For a bucket: one part is read while another is sent. A folder: two blocks of 256 KiB.
     let bound = if home.server.is_some() { 2 * PART as u64 + MIB } else { MIB };
     let mut pulled = 0;
-    let (before, mut hasher) = (home.arrived(), Sha256::new());
+    let (before, mut hasher, mut crc32) = (home.arrived(), Sha256::new(), crc32fast::Hasher::new());
     let stream = stream::iter(0..size / MIB).map(|number| {
         let held = pulled - (home.arrived() - before).min(pulled);
         assert!(held <= bound, "{held} bytes are held after {pulled}");
         pulled += MIB;
         let chunk = Bytes::from(vec![number as u8; MIB as usize]);
         hasher.update(&chunk);
+        crc32.update(&chunk);
         Ok(chunk)
     });
     let key = output("job_1", "1", 0);
     let put = home.storage.put_stream(&key, stream, PutLimit { max_bytes: size, exact: Some(size) }).await.expect("stored");
-    assert_eq!(put, Stored { size, sha256: hex(hasher) }, "what was sent was stored");
+    assert_eq!(put, Stored { size, sha256: hex(&hasher.finalize()), crc32: crc32.finalize() }, "what was sent was stored");
     let sent_before = home.server.as_ref().map(|server| server.traffic().1);
     let mut object = home.storage.get(&key, None).await.expect("it is there");
     let mut read = 0u64;

@@ -56,6 +56,8 @@ scripts! {
     CLAIM = "lua/claim.lua";
     /// A claim is renewed, answered or given up.
     CLAIM_END = "lua/claim_end.lua";
+    /// An upload comes in over several requests.
+    TUS = "lua/tus.lua";
     /// A new account.
     ACCOUNT = "lua/account.lua";
     /// An account's plan or standing changes.

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use crate::catalog::Catalog;
-use crate::storage::names::content_disposition;
+use crate::storage::names::{content_disposition, sanitise_filename};
 use crate::storage::sign::{Grant, LinkSecret, Method, sign};
+use crate::storage::sign_archive::{self, ArchiveGrant};
 use crate::storage::{Storage, StorageKey};
-use crate::task::{FileRef, TaskRecord, TaskStatus};
+use crate::task::{FileRef, TaskRecord, TaskSpec, TaskStatus};
 
 /// Media type of a file whose format is not known.
 const BYTES: &str = "application/octet-stream";
@@ -17,6 +20,8 @@ const BYTES: &str = "application/octet-stream";
 pub struct Links {
     /// One link per file of the task's result.
     pub downloads: HashMap<String, Vec<String>>,
+    /// Where all files of the task's result are to be had as one archive.
+    pub archives: HashMap<String, String>,
     /// Where the awaited upload goes.
     pub uploads: HashMap<String, String>,
 }
@@ -55,7 +60,13 @@ impl Linker {
             if let Some((result, expires_at)) = task.result.as_ref().and_then(|result| Some((result, result.expires_at?))) {
                 let mut urls = Vec::with_capacity(result.files.len());
                 for file in &result.files {
-                    urls.push(self.download(file, expires_at).await);
+                    urls.push(self.download(file, expires_at, option(&task.spec, "inline") == Some(true)).await);
+                }
+                if archived(&task.spec, urls.len()) {
+                    let grant =
+                        ArchiveGrant { account: account.into(), job: job.into(), task: name.clone(), expires_at_ms: expires_at };
+                    let token = sign_archive::sign(&self.secret, &grant);
+                    links.archives.insert(name.clone(), format!("{}/storage/dl/{token}", self.public_url));
                 }
                 links.downloads.insert(name.clone(), urls);
             }
@@ -77,15 +88,15 @@ impl Linker {
         format!("{}/storage/upload/{}", self.public_url, sign(&self.secret, &grant))
     }
 
-    /// The bucket's own link where there is a bucket, or one to this server.
-    async fn download(&self, file: &FileRef, expires_at_ms: u64) -> String {
+    /// A link to one file: the bucket's own where there is a bucket, or one to this server.
+    async fn download(&self, file: &FileRef, expires_at_ms: u64, inline: bool) -> String {
         // A key that does not parse was never made by us; its link must not point anywhere.
         let Some(key) = StorageKey::parse(&file.key) else { return String::new() };
         let format = file.format.as_deref().and_then(|format| self.catalog.format(format));
         let content_type = format.map_or(BYTES, |format| format.mime.as_str()).to_owned();
         let left = Duration::from_millis(expires_at_ms.saturating_sub(now_ms()));
         if !left.is_zero() {
-            let disposition = content_disposition(&file.filename, false);
+            let disposition = content_disposition(&file.filename, inline);
             if let Some(url) = self.storage.presign_get(&key, left, &disposition, &content_type).await {
                 return url;
             }
@@ -97,9 +108,26 @@ impl Linker {
             max_bytes: None,
             filename: Some(file.filename.clone()),
             content_type: Some(content_type),
-            inline: false,
+            inline,
             sha256: file.sha256.clone(),
         };
         format!("{}/storage/dl/{}", self.public_url, sign(&self.secret, &grant))
     }
+}
+
+/// A switch among the options of a task.
+fn option(spec: &TaskSpec, name: &str) -> Option<bool> {
+    spec.fields.get("options")?.get(name)?.as_bool()
+}
+
+/// Whether a task's `url` leads to an archive of its files: with several, unless the customer wants it otherwise.
+fn archived(spec: &TaskSpec, files: usize) -> bool {
+    files > 0 && option(spec, "archive_multiple_files").unwrap_or(files > 1)
+}
+
+/// What the archive of a task's files is called.
+pub fn archive_name(spec: &TaskSpec) -> String {
+    let name = spec.fields.get("filename").and_then(Value::as_str).unwrap_or(&spec.name);
+    let name = if name.to_ascii_lowercase().ends_with(".zip") { name.to_owned() } else { format!("{name}.zip") };
+    sanitise_filename(&name)
 }

@@ -70,7 +70,8 @@ pub fn task(task: &TaskRecord, links: &Links) -> Value {
 /// What a task made, or where it waits for its bytes.
 fn result(task: &TaskRecord, links: &Links) -> Option<Value> {
     if let (Some(url), Some(slot)) = (links.uploads.get(&task.spec.name), &task.upload) {
-        return Some(json!({ "url": url, "upload_url": url, "method": "PUT", "expires_at": timestamp(slot.expires_at) }));
+        let expires_at = timestamp(slot.expires_at);
+        return Some(json!({ "url": url, "upload_url": url, "tus_url": url, "method": "PUT", "expires_at": expires_at }));
     }
     let result = task.result.as_ref()?;
     let urls = links.downloads.get(&task.spec.name).map(Vec::as_slice).unwrap_or_default();
@@ -78,14 +79,19 @@ fn result(task: &TaskRecord, links: &Links) -> Option<Value> {
     if let Some(first) = result.files.first() {
         view.insert("file_id".into(), first.file_id.as_str().into());
     }
-    // Of several files `url` leads to the first one; each has its own in `files`.
-    if let Some(url) = urls.first() {
+    // Old clients read `url` alone: of several files it leads to an archive of all. Each has its own link in `files`.
+    if let Some(url) = links.archives.get(&task.spec.name).or(urls.first()) {
         view.insert("url".into(), url.as_str().into());
     }
     let files = result.files.iter().enumerate().map(|(i, entry)| file(entry, urls.get(i))).collect();
     view.insert("files".into(), Value::Array(files));
     if let Some(at) = result.expires_at {
         view.insert("expires_at".into(), timestamp(at));
+    }
+    if let Some(first) = result.objects.first() {
+        view.insert("bucket".into(), first.bucket.as_str().into());
+        view.insert("key".into(), first.key.as_str().into());
+        view.insert("objects".into(), json!(result.objects));
     }
     if let Some(metadata) = &result.metadata {
         view.insert("metadata".into(), metadata.clone());
@@ -160,6 +166,7 @@ mod tests {
             size: 9,
             format: Some("png".into()),
             sha256: None,
+            crc32: None,
             width: Some(3),
             height: None,
         }
@@ -214,7 +221,8 @@ mod tests {
         links.uploads.insert("up".into(), "https://x/upload/1".into());
         let view = task(&waiting, &links);
         let slot = json!({
-            "url": "https://x/upload/1", "upload_url": "https://x/upload/1", "method": "PUT", "expires_at": "2026-04-03T11:30:00Z"
+            "url": "https://x/upload/1", "upload_url": "https://x/upload/1", "tus_url": "https://x/upload/1", "method": "PUT",
+            "expires_at": "2026-04-03T11:30:00Z",
         });
         assert_eq!(view["result"], slot, "{view}");
         assert_eq!((&view["name"], &view["operation"]), (&json!("up"), &json!("import/upload")), "{view}");
@@ -228,7 +236,10 @@ mod tests {
         let mut links = Links::default();
         links.downloads.insert("export".into(), vec!["u1".into(), "u2".into()]);
         let view = task(&export, &links);
-        assert_eq!(view["result"]["url"], "u1", "the first one");
+        assert_eq!(view["result"]["url"], "u1", "the first one, where no archive is wanted");
+        links.archives.insert("export".into(), "zip".into());
+        let view = task(&export, &links);
+        assert_eq!(view["result"]["url"], "zip", "the archive");
         assert_eq!(view["result"]["files"][1]["url"], "u2", "{view}");
     }
 

@@ -19,6 +19,7 @@ fn file() -> FileRef {
         size: 3,
         format: None,
         sha256: None,
+        crc32: None,
         width: None,
         height: None,
     }

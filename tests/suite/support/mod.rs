@@ -1,6 +1,7 @@
 //! What the tests share: a private Redis each, accounts and jobs to work on, processes of the real program, pictures.
 
 pub(crate) mod api;
+pub(crate) mod bucket;
 pub(crate) mod pictures;
 pub(crate) mod process;
 pub(crate) mod redis;

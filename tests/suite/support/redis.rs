@@ -146,6 +146,7 @@ pub(crate) fn result(lease: &Lease) -> TaskResult {
             size: 1,
             format: Some("png".into()),
             sha256: None,
+            crc32: None,
             width: None,
             height: None,
         }],

@@ -163,6 +163,38 @@ impl Server {
         self.send("GET", url, None, None, &[])
     }
 
+    /// Kills the server without a warning and starts another one on the same data; its address is another one, too.
+    pub(crate) fn kill_and_restart(&mut self, variables: &[(&str, &str)]) {
+        self.process.signal(Signal::KILL);
+        self.process.wait();
+        (self.url, self.process, self.log) = spawn(&self.folder, "serve", variables);
+    }
+
+    /// Most memory that the server's process has used since [`Server::forget_peak`], bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).expect("its status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        peak.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10
+    }
+
+    /// Forgets the peak so far; returns the memory in use.
+    pub(crate) fn forget_peak(&self) -> u64 {
+        std::fs::write(format!("/proc/{}/clear_refs", self.process.0.id()), "5").expect("the peak can be forgotten");
+        self.peak_memory()
+    }
+
+    /// Files in the data folder, or in a folder of it, by path.
+    pub(crate) fn files(&self, below: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().join(below)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.path().is_dir() { folders.push(entry.path()) } else { found.push(entry.path().display().to_string()) }
+            }
+        }
+        found
+    }
+
     /// Ends the server as Ctrl-C does.
     pub(crate) fn stop(mut self) -> std::process::ExitStatus {
         self.process.signal(Signal::INT);

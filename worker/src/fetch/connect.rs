@@ -86,6 +86,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// The answer, and what drives its connection for as long as it is kept.
+    pub(super) fn into_parts(self) -> (http::Response<Incoming>, AbortOnDropHandle<Bytes>) {
+        (self.response, self.surplus)
+    }
+
     /// How many bytes were already received that do not belong to the answer. Call it when the body has been read.
     pub(super) async fn surplus_bytes(self) -> usize {
         drop(self.response);
@@ -95,6 +100,7 @@ impl Exchange {
 }
 
 /// Resolves, vets, dials, encrypts and asks. Downloads use it with GET; it serves any method and body.
+#[derive(Clone)]
 pub(super) struct Connector {
     pub(super) gate: Gate,
     /// Whether only the networks may be reached that are allowed besides the public ones.

@@ -8,8 +8,9 @@ mod connect;
 mod headers;
 mod post;
 mod resolve;
+mod sdk;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transfer;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use url::Url;
 use self::connect::{Connector, Dial, TcpDialer, tls_config};
 pub use self::post::Posted;
 use self::resolve::{Resolve, SystemResolver};
+pub use self::sdk::{Outbound, SdkClient};
 use self::transfer::Transfer;
 use crate::failure::Failure;
 use crate::formats::Cancel;
@@ -33,9 +35,6 @@ pub const DEFAULT_MAX_BYTES: u64 = 5 << 30;
 
 /// What we call ourselves unless the customer says otherwise.
 const USER_AGENT: &str = concat!("ConvertFly/", env!("CARGO_PKG_VERSION"), " (+https://convertfly.io)");
-
-/// How often a running download looks whether it is still wanted.
-const CANCEL_POLL: Duration = Duration::from_millis(50);
 
 /// Limits and allowances of a [`Fetcher`].
 #[derive(Clone, Debug)]
@@ -177,7 +176,7 @@ impl Fetcher {
         let mut transfer = Transfer { connector: &self.connector, config: &self.config, start, headers, max_bytes, progress };
         let outcome = tokio::select! {
             biased;
-            () = cancelled(cancel) => Err(Failure::Cancelled),
+            () = cancel.cancelled() => Err(Failure::Cancelled),
             ended = tokio::time::timeout(request.deadline, transfer.run(into)) => ended.unwrap_or(Err(Failure::TimedOut)),
         };
         if outcome.is_err()
@@ -187,11 +186,5 @@ impl Fetcher {
             tracing::warn!(%cause, "what was left of a download could not be removed");
         }
         outcome
-    }
-}
-
-async fn cancelled(cancel: &Cancel) {
-    while !cancel.is_cancelled() {
-        tokio::time::sleep(CANCEL_POLL).await;
     }
 }

@@ -257,6 +257,13 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Waits until it is set, looking every 50 ms.
+    pub async fn cancelled(&self) {
+        while !self.is_cancelled() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
     /// # Errors
     /// [`Failure::Cancelled`] once it is set.
     pub fn check(&self) -> Result<(), Failure> {

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use convertfly_scheduler::catalog::Catalog;
+use convertfly_scheduler::sealed;
+use convertfly_scheduler::store::Lease;
 use convertfly_scheduler::task::TaskResult;
 use serde_json::{Map, Value};
 
@@ -19,9 +22,21 @@ pub(super) struct Outcome {
     pub(super) explain: Value,
 }
 
+/// The lease with its secrets opened, if its task has any. They live as long as the run.
+fn opened(shared: &Shared, lease: &Lease) -> Result<Option<Lease>, Failure> {
+    let catalog = Catalog::builtin();
+    if !sealed::has_secrets(catalog, &lease.spec) {
+        return Ok(None);
+    }
+    let mut opened = lease.clone();
+    sealed::open_task(&shared.services.sealer, catalog, &lease.job, &mut opened.spec).map_err(Failure::internal)?;
+    Ok(Some(opened))
+}
+
 /// Runs the task to its end, its time limit, or until it is told to stop.
 pub(super) async fn run(shared: &Shared, entry: &Arc<Entry>) -> Result<Outcome, Failure> {
-    let lease = &entry.lease;
+    let opened = opened(shared, &entry.lease)?;
+    let lease = opened.as_ref().unwrap_or(&entry.lease);
     let operation = operations::by_name(&lease.spec.operation)
         .ok_or_else(|| Failure::internal(format!("this worker does not know the operation {}", lease.spec.operation)))?;
     let progress = {

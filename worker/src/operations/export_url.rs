@@ -2,11 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use convertfly_scheduler::catalog::{Lane, OperationKind};
+use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
+use convertfly_scheduler::storage::names::sanitise_filename;
 use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
 
-use super::{Operation, no_options};
+use super::{Operation, field};
 
 /// Lifetime of a download link: 24 hours.
 const LIFETIME_MS: u64 = 24 * 3_600_000;
@@ -17,16 +18,25 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Export,
     credits: Some(0),
     lane: Some(Lane::Io),
-    fields: no_options,
-    options: no_options,
+    fields: || vec![field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the file, or of the archive.")],
+    options: || {
+        let archive = "Whether result.url leads to a zip archive of all files; by default it does with several files.";
+        vec![
+            field("archive_multiple_files", OptionKind::Boolean, false, archive),
+            field("inline", OptionKind::Boolean, false, "Whether browsers show the file instead of saving it."),
+        ]
+    },
     run: |context, _| {
         async move {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-            Ok(TaskResult {
-                files: context.lease.inputs.clone(),
-                expires_at: Some(u64::try_from(now).unwrap_or(0) + LIFETIME_MS),
-                ..TaskResult::default()
-            })
+            let mut files = context.lease.inputs.clone();
+            // With several files the name is that of their archive.
+            let archived =
+                context.lease.spec.fields.get("options").is_some_and(|options| options["archive_multiple_files"] == true);
+            if let ([file], Some(name), false) = (&mut files[..], context.field("filename"), archived) {
+                file.filename = sanitise_filename(name);
+            }
+            Ok(TaskResult { files, expires_at: Some(u64::try_from(now).unwrap_or(0) + LIFETIME_MS), ..TaskResult::default() })
         }
         .boxed()
     },

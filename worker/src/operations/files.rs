@@ -103,6 +103,7 @@ pub(super) async fn store(
         size: stored.size,
         format: format.map(|format| format.name.to_owned()),
         sha256: Some(stored.sha256),
+        crc32: Some(stored.crc32),
         width: None,
         height: None,
     })

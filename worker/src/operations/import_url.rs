@@ -21,7 +21,7 @@ pub(super) static OPERATION: Operation = Operation {
         vec![
             field("url", OptionKind::Url, true, "Public http or https address of the file."),
             filename_field(false),
-            field("headers", OptionKind::StringMap, false, "Header fields to send to the source, such as Authorization."),
+            field("headers", OptionKind::Headers, false, "Header fields to send to the source, such as Authorization."),
             input_format_field(),
         ]
     },

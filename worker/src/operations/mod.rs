@@ -3,9 +3,11 @@
 //! A new operation is its own file, one `mod` line and one row.
 
 mod convert;
+mod export_s3;
 mod export_url;
 mod files;
 mod import_base64;
+mod import_s3;
 mod import_upload;
 mod import_url;
 
@@ -37,7 +39,20 @@ pub struct Context<'a> {
     pub deadline: Duration,
 }
 
+/// Options of a task that has none.
+static NO_OPTIONS: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+
 impl Context<'_> {
+    /// The task's options.
+    pub fn options(&self) -> &Map<String, Value> {
+        self.lease.spec.fields.get("options").and_then(Value::as_object).unwrap_or(&NO_OPTIONS)
+    }
+
+    /// A text among the task's options; an empty one counts as absent.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options().get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
     /// A text field of the task.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.lease.spec.fields.get(name).and_then(Value::as_str)
@@ -68,8 +83,15 @@ pub struct Operation {
 }
 
 /// Every operation, sorted by name.
-pub static OPERATIONS: &[&Operation] =
-    &[&convert::OPERATION, &export_url::OPERATION, &import_base64::OPERATION, &import_upload::OPERATION, &import_url::OPERATION];
+pub static OPERATIONS: &[&Operation] = &[
+    &convert::OPERATION,
+    &export_s3::OPERATION,
+    &export_url::OPERATION,
+    &import_base64::OPERATION,
+    &import_s3::OPERATION,
+    &import_upload::OPERATION,
+    &import_url::OPERATION,
+];
 
 /// The operation of that name.
 pub fn by_name(name: &str) -> Option<&'static Operation> {

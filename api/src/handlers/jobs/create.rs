@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use convertfly_scheduler::job::{JobRecord, NewJob};
+use convertfly_scheduler::sealed;
 use convertfly_scheduler::store::Submitted;
 use convertfly_scheduler::task::TaskRecord;
 use convertfly_scheduler::webhooks::sign::SigningSecret;
@@ -51,6 +52,12 @@ pub(crate) async fn create(
     }
     let secret = webhook_secret(&state, &job).await?;
     job.claim = once.claim;
+    for task in &mut job.tasks {
+        sealed::seal_task(state.sealer(), state.catalog(), &job.id, task).map_err(|error| {
+            tracing::error!(%error, "secrets of a job could not be sealed");
+            ApiError::server()
+        })?;
+    }
     let uploads = store_payloads(&state, &job, accepted.payloads).await?;
     drop(memory);
     fail_point::reach("before submit");

@@ -40,6 +40,7 @@ pub(super) async fn store_payloads(
             size: stored.size,
             format: None,
             sha256: Some(stored.sha256),
+            crc32: Some(stored.crc32),
             width: None,
             height: None,
         };

@@ -12,6 +12,8 @@ mod server;
 mod tls;
 mod urls;
 
+pub(crate) use urls::hostile_endpoints;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

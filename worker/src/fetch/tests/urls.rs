@@ -358,6 +358,22 @@ async fn every_hostile_form_is_refused_and_nothing_is_dialled() {
     assert!(got_through.is_empty(), "dialled: {got_through:#?}");
 }
 
+/// Hands every hostile URL to another sink than a download, with a client of its own; returns those that were dialled, and how
+/// many there are.
+pub(crate) async fn hostile_endpoints(sink: impl AsyncFn(Fetcher, &str) -> Result<(), Failure>) -> (Vec<&'static str>, usize) {
+    let mut got_through = Vec::new();
+    for url in REFUSED {
+        let config = FetchConfig { retries: 0, ..test_config() };
+        let (fetcher, _, dialer) = stubbed(config, resolver(), RecordingDialer::default());
+        let outcome = sink(fetcher, url).await;
+        assert!(outcome.is_err(), "{url:?} must be refused");
+        if !dialer.dialled().is_empty() {
+            got_through.push(*url);
+        }
+    }
+    (got_through, REFUSED.len())
+}
+
 #[tokio::test]
 async fn ordinary_urls_pass_and_exactly_their_address_is_dialled() {
     for (url, address) in PASSED {
