@@ -4,6 +4,8 @@
 
 mod error;
 mod front;
+#[cfg(test)]
+mod fuzz;
 mod handlers;
 pub mod keys;
 mod limits;

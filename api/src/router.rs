@@ -67,6 +67,8 @@ pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
         row(Method::GET, "/api/v1/api-keys", FULL, small, api_keys::list, doc::api_keys::list()),
         row(Method::DELETE, "/api/v1/api-keys/{key}", FULL, small, api_keys::revoke, doc::api_keys::revoke()),
         row(Method::GET, "/api/v1/openapi.json", Public, small, reference::document, doc::service::document()),
+        row(Method::GET, "/api/v1/docs", Public, small, reference::page, doc::service::page("getDocs")),
+        row(Method::GET, "/docs", Public, small, reference::page, doc::service::page("getDocsPage")),
         row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload, doc::storage::upload()),
         row(Method::GET, "/storage/dl/{token}", SignedLink, small, storage::download, doc::storage::download()),
     ]
