@@ -1,5 +1,6 @@
 //! What the tests share: a private Redis each, accounts and jobs to work on, processes of the real program, pictures.
 
+pub(crate) mod accounts;
 pub(crate) mod pictures;
 pub(crate) mod process;
 pub(crate) mod redis;
