@@ -1,7 +1,7 @@
 # The commands of the project. `make` alone lists them.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help serve test check bench deps test-deps
+.PHONY: help serve test contract check bench deps test-deps
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -11,6 +11,9 @@ serve: deps ## install what is missing, build, and serve on 127.0.0.1:8080
 
 test: test-deps ## install what is missing, and run every test
 	cargo test --workspace
+
+contract: test-deps ## hold a server against its own OpenAPI document with schemathesis (CASES=10000 for the long form)
+	tests/contract/run.sh $(CASES)
 
 check: ## formatting, lints, documentation, licences and sources of dependencies
 	cargo fmt --all --check

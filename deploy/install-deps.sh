@@ -22,6 +22,7 @@ test   nodejs                runs the JavaScript quick start
 test   python3               runs the Python quick start
 test   python3-pil           independent opener of results
 test   python3-requests      the HTTP client of the Python quick start
+test   python3-venv          holds schemathesis, for make contract
 TABLE
 }
 readonly REDIS_MINIMUM=7

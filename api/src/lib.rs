@@ -5,6 +5,8 @@
 mod error;
 mod fail_point;
 mod front;
+#[cfg(test)]
+mod fuzz;
 mod handlers;
 pub mod keys;
 mod limits;

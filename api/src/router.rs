@@ -109,6 +109,8 @@ pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
             webhooks::rotate_account_secret,
             doc::webhooks::rotate_account_secret(),
         ),
+        row(Method::GET, "/api/v1/docs", Public, small, reference::page, doc::service::page("getDocs")),
+        row(Method::GET, "/docs", Public, small, reference::page, doc::service::page("getDocsPage")),
         row(Method::PUT, "/storage/upload/{token}", SignedLink, None, storage::upload, doc::storage::upload()),
         row(Method::POST, "/storage/upload/{token}", SignedLink, None, storage::create, doc::storage::create()),
         row(Method::HEAD, "/storage/upload/{token}", SignedLink, small, storage::status, doc::storage::status()),

@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::middleware::admission::Bucket;
 use crate::middleware::auth::Directory;
-use crate::openapi::{self, About, Fixed};
+use crate::openapi::{About, Reference};
 use crate::policy::Policy;
 use crate::waits::Waits;
 
@@ -51,7 +51,7 @@ struct Inner {
     parts: Parts,
     linker: Linker,
     metrics: Arc<Metrics>,
-    openapi: Fixed,
+    reference: Reference,
     drain: CancellationToken,
     /// KiB of large bodies that may still be taken into memory.
     body_memory: Semaphore,
@@ -66,7 +66,7 @@ impl AppState {
         let rows = crate::router::routes(&parts.limits);
         let metrics = Metrics::new(rows.iter().map(|row| (row.method.as_str(), row.path)));
         let about = About { catalog: parts.catalog, limits: &parts.limits, public_url: parts.public_url.trim_end_matches('/') };
-        let openapi = Fixed::new(openapi::document(&rows, &about).to_string().into_bytes());
+        let reference = Reference::new(&rows, &about);
         let body_memory = Semaphore::new(parts.limits.body_memory.max(parts.limits.job_body) >> 10);
         let linker = Linker {
             storage: parts.storage.clone(),
@@ -77,7 +77,7 @@ impl AppState {
         };
         let waits = Waits::new(parts.policy.waits_per_key);
         let (drain, storage_check) = (CancellationToken::new(), Mutex::default());
-        Self(Arc::new(Inner { parts, linker, metrics, openapi, drain, body_memory, waits, storage_check }))
+        Self(Arc::new(Inner { parts, linker, metrics, reference, drain, body_memory, waits, storage_check }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -131,9 +131,9 @@ impl AppState {
         &self.0.metrics
     }
 
-    /// The OpenAPI document.
-    pub(crate) fn openapi(&self) -> &Fixed {
-        &self.0.openapi
+    /// The OpenAPI document and its page.
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.0.reference
     }
 
     /// Cancelled when the server shuts down: what waits should answer at once.

@@ -5,28 +5,52 @@ use serde_json::json;
 use crate::support::pictures;
 use crate::support::server::Server;
 
+/// Opens every file with an independent decoder; prints name, format and size of each.
+const OPEN: &str = "
+import sys
+from PIL import Image
+for path in sys.argv[1:]:
+    picture = Image.open(path)
+    picture.load()
+    print(path.rsplit('/', 1)[1], picture.format, *picture.size)
+";
+
+/// The table of the reference: 6 sources x 6 targets, numbered row by row.
 #[test]
-fn every_pair_converts() {
+fn r167_to_r202_r090_r096_every_image_pair_converts() {
     let server = Server::start();
-    let formats = ["bmp", "gif", "jpg", "png", "tiff", "webp"];
-    let magic: [&[u8]; 6] = [b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"RIFF"];
+    let formats = ["jpg", "png", "gif", "bmp", "tiff", "webp"];
+    let magic: [&[u8]; 6] = [b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"RIFF"];
+    let names = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"];
     let original = pictures::png(61, 33, 7);
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let mut number = 167;
+    let (mut files, mut expected) = (Vec::new(), Vec::new());
     for from in formats {
         let job = server.convert(&original, "photo.png", from, &json!({}));
         assert_eq!(job["status"], "FINISHED", "png -> {from}: {job:#}");
         let first = server.download(&job);
-        for (to, magic) in formats.iter().zip(magic) {
+        for ((to, magic), decoder) in formats.iter().zip(magic).zip(names) {
+            let pair = format!("R{number}: {from} -> {to}");
             let job = server.convert(&first.bytes, &format!("photo.{from}"), to, &json!({"quality": 90}));
-            assert_eq!(job["status"], "FINISHED", "{from} -> {to}: {job:#}");
-            let result = &job["tasks"]["convert"]["result"];
-            assert_eq!(result["files"][0]["format"], *to, "{from} -> {to}");
+            assert_eq!(job["status"], "FINISHED", "{pair}: {job:#}");
+            assert_eq!(job["tasks"]["convert"]["result"]["files"][0]["format"], *to, "{pair}");
             let file = server.download(&job);
-            assert_eq!(file.status, 200, "{from} -> {to}");
-            assert!(file.bytes.starts_with(magic), "{from} -> {to}: {:?}", &file.bytes[..8]);
+            assert_eq!(file.status, 200, "{pair}");
+            assert!(file.bytes.starts_with(magic), "{pair}: {:?}", &file.bytes[..8]);
             let name = format!("photo.{to}");
             assert!(file.header("content-disposition").is_some_and(|header| header.contains(&name)), "{:?}", file.headers);
+            let path = folder.path().join(format!("R{number}.{to}"));
+            std::fs::write(&path, &file.bytes).expect("written");
+            files.push(path);
+            expected.push(format!("R{number}.{to} {decoder} 61 33"));
+            number += 1;
         }
     }
+    assert_eq!(number, 203, "the whole table");
+    let opened = std::process::Command::new("/usr/bin/python3").args(["-c", OPEN]).args(&files).output().expect("python3 runs");
+    assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    assert_eq!(String::from_utf8_lossy(&opened.stdout).lines().collect::<Vec<_>>(), expected, "what Pillow finds in them");
 }
 
 #[test]

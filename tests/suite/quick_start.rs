@@ -122,7 +122,7 @@ fn follow(server: &Server, id: &str) {
 }
 
 #[test]
-fn curl() {
+fn r370_curl() {
     let server = Server::start();
     let source = source::serve(pictures::png(24, 16, 1));
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -132,7 +132,7 @@ fn curl() {
 }
 
 #[test]
-fn javascript() {
+fn r379g_javascript() {
     let server = Server::start();
     let source = source::serve(pictures::png(24, 16, 1));
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -145,7 +145,7 @@ fn javascript() {
 }
 
 #[test]
-fn python() {
+fn r379g_python() {
     let server = Server::start();
     let source = source::serve(pictures::png(24, 16, 1));
     let folder = tempfile::tempdir().expect("a temporary directory");

@@ -91,6 +91,16 @@ impl Failure {
         Self::Internal { cause: cause.to_string() }
     }
 
+    /// The same fault of a file, with what else is known about the file.
+    pub fn explained(self, more: Option<&str>) -> Self {
+        let join = |message: String| more.map_or_else(|| message.clone(), |more| format!("{message}. {more}"));
+        match self {
+            Self::Invalid { message, field } => Self::Invalid { message: join(message), field },
+            Self::Unsupported { message } => Self::Unsupported { message: join(message) },
+            other => other,
+        }
+    }
+
     /// Whether the same task may succeed when it is run again.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Internal { .. } | Self::Unreachable { retry: true, .. })

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::openapi::Fixed;
@@ -10,11 +10,22 @@ use crate::state::AppState;
 
 /// `GET /api/v1/openapi.json`.
 pub(crate) async fn document(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    fixed(state.openapi(), &headers, &[(CONTENT_TYPE, "application/json")])
+    fixed(&state.reference().document, &headers, &[(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+}
+
+/// `GET /docs` and `GET /api/v1/docs`.
+pub(crate) async fn page(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let reference = state.reference();
+    let fields = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CONTENT_SECURITY_POLICY, reference.policy.clone()),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    fixed(&reference.page, &headers, &fields)
 }
 
 /// A document that never changes while this program runs; browsers keep it, and ask whether it is still the same.
-fn fixed(document: &Fixed, request: &HeaderMap, fields: &[(HeaderName, &'static str)]) -> Response {
+fn fixed(document: &Fixed, request: &HeaderMap, fields: &[(HeaderName, HeaderValue)]) -> Response {
     let known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let tag = document.etag.to_str().unwrap_or_default();
     let same =
@@ -22,7 +33,7 @@ fn fixed(document: &Fixed, request: &HeaderMap, fields: &[(HeaderName, &'static 
     let mut response = if same { StatusCode::NOT_MODIFIED.into_response() } else { document.bytes.clone().into_response() };
     let headers = response.headers_mut();
     for (name, value) in fields {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.insert(name, value.clone());
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
     headers.insert(ETAG, document.etag.clone());

@@ -530,7 +530,7 @@ async fn catalogue_account_and_health() {
 }
 
 #[tokio::test]
-async fn without_its_store_the_api_says_503_and_lives() {
+async fn r350_without_its_store_the_api_says_503_and_lives() {
     let mut api = Api::start(7).await;
     let id = api.create(&uploaded()).await["id"].as_str().expect("an id").to_owned();
     api.redis.take().expect("running").stop().await;

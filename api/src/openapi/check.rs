@@ -154,6 +154,17 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A value of the document, behind any reference; `None` if it is not there.
+    pub(crate) fn resolved<'b>(&self, value: &'b Value) -> Option<&'b Value>
+    where
+        'a: 'b,
+    {
+        match value.get("$ref").and_then(Value::as_str) {
+            Some(reference) => Some(self.resolve(reference)),
+            None => (!value.is_null()).then_some(value),
+        }
+    }
+
     fn resolve(&self, reference: &str) -> &'a Value {
         let found = reference.strip_prefix('#').and_then(|pointer| self.document.pointer(pointer));
         found.unwrap_or_else(|| panic!("{reference} leads nowhere"))

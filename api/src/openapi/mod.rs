@@ -5,6 +5,7 @@ mod catalogue;
 #[cfg(test)]
 pub(crate) mod check;
 pub(crate) mod doc;
+mod page;
 mod parts;
 pub(crate) mod routes;
 mod schemas;
@@ -36,6 +37,26 @@ impl Fixed {
         let tag = format!("\"{}\"", &crate::keys::hex(&Sha256::digest(&bytes))[..32]);
         let etag = HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""));
         Self { bytes: bytes.into(), etag }
+    }
+}
+
+/// Everything that is made from the routes: the document, and the page that shows it.
+pub(crate) struct Reference {
+    /// OpenAPI 3.1, JSON.
+    pub(crate) document: Fixed,
+    /// The page, HTML.
+    pub(crate) page: Fixed,
+    /// The page's Content-Security-Policy.
+    pub(crate) policy: HeaderValue,
+}
+
+impl Reference {
+    /// Makes it all.
+    pub(crate) fn new<S>(rows: &[Route<S>], about: &About<'_>) -> Self {
+        let document = document(rows, about);
+        let policy = HeaderValue::try_from(page::policy()).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        let page = Fixed::new(page::render(&document, about).into_bytes());
+        Self { document: Fixed::new(document.to_string().into_bytes()), page, policy }
     }
 }
 

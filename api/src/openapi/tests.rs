@@ -124,3 +124,34 @@ fn the_request_of_a_job_is_the_one_that_is_understood() {
         assert!(validate::job(Catalog::builtin(), body.to_string().as_bytes(), "a", "k").is_err(), "{body}");
     }
 }
+
+#[test]
+fn the_page_is_whole_and_fetches_nothing() {
+    let limits = Limits::default();
+    let about = About { catalog: Catalog::builtin(), limits: &limits, public_url: "https://convertfly.test" };
+    let document = built();
+    let page = page::render(&document, &about);
+    assert!(!page.contains("{{"), "every part is put in: {:?}", page.split("{{").nth(1).map(|rest| &rest[..40]));
+    let attributes = |name: &str| -> Vec<String> {
+        page.split(&format!("{name}=\"")).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+    };
+    assert!(attributes("src").is_empty() && !page.contains("@import") && !page.contains("<link"), "nothing is fetched");
+    let ids = attributes(" id");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "each id once: {ids:?}");
+    for target in attributes("href").iter().filter_map(|href| href.strip_prefix('#')) {
+        assert!(ids.iter().any(|id| id == target), "#{target} leads nowhere");
+    }
+    for row in routes(&limits) {
+        assert!(ids.iter().any(|id| id == row.doc.id), "{} is on the page", row.doc.id);
+    }
+    for (code, format) in
+        crate::error::Code::all().map(|code| code.name()).zip(["jpg", "png", "gif", "bmp", "tiff", "webp"].iter().cycle())
+    {
+        assert!(page.contains(code) && page.contains(&format!("<code>{format}</code>")), "{code} and {format} are explained");
+    }
+    for tag in ["section", "div", "pre", "code", "dl", "table", "details", "ul", "main", "nav"] {
+        let (open, close) = (page.matches(&format!("<{tag}")).count(), page.matches(&format!("</{tag}>")).count());
+        let longer = if tag == "code" || tag == "section" { 0 } else { page.matches(&format!("<{tag}er")).count() };
+        assert_eq!(open - longer, close, "<{tag}> and </{tag}>");
+    }
+}

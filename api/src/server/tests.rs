@@ -324,7 +324,7 @@ async fn signed_links_are_open_to_browsers() {
 }
 
 #[tokio::test]
-async fn a_panic_is_500_in_json_and_the_server_lives_on() {
+async fn r349_a_panic_is_500_in_json_and_the_server_lives_on() {
     let server = Server::start(Limits::default()).await;
     for _ in 0..2 {
         let (head, body) = server.ask("GET", "/panic", "X-Request-Id: mine-1\r\n").await;

@@ -57,6 +57,9 @@ impl Pricer<'_> {
     fn makes(&self, operation: &OperationEntry, spec: &TaskSpec) -> Option<String> {
         let text = |key: &str| spec.fields.get(key).and_then(Value::as_str);
         if operation.kind == OperationKind::Import {
+            if let Some(stated) = text(INPUT) {
+                return Some(stated.to_owned());
+            }
             let name = text("filename").map(str::to_owned).or_else(|| text("url").and_then(file_of_url));
             let (_, extension) = name.as_deref()?.rsplit_once('.')?;
             return self.catalog.format(extension).map(|format| format.name.clone());

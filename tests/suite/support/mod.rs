@@ -1,5 +1,6 @@
 //! What the tests share: a private Redis each, accounts and jobs to work on, processes of the real program, pictures.
 
+pub(crate) mod accounts;
 pub(crate) mod api;
 pub(crate) mod bucket;
 pub(crate) mod pictures;

@@ -76,7 +76,7 @@ async fn convert_one(
     let transfer = start.elapsed();
     let said = context.field("input_format").or(input.format.as_deref());
     let (format, warning) = files::recognise(&files::head(local.path())?, said, &input.filename);
-    warnings.extend(warning);
+    warnings.extend(warning.clone());
     let Some(format) = format else {
         return Err(Failure::unsupported(format!(
             "The format of `{}` was not recognised. Set input_format if you know it",
@@ -100,7 +100,8 @@ async fn convert_one(
         deadline: context.deadline,
     };
     let between = || tempfile::tempfile_in(folder.path());
-    let made = context.services.router.convert(work, &between).await?;
+    // Where the customer's word and the content disagree, a failure has most likely come from that.
+    let made = context.services.router.convert(work, &between).await.map_err(|failure| failure.explained(warning.as_deref()))?;
     warnings.extend(made.warnings);
     let filename = match context.field("filename") {
         Some(name) => names::sanitise_filename(name),

@@ -14,6 +14,9 @@ use crate::handlers::Query;
 use crate::middleware::auth::Caller;
 use crate::state::AppState;
 
+/// Last page that can be asked for; no list is that long.
+const MAX_PAGE: u64 = 1_000_000_000;
+
 /// Most jobs on a page.
 const MAX_LIMIT: u64 = 100;
 
@@ -22,9 +25,8 @@ pub(crate) async fn list(State(state): State<AppState>, caller: Caller, query: Q
     let invalid = |field: &str, reason: &str| ApiError::field(Code::InvalidData, field, reason);
     let limit = query.number("limit", 20).filter(|limit| (1..=MAX_LIMIT).contains(limit));
     let limit = limit.ok_or_else(|| invalid("limit", "must be an integer from 1 to 100"))?;
-    let page =
-        query.number("page", 1).filter(|&page| page >= 1 && page.checked_mul(limit).is_some_and(|end| end <= u64::MAX >> 1));
-    let page = page.ok_or_else(|| invalid("page", "must be an integer of 1 or more"))?;
+    let page = query.number("page", 1).filter(|page| (1..=MAX_PAGE).contains(page));
+    let page = page.ok_or_else(|| invalid("page", "must be an integer from 1 to 1000000000"))?;
     let status = match query.get("status") {
         None => None,
         Some(text) => {

@@ -71,7 +71,7 @@ pub(crate) fn list() -> Doc {
         .query(
             "page",
             "Page number, starting at 1.",
-            json!({ "type": "integer", "minimum": 1, "maximum": 10_000_000_000_000_000_u64, "default": 1 }),
+            json!({ "type": "integer", "minimum": 1, "maximum": 1_000_000_000, "default": 1 }),
         )
         .query("limit", "Results per page.", json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }))
         .query("status", "Filter by status.", statuses)

@@ -39,3 +39,12 @@ pub(crate) fn document() -> Doc {
         .with("ETag", "Changes when the document does.", string(""))
         .empty(304, "You have it already.")
 }
+
+/// `GET /docs` and `GET /api/v1/docs`.
+pub(crate) fn page(id: &'static str) -> Doc {
+    Doc::new(id, Tag::Service, "This reference, for people")
+        .text("One page that needs nothing from outside.")
+        .media(200, "The page.", "text/html")
+        .with("ETag", "Changes when the page does.", string(""))
+        .empty(304, "You have it already.")
+}
