@@ -8,6 +8,7 @@ mod files;
 mod import_base64;
 mod import_upload;
 mod import_url;
+mod thumbnail;
 
 use std::time::Duration;
 
@@ -38,6 +39,14 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The task's `options` object; empty where it has none.
+    pub fn options(&self) -> Map<String, Value> {
+        match self.lease.spec.fields.get("options") {
+            Some(Value::Object(options)) => options.clone(),
+            _ => Map::new(),
+        }
+    }
+
     /// A text field of the task.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.lease.spec.fields.get(name).and_then(Value::as_str)
@@ -68,8 +77,14 @@ pub struct Operation {
 }
 
 /// Every operation, sorted by name.
-pub static OPERATIONS: &[&Operation] =
-    &[&convert::OPERATION, &export_url::OPERATION, &import_base64::OPERATION, &import_upload::OPERATION, &import_url::OPERATION];
+pub static OPERATIONS: &[&Operation] = &[
+    &convert::OPERATION,
+    &export_url::OPERATION,
+    &import_base64::OPERATION,
+    &import_upload::OPERATION,
+    &import_url::OPERATION,
+    &thumbnail::OPERATION,
+];
 
 /// The operation of that name.
 pub fn by_name(name: &str) -> Option<&'static Operation> {
