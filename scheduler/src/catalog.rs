@@ -165,6 +165,11 @@ pub enum OptionKind {
         /// The words.
         values: Vec<String>,
     },
+    /// One of the listed whole numbers.
+    OneOfIntegers {
+        /// The numbers.
+        values: Vec<i64>,
+    },
     /// `#rgb`, `#rrggbb` or `#rrggbbaa`.
     Color,
     /// Name or alias of a format.
@@ -208,6 +213,10 @@ impl OptionKind {
             Self::OneOf { values } => match value.as_str() {
                 Some(text) if values.iter().any(|v| v == text) => Ok(()),
                 _ => Err(format!("must be one of {}", values.join(", "))),
+            },
+            Self::OneOfIntegers { values } => match value.as_i64() {
+                Some(number) if values.contains(&number) => Ok(()),
+                _ => Err(format!("must be one of {}", values.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))),
             },
             Self::Color => match value.as_str() {
                 Some(text) if is_color(text) => Ok(()),
@@ -293,6 +302,14 @@ mod tests {
         for bad in [json!(0), json!(101), json!(8.5), json!("85"), json!(null), json!(1e30)] {
             assert!(kind.check(&bad).is_err(), "{bad} must be refused");
         }
+    }
+
+    #[test]
+    fn listed_numbers_are_numbers() {
+        let kind = OptionKind::OneOfIntegers { values: vec![0, 90] };
+        assert!(kind.check(&json!(90)).is_ok(), "listed");
+        assert_eq!(kind.check(&json!(45)), Err("must be one of 0, 90".to_owned()), "not listed");
+        assert!(kind.check(&json!("90")).is_err(), "a string is no number");
     }
 
     #[test]

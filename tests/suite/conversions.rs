@@ -95,3 +95,30 @@ fn explain_tells_how_it_was_done() {
     assert!(explain["device"].as_str().is_some_and(|device| device.starts_with("cpu:")), "no GPU was allowed: {explain:#}");
     assert!(explain["ms"]["decode"].is_number() && explain["queued_ms"].is_number(), "{explain:#}");
 }
+
+#[test]
+fn r092_a_thumbnail_is_a_small_jpg_unless_told_otherwise() {
+    use base64::Engine;
+    let server = Server::start();
+    let thumbnail = |picture: &[u8], options: serde_json::Value| {
+        let file = base64::engine::general_purpose::STANDARD.encode(picture);
+        let job = server.run(&json!({"tasks": {
+            "import": {"operation": "import/base64", "file": file, "filename": "photo.png"},
+            "thumbnail": {"operation": "thumbnail", "input": "import", "options": options},
+            "export": {"operation": "export/url", "input": "thumbnail"},
+        }}));
+        assert_eq!(job["status"], "FINISHED", "{job:#}");
+        (job["credits_used"].clone(), job["tasks"]["thumbnail"]["result"]["files"][0].clone(), server.download(&job).bytes)
+    };
+    let size = |file: &serde_json::Value| (file["width"].clone(), file["height"].clone());
+    let (credits, file, bytes) = thumbnail(&pictures::png(640, 400, 1), json!({}));
+    assert_eq!((credits, file["filename"].clone()), (json!(1), json!("photo.jpg")), "one credit, a jpg");
+    assert_eq!(size(&file), (json!(320), json!(200)), "fits a box of 320 pixels");
+    assert!(bytes.starts_with(b"\xff\xd8\xff"), "really a JPEG");
+    let (_, file, _) = thumbnail(&pictures::png(64, 40, 1), json!({}));
+    assert_eq!(size(&file), (json!(64), json!(40)), "never enlarged by default");
+    let (_, file, bytes) =
+        thumbnail(&pictures::png(640, 400, 1), json!({"output_format": "png", "width": 50, "height": 50, "fit": "crop"}));
+    assert_eq!(file["format"], "png", "as asked");
+    assert_eq!(pictures::png_size(&bytes), Some((50, 50)), "filled");
+}

@@ -64,7 +64,7 @@ pub struct Growing {
 
 enum Place {
     File(GrowingFile),
-    Parts(GrowingParts),
+    Parts(Box<GrowingParts>),
 }
 
 impl Storage {
@@ -84,7 +84,7 @@ impl Storage {
                     digests = Digests::restore(&parts.digests_before_tail).ok_or_else(unreadable)?;
                 }
                 buffer.extend_from_slice(&tail);
-                Place::Parts(parts)
+                Place::Parts(Box::new(parts))
             }
         };
         Ok(Growing { place, buffer, digests, saved: progress.clone() })

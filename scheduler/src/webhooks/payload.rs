@@ -127,6 +127,7 @@ mod tests {
             size: 1,
             format: None,
             sha256: None,
+            crc32: None,
             width: None,
             height: None,
         };

@@ -42,25 +42,35 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
             .field("output_format")
             .and_then(formats::by_name)
             .ok_or_else(|| Failure::invalid_field("output_format", "Missing required field: output_format"))?;
-        let mut result = TaskResult::default();
-        let mut steps = Vec::new();
-        for input in &context.lease.inputs {
-            let (file, step) = convert_one(context, input, target, &mut result.warnings).await?;
-            result.files.push(file);
-            steps.push(Value::Object(step));
-        }
-        // One file is the common case: its facts stand at the top.
-        match steps.pop() {
-            Some(Value::Object(step)) if steps.is_empty() => explain.extend(step),
-            Some(last) => {
-                steps.push(last);
-                explain.insert("files".into(), Value::Array(steps));
-            }
-            None => return Err(Failure::invalid_field("input", "The inputs of this task have no files")),
-        }
-        Ok(result)
+        convert_all(context, target, context.options(), explain).await
     }
     .boxed()
+}
+
+/// Converts every input file to `target`; `options` are those of the engines.
+pub(super) async fn convert_all(
+    context: &Context<'_>,
+    target: &'static Format,
+    options: &Map<String, Value>,
+    explain: &mut Map<String, Value>,
+) -> Result<TaskResult, Failure> {
+    let mut result = TaskResult::default();
+    let mut steps = Vec::new();
+    for input in &context.lease.inputs {
+        let (file, step) = convert_one(context, input, target, options, &mut result.warnings).await?;
+        result.files.push(file);
+        steps.push(Value::Object(step));
+    }
+    // One file is the common case: its facts stand at the top.
+    match steps.pop() {
+        Some(Value::Object(step)) if steps.is_empty() => explain.extend(step),
+        Some(last) => {
+            steps.push(last);
+            explain.insert("files".into(), Value::Array(steps));
+        }
+        None => return Err(Failure::invalid_field("input", "The inputs of this task have no files")),
+    }
+    Ok(result)
 }
 
 /// Converts one file: fetch, recognise, route, store.
@@ -68,6 +78,7 @@ async fn convert_one(
     context: &Context<'_>,
     input: &FileRef,
     target: &'static Format,
+    options: &Map<String, Value>,
     warnings: &mut Vec<String>,
 ) -> Result<(FileRef, Map<String, Value>), Failure> {
     let folder = files::folder(context)?;
@@ -85,16 +96,12 @@ async fn convert_one(
     };
     let path = folder.path().join(ids::new_id("out"));
     let output = File::options().read(true).write(true).create_new(true).open(&path).map_err(Failure::internal)?;
-    let options = match context.lease.spec.fields.get("options") {
-        Some(Value::Object(options)) => options.clone(),
-        _ => Map::new(),
-    };
     let work = Work {
         from: format.name.to_owned(),
         to: target.name.to_owned(),
         input: File::open(local.path()).map_err(Failure::internal)?,
         output,
-        options,
+        options: options.clone(),
         test: context.lease.spec.test,
         cancel: context.cancel.clone(),
         deadline: context.deadline,

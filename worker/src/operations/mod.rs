@@ -10,6 +10,7 @@ mod import_base64;
 mod import_s3;
 mod import_upload;
 mod import_url;
+mod thumbnail;
 
 use std::time::Duration;
 
@@ -91,6 +92,7 @@ pub static OPERATIONS: &[&Operation] = &[
     &import_s3::OPERATION,
     &import_upload::OPERATION,
     &import_url::OPERATION,
+    &thumbnail::OPERATION,
 ];
 
 /// The operation of that name.

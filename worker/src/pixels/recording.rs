@@ -47,6 +47,100 @@ impl Orientation {
     pub fn swaps_sides(self) -> bool {
         matches!(self, Self::Transpose | Self::Rotate90 | Self::Transverse | Self::Rotate270)
     }
+
+    /// All eight.
+    const ALL: [Self; 8] = [
+        Self::Upright,
+        Self::FlipHorizontal,
+        Self::Rotate180,
+        Self::FlipVertical,
+        Self::Transpose,
+        Self::Rotate90,
+        Self::Transverse,
+        Self::Rotate270,
+    ];
+
+    /// Where it takes the unit vectors (x to the right, y down): the columns of an orthogonal matrix.
+    fn axes(self) -> [(i8, i8); 2] {
+        match self {
+            Self::Upright => [(1, 0), (0, 1)],
+            Self::FlipHorizontal => [(-1, 0), (0, 1)],
+            Self::Rotate180 => [(-1, 0), (0, -1)],
+            Self::FlipVertical => [(1, 0), (0, -1)],
+            Self::Transpose => [(0, 1), (1, 0)],
+            Self::Rotate90 => [(0, 1), (-1, 0)],
+            Self::Transverse => [(0, -1), (-1, 0)],
+            Self::Rotate270 => [(0, -1), (1, 0)],
+        }
+    }
+
+    /// The one turn that does the same as this one and `next` after it.
+    pub fn then(self, next: Self) -> Self {
+        let [right, down] = next.axes();
+        let turned = self.axes().map(|(x, y)| (x * right.0 + y * down.0, x * right.1 + y * down.1));
+        // The eight are closed under composition (the dihedral group of the square), so one of them matches.
+        Self::ALL.into_iter().find(|one| one.axes() == turned).unwrap_or(Self::Upright)
+    }
+}
+
+/// Which part of an image stays when it is cropped, or where it lies when it is padded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gravity {
+    /// The middle.
+    #[default]
+    Center,
+    /// The middle of the top edge.
+    North,
+    /// The top right corner.
+    Northeast,
+    /// The middle of the right edge.
+    East,
+    /// The bottom right corner.
+    Southeast,
+    /// The middle of the bottom edge.
+    South,
+    /// The bottom left corner.
+    Southwest,
+    /// The middle of the left edge.
+    West,
+    /// The top left corner.
+    Northwest,
+}
+
+impl Gravity {
+    /// Names in requests.
+    pub const NAMES: [&str; 9] = ["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"];
+
+    /// How the space that is over is divided: halves of it to the left and above, 0 to 2 each.
+    pub fn halves(self) -> (u32, u32) {
+        match self {
+            Self::Center => (1, 1),
+            Self::North => (1, 0),
+            Self::Northeast => (2, 0),
+            Self::East => (2, 1),
+            Self::Southeast => (2, 2),
+            Self::South => (1, 2),
+            Self::Southwest => (0, 2),
+            Self::West => (0, 1),
+            Self::Northwest => (0, 0),
+        }
+    }
+
+    /// The same division in the stored pixels of an image that `orientation` turns upright.
+    pub fn stored_halves(self, orientation: Orientation) -> (u32, u32) {
+        let (x, y) = self.halves();
+        match orientation {
+            Orientation::Upright => (x, y),
+            Orientation::FlipHorizontal => (2 - x, y),
+            Orientation::Rotate180 => (2 - x, 2 - y),
+            Orientation::FlipVertical => (x, 2 - y),
+            Orientation::Transpose => (y, x),
+            Orientation::Rotate90 => (y, 2 - x),
+            Orientation::Transverse => (2 - y, 2 - x),
+            Orientation::Rotate270 => (2 - y, x),
+        }
+    }
 }
 
 /// How `width` and `height` together are understood.
@@ -56,11 +150,11 @@ pub enum Fit {
     /// Exactly that size; the aspect ratio gives way.
     #[default]
     Scale,
-    /// The largest size of the same aspect ratio that fits inside; never enlarges.
+    /// The largest size of the same aspect ratio that fits inside; does not enlarge unless told to.
     Max,
-    /// Exactly that size; what overlaps is cut off around the centre.
+    /// Exactly that size; what overlaps is cut off, the part at the gravity stays.
     Crop,
-    /// Exactly that size; the whole image, centred on the background.
+    /// Exactly that size; the whole image, at the gravity on the background.
     Pad,
 }
 

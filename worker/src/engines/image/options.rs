@@ -3,7 +3,7 @@
 use convertfly_scheduler::catalog::OptionKind;
 use serde::{Deserialize, Serialize};
 
-use crate::pixels::Fit;
+use crate::pixels::{Fit, Gravity, Orientation};
 
 /// A colour: `#rgb`, `#rrggbb` or `#rrggbbaa`; 8-bit sRGB with straight alpha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,41 @@ impl From<Color> for String {
     }
 }
 
+/// Along which axis an image is mirrored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flip {
+    /// Not at all.
+    #[default]
+    None,
+    /// Left becomes right.
+    Horizontal,
+    /// Top becomes bottom.
+    Vertical,
+}
+
+impl ConvertOptions {
+    /// What the customer wants turned after the image stands upright: first `rotate`, then `flip`.
+    pub fn turn(&self) -> Orientation {
+        let rotate = match self.rotate {
+            90 => Orientation::Rotate90,
+            180 => Orientation::Rotate180,
+            270 => Orientation::Rotate270,
+            _ => Orientation::Upright,
+        };
+        rotate.then(match self.flip {
+            Flip::None => Orientation::Upright,
+            Flip::Horizontal => Orientation::FlipHorizontal,
+            Flip::Vertical => Orientation::FlipVertical,
+        })
+    }
+
+    /// Whether a result may have more pixels than its source; where nothing is said, by `fit`.
+    pub fn may_enlarge(&self) -> bool {
+        self.enlarge.unwrap_or(self.fit != Fit::Max)
+    }
+}
+
 crate::options! {
     /// Options of `convert` between image formats.
     pub struct ConvertOptions {
@@ -40,9 +75,18 @@ crate::options! {
             OptionKind::Integer { min: 1, max: 16_384 },
         "Height of the result in pixels; the aspect ratio is kept if width is absent." height: Option<u32> = None =>
             OptionKind::Integer { min: 1, max: 16_384 },
-        "How width and height together are understood: scale stretches to exactly that size, max fits inside it and never \
-         enlarges, crop fills it and cuts off what overlaps, pad fits inside it and fills the rest with background."
+        "How width and height together are understood: scale stretches to exactly that size, max fits inside it and does \
+         not enlarge, crop fills it and cuts off what overlaps, pad fits inside it and fills the rest with background."
             fit: Fit = Fit::Scale => OptionKind::OneOf { values: ["scale", "max", "crop", "pad"].map(str::to_owned).to_vec() },
+        "Which part stays when fit is crop, and where the image lies when it is pad." gravity: Gravity = Gravity::Center =>
+            OptionKind::OneOf { values: Gravity::NAMES.map(str::to_owned).to_vec() },
+        "Whether a smaller image is enlarged to the size asked for; absent: yes, except where fit is max."
+            enlarge: Option<bool> = None => OptionKind::Boolean,
+        "Degrees to turn clockwise, after the image's own orientation has been applied; width and height are those of the \
+         turned image." rotate: u16 = 0 => OptionKind::OneOfIntegers { values: vec![0, 90, 180, 270] },
+        "Mirror the image, after it has been turned." flip: Flip = Flip::None =>
+            OptionKind::OneOf { values: ["none", "horizontal", "vertical"].map(str::to_owned).to_vec() },
+        "Take the colours out." grayscale: bool = false => OptionKind::Boolean,
         "Colour behind transparent pixels where the result has no transparency, and of the area that pad adds."
             background: Color = Color([255; 4]) => OptionKind::Color,
     }
@@ -69,6 +113,11 @@ mod tests {
             ("width", json!(null)),
             ("height", json!(null)),
             ("fit", json!("scale")),
+            ("gravity", json!("center")),
+            ("enlarge", json!(null)),
+            ("rotate", json!(0)),
+            ("flip", json!("none")),
+            ("grayscale", json!(false)),
             ("background", json!("#ffffff")),
         ];
         assert_eq!(defaults, expected, "what the catalogue tells");
@@ -90,6 +139,9 @@ mod tests {
             ("width", json!(16_385)),
             ("height", json!("9")),
             ("fit", json!("squash")),
+            ("gravity", json!("up")),
+            ("rotate", json!(45)),
+            ("flip", json!(true)),
             ("background", json!("white")),
         ] {
             match read(json!({ field: value.clone() })) {

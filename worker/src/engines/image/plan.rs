@@ -24,8 +24,8 @@ pub struct Source {
     pub frames: u32,
 }
 
-/// Sizes of a result, upright: `visible` pixels of the source, around its centre, are resampled to `scaled` and placed in the
-/// centre of `canvas`.
+/// Sizes of a result, upright: `visible` pixels of the source are resampled to `scaled` and placed on `canvas`, both times
+/// where the gravity says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Geometry {
     visible: (u32, u32),
@@ -57,15 +57,26 @@ impl Geometry {
             }
         };
         let whole = |scaled| Self { visible: source, scaled, canvas: scaled };
+        let enlarge = options.may_enlarge();
+        // A side that was asked for, but not beyond the source's own where nothing is to be enlarged.
+        let side = |asked: u32, own: u32| if enlarge { asked } else { asked.min(own) };
         match (options.width, options.height, options.fit) {
             (None, None, _) => whole(source),
-            (Some(to), None, Fit::Max) => whole(inside((to.min(width), height))),
-            (None, Some(to), Fit::Max) => whole(inside((width, to.min(height)))),
-            (Some(w), Some(h), Fit::Max) if w >= width && h >= height => whole(source),
+            (Some(w), None, _) => {
+                let w = side(w, width);
+                whole((w, scale(height, w, width)))
+            }
+            (None, Some(h), _) => {
+                let h = side(h, height);
+                whole((scale(width, h, height), h))
+            }
+            (Some(w), Some(h), Fit::Scale) => whole((side(w, width), side(h, height))),
+            (Some(w), Some(h), Fit::Max) if !enlarge && w >= width && h >= height => whole(source),
             (Some(w), Some(h), Fit::Max) => whole(inside((w, h))),
-            (Some(to), None, _) => whole((to, scale(height, to, width))),
-            (None, Some(to), _) => whole((scale(width, to, height), to)),
-            (Some(w), Some(h), Fit::Scale) => whole((w, h)),
+            (Some(w), Some(h), Fit::Crop) if !enlarge && (w > width || h > height) => {
+                let cut = (w.min(width), h.min(height));
+                Self { visible: cut, scaled: cut, canvas: cut }
+            }
             (Some(w), Some(h), Fit::Crop) => {
                 let visible = if u64::from(width) * u64::from(h) > u64::from(height) * u64::from(w) {
                     (scale(height, w, h).min(width), height)
@@ -74,7 +85,10 @@ impl Geometry {
                 };
                 Self { visible, scaled: (w, h), canvas: (w, h) }
             }
-            (Some(w), Some(h), Fit::Pad) => Self { visible: source, scaled: inside((w, h)), canvas: (w, h) },
+            (Some(w), Some(h), Fit::Pad) => {
+                let fitted = if !enlarge && w >= width && h >= height { source } else { inside((w, h)) };
+                Self { visible: source, scaled: fitted, canvas: (w, h) }
+            }
         }
     }
 
@@ -107,7 +121,7 @@ impl Geometry {
 
 /// The size to which the whole stored image will be reduced, for decoders that can shrink cheaply.
 pub fn reduced_size(stored: (u32, u32), orientation: Orientation, options: &ConvertOptions) -> (u32, u32) {
-    let swap = orientation.swaps_sides();
+    let swap = orientation.then(options.turn()).swaps_sides();
     let upright = swap_if(stored, swap);
     let geometry = Geometry::of(upright, options);
     let whole = |side: u32, scaled: u32, visible: u32| scale(side, scaled, visible);
@@ -118,12 +132,14 @@ pub fn reduced_size(stored: (u32, u32), orientation: Orientation, options: &Conv
 
 /// The recording that makes of `source` what `options` ask for, in a layout that `target` can hold.
 ///
-/// Sizes are reckoned upright; cropping and resampling run before the turn, on the same pixels, because fewer are turned then.
+/// Sizes are reckoned as the result stands, upright and then turned as the customer wants; cropping and resampling run before
+/// the turn, on the same pixels, because fewer are turned then.
 ///
 /// # Errors
 /// [`Failure::Invalid`] naming `width` or `height` when the result would exceed [`MAX_SIDE`] or [`MAX_PIXELS`].
 pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<Recording, Failure> {
-    let swap = source.orientation.swaps_sides();
+    let orientation = source.orientation.then(options.turn());
+    let swap = orientation.swaps_sides();
     let geometry = Geometry::of(swap_if(source.stored, swap), options);
     geometry.check(options, source.frames)?;
     let mut recording = Recording::new();
@@ -133,20 +149,25 @@ pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<
     let visible = swap_if(geometry.visible, swap);
     let part = (scale(width, visible.0, source.stored.0).min(width), scale(height, visible.1, source.stored.1).min(height));
     if part != (width, height) {
-        let (x, y) = ((width - part.0) / 2, (height - part.1) / 2);
+        let halves = options.gravity.stored_halves(orientation);
+        let (x, y) = ((width - part.0) * halves.0 / 2, (height - part.1) * halves.1 / 2);
         recording.push(Step::Crop { x, y, width: part.0, height: part.1 });
     }
     let scaled = swap_if(geometry.scaled, swap);
     if part != scaled {
         recording.push(Step::Resize { width: scaled.0, height: scaled.1, filter: Filter::Lanczos3 });
     }
-    if source.orientation != Orientation::Upright {
-        recording.push(Step::Orient { orientation: source.orientation });
+    if orientation != Orientation::Upright {
+        recording.push(Step::Orient { orientation });
     }
 
     let padded = geometry.canvas != geometry.scaled;
     let [r, g, b, a] = options.background.0;
-    let mut now = channels;
+    let mut now = if options.grayscale { uncolored(channels) } else { channels };
+    if now != channels {
+        recording.push(Step::Convert { channels: now, depth });
+    }
+    let before = now;
     let flattened = channels.has_alpha() && !target.alpha;
     if (flattened || padded) && (r != g || g != b) {
         now = colored(now);
@@ -154,7 +175,7 @@ pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<
     if padded && a != 255 && target.alpha {
         now = if colored(now) == now { Channels::Rgba } else { Channels::GreyAlpha };
     }
-    if now != channels {
+    if now != before {
         recording.push(Step::Convert { channels: now, depth });
     }
     if flattened {
@@ -163,7 +184,8 @@ pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<
     }
     if padded {
         let (width, height) = geometry.canvas;
-        let (x, y) = ((width - geometry.scaled.0) / 2, (height - geometry.scaled.1) / 2);
+        let halves = options.gravity.halves();
+        let (x, y) = ((width - geometry.scaled.0) * halves.0 / 2, (height - geometry.scaled.1) * halves.1 / 2);
         recording.push(Step::Pad { x, y, width, height, color: options.background.0 });
     }
     let channels = if target.grey { now } else { colored(now) };
@@ -172,6 +194,14 @@ pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<
         recording.push(Step::Convert { channels, depth: wanted });
     }
     Ok(recording)
+}
+
+/// The same without colour.
+fn uncolored(channels: Channels) -> Channels {
+    match channels {
+        Channels::Grey | Channels::Rgb => Channels::Grey,
+        Channels::GreyAlpha | Channels::Rgba => Channels::GreyAlpha,
+    }
 }
 
 /// The same with colour.

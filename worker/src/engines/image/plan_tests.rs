@@ -1,8 +1,9 @@
 //! Cases for the plan: sizes per fit, orientation, limits, layouts.
 
 use super::*;
-use crate::engines::image::options::Color;
+use crate::engines::image::options::{Color, Flip};
 use crate::formats::by_name;
+use crate::pixels::Gravity;
 
 const ALL: [Orientation; 8] = [
     Orientation::Upright,
@@ -98,6 +99,83 @@ fn cropping_takes_the_centre_and_nothing_is_distorted() {
     assert_eq!(wide, [Step::Crop { x: 250, y: 0, width: 500, height: 500 }, resize], "wide");
     let tall = steps(&source(500, 1000, Channels::Rgb), &options(Some(100), Some(100), Fit::Crop), "png");
     assert_eq!(tall, [Step::Crop { x: 0, y: 250, width: 500, height: 500 }, resize], "tall");
+}
+
+#[test]
+fn gravity_is_meant_as_the_result_stands() {
+    // The top left 500 x 500 of an upright 1000 x 500 picture, wherever that part is stored.
+    let options = ConvertOptions { gravity: Gravity::Northwest, ..options(Some(100), Some(100), Fit::Crop) };
+    for (orientation, stored, corner) in [
+        (Orientation::Upright, (1000, 500), (0, 0)),
+        (Orientation::FlipHorizontal, (1000, 500), (500, 0)),
+        (Orientation::Rotate180, (1000, 500), (500, 0)),
+        (Orientation::FlipVertical, (1000, 500), (0, 0)),
+        (Orientation::Transpose, (500, 1000), (0, 0)),
+        (Orientation::Rotate90, (500, 1000), (0, 500)),
+        (Orientation::Transverse, (500, 1000), (0, 500)),
+        (Orientation::Rotate270, (500, 1000), (0, 0)),
+    ] {
+        let source = Source { orientation, ..source(stored.0, stored.1, Channels::Rgb) };
+        let crop = steps(&source, &options, "png")[0];
+        assert_eq!(crop, Step::Crop { x: corner.0, y: corner.1, width: 500, height: 500 }, "{orientation:?}");
+    }
+    let padded = ConvertOptions { fit: Fit::Pad, gravity: Gravity::Southeast, ..options };
+    let pad = steps(&source(200, 100, Channels::Rgb), &padded, "png")[1];
+    assert_eq!(pad, Step::Pad { x: 0, y: 50, width: 100, height: 100, color: [255; 4] }, "at the bottom");
+}
+
+#[test]
+fn nothing_is_enlarged_against_ones_will() {
+    let cases = [
+        // source, width, height, fit, result
+        ((400, 300), Some(800), None, Fit::Scale, (400, 300)),
+        ((400, 300), Some(800), Some(100), Fit::Scale, (400, 100)),
+        ((400, 300), Some(800), Some(800), Fit::Max, (400, 300)),
+        ((400, 300), Some(200), Some(800), Fit::Max, (200, 150)),
+        ((400, 300), Some(800), Some(200), Fit::Crop, (400, 200)),
+        ((400, 300), Some(100), Some(100), Fit::Crop, (100, 100)),
+        ((400, 300), Some(800), Some(600), Fit::Pad, (800, 600)),
+    ];
+    for ((w, h), width, height, fit, expected) in cases {
+        let options = ConvertOptions { enlarge: Some(false), ..options(width, height, fit) };
+        let source = source(w, h, Channels::Rgb);
+        let steps = steps(&source, &options, "png");
+        let case = format!("{w} x {h} to {width:?} x {height:?} {fit:?}");
+        assert_eq!(size(&source, &steps), expected, "{case}");
+        let larger = |step: &Step| matches!(*step, Step::Resize { width, height, .. } if width > w || height > h);
+        assert!(!steps.iter().any(larger), "{case}: {steps:?}");
+    }
+    let enlarged = ConvertOptions { enlarge: Some(true), ..options(Some(800), Some(800), Fit::Max) };
+    let picture = source(400, 300, Channels::Rgb);
+    assert_eq!(size(&picture, &steps(&picture, &enlarged, "png")), (800, 600), "max enlarges when told to");
+}
+
+#[test]
+fn a_turn_comes_after_the_image_stands_upright() {
+    let turned = ConvertOptions { rotate: 90, ..options(Some(100), None, Fit::Scale) };
+    // Stored 400 x 300, shown 300 x 400, turned again 400 x 300.
+    let photo = Source { orientation: Orientation::Rotate90, ..source(400, 300, Channels::Rgb) };
+    let steps = steps(&photo, &turned, "png");
+    assert_eq!(size(&photo, &steps), (100, 75), "the width asked for is that of the result");
+    assert_eq!(steps[1], Step::Orient { orientation: Orientation::Rotate180 }, "both turns in one");
+    let mirrored = ConvertOptions { rotate: 90, flip: Flip::Horizontal, ..ConvertOptions::default() };
+    assert_eq!(mirrored.turn(), Orientation::Transpose, "turned, then mirrored");
+}
+
+#[test]
+fn grayscale_takes_the_colours_out() {
+    let grey = ConvertOptions { grayscale: true, ..ConvertOptions::default() };
+    let to = |channels| Step::Convert { channels, depth: Depth::U8 };
+    let cases = [
+        (Channels::Rgb, "jpg", vec![to(Channels::Grey)]),
+        (Channels::Rgba, "png", vec![to(Channels::GreyAlpha)]),
+        (Channels::Rgba, "jpg", vec![to(Channels::GreyAlpha), Step::Flatten { color: [255; 3] }]),
+        (Channels::Rgb, "webp", vec![to(Channels::Grey), to(Channels::Rgb)]),
+        (Channels::Grey, "png", vec![]),
+    ];
+    for (channels, target, expected) in cases {
+        assert_eq!(steps(&source(8, 8, channels), &grey, target), expected, "{channels:?} to {target}");
+    }
 }
 
 #[test]

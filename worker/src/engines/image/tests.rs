@@ -8,7 +8,7 @@ use super::*;
 use crate::engines::image::pipeline::run;
 use crate::formats::support::testing::{decode, deep, encode, exif, icc, picture, psnr, still};
 use crate::formats::{Decoded, Format, Frame, by_name};
-use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Orientation};
+use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Orientation, Recording, Step};
 
 fn processor() -> Processor {
     Processor::new(CpuLevel::detect(), GpuPolicy::Off).expect("the CPU is always there")
@@ -333,4 +333,20 @@ async fn the_engine_offers_all_pairs_and_runs_them_anywhere() {
     assert_eq!(made, Err(Failure::unsupported("png to gif elsewhere")), "where the runner says");
     let late = here.convert(work(Duration::ZERO)).await;
     assert!(matches!(late, Err(Failure::TimedOut | Failure::Cancelled) | Ok(_)), "no time at all is no panic: {late:?}");
+}
+
+#[test]
+fn two_turns_are_one() {
+    let all: Vec<Orientation> = (1..=8).map(Orientation::from_exif).collect();
+    let start = picture(3, 2, Channels::Rgb);
+    let turn = |image: Image, orientation| {
+        let recording = Recording { steps: vec![Step::Orient { orientation }] };
+        processor().run(&recording, image, &Cancel::new()).expect("it turns").0
+    };
+    for &first in &all {
+        for &second in &all {
+            let one_by_one = turn(turn(start.clone(), first), second);
+            assert_eq!(turn(start.clone(), first.then(second)), one_by_one, "{first:?}, then {second:?}");
+        }
+    }
 }
