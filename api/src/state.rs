@@ -119,7 +119,7 @@ impl AppState {
 
     /// Whether links to this server are https.
     pub(crate) fn secure(&self) -> bool {
-        self.public_url().starts_with("https://")
+        self.linker().public_url.starts_with("https://")
     }
 
     /// Counts requests that wait; each holds its place until its answer is complete.

@@ -164,7 +164,7 @@ fn path(template: &str, known: &Known, mutated: bool, rng: &mut Rng) -> String {
             path.push_str(part);
         } else {
             let kind = if part == "token" && template.contains("/dl/") { "dl" } else { part };
-            path.push_str(&known.get(kind).filter(|ids| !ids.is_empty()).map_or("none", |ids| &ids[rng.usize(..ids.len())]));
+            path.push_str(known.get(kind).filter(|ids| !ids.is_empty()).map_or("none", |ids| &ids[rng.usize(..ids.len())]));
         }
     }
     if !mutated {

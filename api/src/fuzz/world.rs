@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::Body;
 use convertfly_scheduler::catalog::{Catalog, Lane};
 use convertfly_scheduler::embedded::EmbeddedRedis;
+use convertfly_scheduler::guard::{AllowNets, Gate};
 use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::storage::{PutLimit, Storage, StorageConfig, StorageKey};
@@ -22,6 +23,7 @@ use super::requests::Known;
 use crate::front::Front;
 use crate::keys::{Mode, generate, sha256_hex};
 use crate::limits::Limits;
+use crate::policy::Policy;
 use crate::state::{AppState, Parts};
 
 /// Jobs that are kept alive at once.
@@ -58,6 +60,7 @@ impl World {
         set.expect("appendfsync no");
         let storage = Storage::open(&StorageConfig::local(folder.path().join("files"))).await.expect("the folder opens");
         let parts = Parts {
+            gate: Gate { allow: AllowNets::default(), high_ports: true },
             sealer: Sealer::from_text("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a key"),
             store,
             storage,
@@ -65,9 +68,11 @@ impl World {
             public_url: "https://convertfly.test".to_owned(),
             catalog: Catalog::builtin(),
             limits: Limits { upload: 1_000, ..Limits::default() },
+            // What is asked here is not whether there is a limit.
+            policy: Policy { stranger_requests: 1_000_000_000, ..Policy::default() },
         };
         let state = AppState::new(parts);
-        let front = Front::new(crate::router::build(state.clone()), state.metrics().clone());
+        let front = Front::of(&state);
         let document = serde_json::from_slice(&state.reference().document.bytes).expect("the document");
         let mut world = Self {
             state,
@@ -107,7 +112,7 @@ impl World {
             account: account.clone(),
             name: "fuzz".into(),
             scopes: vec!["*".into()],
-            created_at: 0,
+            ..ApiKey::default()
         };
         self.state.store().put_key(&sha256_hex(key), &record).await.expect("a key");
     }
@@ -171,6 +176,7 @@ impl World {
                     size: stored.size,
                     format: Some("png".into()),
                     sha256: Some(stored.sha256),
+                    crc32: None,
                     width: Some(1),
                     height: Some(1),
                 };

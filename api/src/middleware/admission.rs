@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use convertfly_scheduler::store::{Admission, ApiKey, StoreError};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::auth::{Access, Directory, KeyCache, authenticate};
+use super::auth::{Access, Directory, authenticate};
 use super::guard::CREDITS_REMAINING;
+use super::key_cache::KeyCache;
 use crate::error::{ApiError, Code};
 use crate::policy::{Policy, network};
 

@@ -89,6 +89,7 @@ fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
         OptionKind::String { max_length } => json!({ "type": "string", "maxLength": max_length }),
         OptionKind::Boolean => json!({ "type": "boolean" }),
         OptionKind::OneOf { values } => json!({ "type": "string", "enum": values }),
+        OptionKind::OneOfIntegers { values } => json!({ "type": "integer", "enum": values }),
         OptionKind::Color => json!({ "type": "string", "pattern": "^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$" }),
         OptionKind::Format => {
             let names: Vec<&str> = catalog.formats.iter().map(|format| format.name.as_str()).collect();

@@ -88,6 +88,7 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
         tasks: specs,
         created_by_key: Some(key.to_owned()),
         choices: JobChoices { webhook_url, ..JobChoices::default() },
+        ..NewJob::default()
     };
     Ok(Accepted { job, payloads })
 }

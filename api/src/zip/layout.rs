@@ -121,7 +121,7 @@ impl Layout {
 fn dos_time(at: OffsetDateTime) -> [u8; 4] {
     let year = u32::try_from(at.year()).unwrap_or(0).clamp(1980, 2107) - 1980;
     let date = year << 9 | u32::from(u8::from(at.month())) << 5 | u32::from(at.day());
-    let time = u32::from(at.hour()) << 11 | u32::from(at.minute()) << 5 | u32::from(at.second()) / 2;
+    let time = u32::from(at.hour()) << 11 | u32::from(at.minute()) << 5 | (u32::from(at.second()) / 2);
     (date << 16 | time).to_le_bytes()
 }
 

@@ -39,7 +39,7 @@ async fn grows_from(home: &Home, slot: &str, size: usize, cuts: &[usize]) {
         // What is pushed and never saved is as if it had not been sent.
         let mut lost = home.storage.grow(&key, &progress).await.expect("it goes on");
         lost.push(&content(300_000)).await.expect("taken");
-        if cuts.len() % 2 == 0 {
+        if cuts.len().is_multiple_of(2) {
             lost.save().await.expect("stored, but never noted");
         }
         drop(lost);

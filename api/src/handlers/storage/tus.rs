@@ -229,7 +229,7 @@ impl Request {
     fn location(&self) -> String {
         let mut grant = self.place.grant.clone();
         grant.expires_at_ms = grant.expires_at_ms.max(now_ms() + LONGEST_UPLOAD_MS);
-        format!("{}/storage/upload/{}", self.state.public_url(), sign(self.state.link_secret(), &grant))
+        format!("{}/storage/upload/{}", self.state.linker().public_url, sign(self.state.link_secret(), &grant))
     }
 
     async fn note(&self, upload: Option<&PartialUpload>, done: bool) -> Result<SlotState, StoreError> {

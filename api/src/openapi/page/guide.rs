@@ -132,6 +132,9 @@ fn kind(kind: &OptionKind) -> String {
     match kind {
         OptionKind::Integer { min, max } => format!("integer, {min} to {max}"),
         OptionKind::OneOf { values } => values.iter().map(|value| code(value)).collect::<Vec<_>>().join(" "),
+        OptionKind::OneOfIntegers { values } => values.iter().map(|value| code(&value.to_string())).collect::<Vec<_>>().join(" "),
+        OptionKind::Headers => "object of HTTP headers, never shown again".to_owned(),
+        OptionKind::Secret { .. } => "secret string, never shown again".to_owned(),
         OptionKind::Boolean => "true or false".to_owned(),
         OptionKind::Color => format!("colour, {}", code("#rrggbb")),
         OptionKind::Format => "format".to_owned(),
@@ -164,7 +167,7 @@ fn limits(document: &Value) -> String {
 /// A size in the largest unit that divides it.
 fn bytes(size: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if size >= unit && size % unit == 0 {
+        if size >= unit && size.is_multiple_of(unit) {
             return format!("{} {name}", size / unit);
         }
     }
