@@ -216,3 +216,50 @@ async fn answers_are_stored_sealed_and_for_a_day() {
     let view: Value = made.json();
     assert_eq!(view["data"]["tag"], "a-tag-of-mine", "the client has it all the same");
 }
+
+/// A key that is shown once is shown again to the client that lost the answer, and to nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r016_a_new_api_key_is_replayed_and_never_readable_in_the_store() {
+    let t = TestStore::start().await;
+    let account = t.account("a", 10, 10).await;
+    let key = key_for(&t.store, &account, "key_a", &["*"]).await;
+    let api = Api::start(&t, &[]);
+    let once = [("idempotency-key", "new-key-1")];
+    let make = || api.call(&key, "POST", "/api-keys", Some(r#"{"name":"shop"}"#), &once);
+    let (made, again) = (make(), make());
+    let secret = made.json()["data"]["key"].as_str().unwrap_or_else(|| panic!("a key: {}", made.json())).to_owned();
+    assert_eq!((again.status, again.json()["data"]["key"].as_str()), (201, Some(secret.as_str())), "the same key");
+    assert_eq!(again.header("idempotency-replayed"), Some("true"), "not another one");
+    assert_eq!(again.header("cache-control"), Some("no-store"), "kept by nobody");
+    let listed = api.call(&key, "GET", "/api-keys", None, &[]).json();
+    assert_eq!(listed["data"].as_array().map(Vec::len), Some(2), "the first key and the new one: {listed}");
+    // Everything that Redis holds, as it would be written to a dump.
+    let mut connection = redis_client(&t.redis.url()).get_multiplexed_async_connection().await.expect("connect");
+    let names: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.expect("keys");
+    for name in names {
+        let dump: Vec<u8> = redis::cmd("DUMP").arg(&name).query_async(&mut connection).await.expect("a value");
+        let all = [name, dump].concat();
+        assert!(!all.windows(secret.len()).any(|part| part == secret.as_bytes()), "the key is readable in the store");
+    }
+    let used = api.call(&secret, "GET", "/account", None, &[]);
+    assert_eq!(used.status, 200, "it works: {}", used.json());
+}
+
+/// Without the key the second request would be a conflict, and the secret lost with the first answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r301_a_new_webhook_is_made_once_and_its_secret_shown_again() {
+    let t = TestStore::start().await;
+    let account = t.account("a", 10, 10).await;
+    let key = key_for(&t.store, &account, "key_a", &["*"]).await;
+    let api = Api::start(&t, &[]);
+    let body = r#"{"url":"https://example.com/hook","events":["job.finished"]}"#;
+    let make = |headers: &[(&str, &str)]| api.call(&key, "POST", "/webhooks", Some(body), headers);
+    let made = make(&[("idempotency-key", "hook-1")]);
+    assert_eq!(made.status, 201, "{}", made.json());
+    let again = make(&[("idempotency-key", "hook-1")]);
+    assert_eq!((again.status, again.bytes == made.bytes), (201, true), "byte for byte: {}", again.json());
+    assert!(again.json()["data"]["signing_secret"].as_str().is_some_and(|secret| secret.starts_with("whsec_")), "the secret");
+    assert_eq!(make(&[]).status, 409, "without the key it is another request, and a conflict");
+    let listed = api.call(&key, "GET", "/webhooks", None, &[]).json();
+    assert_eq!(listed["data"].as_array().map(Vec::len), Some(1), "one webhook: {listed}");
+}

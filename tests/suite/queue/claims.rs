@@ -60,10 +60,10 @@ async fn a_retry_is_bound_with_its_price() {
     let account = t.account("a", 10, 10).await;
     let job = chain(&account);
     t.submit(&job).await;
-    t.store.cancel_task(&account, &job.id, "convert").await.expect("cancelled");
+    t.store.cancel_task(&account, &job.id, "import").await.expect("cancelled");
     let retry = claim(&account, "one");
     assert_eq!(t.store.claim(&retry, "p").await.expect("an answer"), Claimed::Fresh, "free");
-    let (_, credits) = t.store.retry_task_once(&account, &job.id, "convert", Some(&retry)).await.expect("retried");
+    let (_, credits) = t.store.retry_task_once(&account, &job.id, "import", Some(&retry)).await.expect("retried");
     assert_eq!(credits, 1, "reserved again");
     let_it_end(&t, &account).await;
     let resumed = t.store.claim(&claim(&account, "two"), "p").await.expect("an answer");
