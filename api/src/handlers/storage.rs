@@ -53,7 +53,14 @@ pub(crate) async fn upload(
             io::Error::new(kind, error)
         })
     });
-    let stored = state.storage().put_stream(&key, stream, PutLimit { max_bytes, exact }).await?;
+    let stored = match state.storage().put_stream(&key, stream, PutLimit { max_bytes, exact }).await {
+        Ok(stored) => stored,
+        Err(error) => {
+            // A job that is deleted meanwhile takes its folder with it: that is no fault of ours.
+            state.store().upload_open(account, job, slot).await.map_err(about)?;
+            return Err(error.into());
+        }
+    };
     let file = FileRef {
         file_id: new_id("file"),
         key: key.to_string(),

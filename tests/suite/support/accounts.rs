@@ -42,9 +42,8 @@ async fn put_key(store: &Store, account: &str, scopes: &[&str]) -> String {
     let record = ApiKey {
         id: ids::new_id("key"),
         account: account.to_owned(),
-        name: "suite".into(),
         scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
-        created_at: 0,
+        ..ApiKey::default()
     };
     store.put_key(&sha256_hex(&key), &record).await.expect("a key");
     key
