@@ -10,7 +10,7 @@ use convertfly_scheduler::embedded::EmbeddedRedis;
 use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::storage::{PutLimit, Storage, StorageConfig, StorageKey};
-use convertfly_scheduler::store::{ApiKey, NewAccount, Store};
+use convertfly_scheduler::store::{ApiKey, NewAccount, Revoker, Store, StoreError};
 use convertfly_scheduler::task::{ErrorCode, FileRef, TaskError, TaskResult};
 use fastrand::Rng;
 use futures_util::stream;
@@ -108,7 +108,22 @@ impl World {
             scopes: vec!["*".into()],
             ..ApiKey::default()
         };
-        self.state.store().put_key(&sha256_hex(key), &record).await.expect("a key");
+        while let Err(error) = self.state.store().put_key(&sha256_hex(key), &record).await {
+            // Cases make keys, too, up to as many as an account may have.
+            assert!(matches!(error, StoreError::Conflict(_)), "a key: {error}");
+            self.revoke_made_keys(account).await;
+        }
+    }
+
+    /// Revokes the keys that cases have made.
+    async fn revoke_made_keys(&self, account: &str) {
+        let store = self.state.store();
+        for key in store.api_keys(account).await.expect("the keys") {
+            if key.id != account.replace("acct", "key") {
+                // Another lane may have been faster.
+                let _ = store.revoke_key(account, &key.id, Revoker::Operator).await;
+            }
+        }
     }
 
     /// What has been learned so far.
@@ -178,6 +193,10 @@ impl World {
                 let result = TaskResult { files: vec![file], expires_at, ..TaskResult::default() };
                 store.finish("fuzz", &lease, &result, &json!({ "engine": "none" }), &[], 600_000).await.expect("finish");
             }
+        }
+        if rng.u8(..32) == 0 {
+            let (_, account) = &self.keys[rng.usize(..self.keys.len())];
+            self.revoke_made_keys(account).await;
         }
         loop {
             let oldest = {
