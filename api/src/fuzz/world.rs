@@ -11,7 +11,7 @@ use convertfly_scheduler::guard::{AllowNets, Gate};
 use convertfly_scheduler::seal::Sealer;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::storage::{PutLimit, Storage, StorageConfig, StorageKey};
-use convertfly_scheduler::store::{ApiKey, NewAccount, Store};
+use convertfly_scheduler::store::{ApiKey, NewAccount, Revoker, Store, StoreError};
 use convertfly_scheduler::task::{ErrorCode, FileRef, TaskError, TaskResult};
 use fastrand::Rng;
 use futures_util::stream;
@@ -110,11 +110,25 @@ impl World {
         let record = ApiKey {
             id: account.replace("acct", "key"),
             account: account.clone(),
-            name: "fuzz".into(),
             scopes: vec!["*".into()],
             ..ApiKey::default()
         };
-        self.state.store().put_key(&sha256_hex(key), &record).await.expect("a key");
+        while let Err(error) = self.state.store().put_key(&sha256_hex(key), &record).await {
+            // Cases make keys, too, up to as many as an account may have.
+            assert!(matches!(error, StoreError::Conflict(_)), "a key: {error}");
+            self.revoke_made_keys(account).await;
+        }
+    }
+
+    /// Revokes the keys that cases have made.
+    async fn revoke_made_keys(&self, account: &str) {
+        let store = self.state.store();
+        for key in store.api_keys(account).await.expect("the keys") {
+            if key.id != account.replace("acct", "key") {
+                // Another lane may have been faster.
+                let _ = store.revoke_key(account, &key.id, Revoker::Operator).await;
+            }
+        }
     }
 
     /// What has been learned so far.
@@ -168,7 +182,8 @@ impl World {
                 };
                 let limit = PutLimit { max_bytes: 9, exact: None };
                 let bytes = stream::iter([Ok(b"nine byte"[..].to_vec().into())]);
-                let stored = self.state.storage().put_stream(&key, bytes, limit).await.expect("put");
+                // A case that deletes the job meanwhile takes its folder with it.
+                let Ok(stored) = self.state.storage().put_stream(&key, bytes, limit).await else { continue };
                 let file = FileRef {
                     file_id: convertfly_scheduler::ids::new_id("file"),
                     key: key.to_string(),
@@ -184,6 +199,10 @@ impl World {
                 let result = TaskResult { files: vec![file], expires_at, ..TaskResult::default() };
                 store.finish("fuzz", &lease, &result, &json!({ "engine": "none" }), &[], 600_000).await.expect("finish");
             }
+        }
+        if rng.u8(..32) == 0 {
+            let (_, account) = &self.keys[rng.usize(..self.keys.len())];
+            self.revoke_made_keys(account).await;
         }
         loop {
             let oldest = {

@@ -42,7 +42,6 @@ async fn put_key(store: &Store, account: &str, scopes: &[&str]) -> String {
     let record = ApiKey {
         id: ids::new_id("key"),
         account: account.to_owned(),
-        name: "suite".into(),
         scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
         ..ApiKey::default()
     };

@@ -37,8 +37,14 @@ pub(crate) async fn upload(
     let Slot { account, job, slot, grant, .. } = &place;
     state.store().upload_open(account, job, slot).await.map_err(about_upload)?;
     let key = place.key(&random_base62(11));
-    let stored = state.storage().put_stream(&key, checked(incoming(body), checks), PutLimit { max_bytes, exact }).await;
-    let stored = stored.map_err(unstored)?;
+    let stored = match state.storage().put_stream(&key, checked(incoming(body), checks), PutLimit { max_bytes, exact }).await {
+        Ok(stored) => stored,
+        Err(error) => {
+            // A job that is deleted meanwhile takes its folder with it: that is no fault of ours.
+            state.store().upload_open(account, job, slot).await.map_err(about_upload)?;
+            return Err(unstored(error));
+        }
+    };
     let filename = sanitise_filename(grant.filename.as_deref().unwrap_or_default());
     let file = arrived(new_id("file"), &key, filename, stored);
     if let Err(error) = state.store().upload_arrived(account, job, slot, &file).await {
