@@ -209,12 +209,18 @@ fn tus_two_requests_at_once_do_not_mix() {
         upload.path
     );
     socket.write_all(head.as_bytes()).expect("sent");
-    let second = upload.patch(&server, 0, b"x", &[]);
-    if second.status == 423 {
-        assert_eq!(outcome(&second).1, "LOCKED", "{}", second.json());
-    } else {
-        // It was faster than the first one: then its byte counts, and the first one is refused.
-        assert_eq!(second.status, 204, "{}", String::from_utf8_lossy(&second.bytes));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // An offset that is never right: refused as such while nobody is at the upload, and otherwise told to wait.
+    loop {
+        let second = upload.patch(&server, 99, b"x", &[]);
+        if second.status == 423 {
+            assert_eq!(outcome(&second).1, "LOCKED", "{}", second.json());
+            assert_eq!(second.header("retry-after"), Some("1"), "{:?}", second.headers);
+            break;
+        }
+        assert_eq!(second.status, 409, "{}", String::from_utf8_lossy(&second.bytes));
+        assert!(Instant::now() < deadline, "the first request takes the upload");
+        std::thread::sleep(Duration::from_millis(20));
     }
     drop(socket);
 }

@@ -21,7 +21,7 @@ const PLAIN: u16 = 20;
 const ZIP64: u16 = 45;
 
 /// Made on Unix, by a writer that knows zip64.
-const MADE_BY: u16 = 3 << 8 | ZIP64;
+const MADE_BY: u16 = (3 << 8) | ZIP64;
 
 /// A regular file that its owner may read and write and all others may read.
 const MODE: u32 = 0o100_644 << 16;
@@ -120,9 +120,9 @@ impl Layout {
 /// MS-DOS time and date: two seconds exact, from 1980 to 2107.
 fn dos_time(at: OffsetDateTime) -> [u8; 4] {
     let year = u32::try_from(at.year()).unwrap_or(0).clamp(1980, 2107) - 1980;
-    let date = year << 9 | u32::from(u8::from(at.month())) << 5 | u32::from(at.day());
-    let time = u32::from(at.hour()) << 11 | u32::from(at.minute()) << 5 | (u32::from(at.second()) / 2);
-    (date << 16 | time).to_le_bytes()
+    let date = (year << 9) | (u32::from(u8::from(at.month())) << 5) | u32::from(at.day());
+    let time = (u32::from(at.hour()) << 11) | (u32::from(at.minute()) << 5) | (u32::from(at.second()) / 2);
+    ((date << 16) | time).to_le_bytes()
 }
 
 fn narrow32(value: u64) -> [u8; 4] {

@@ -94,7 +94,8 @@ impl Connection {
         Ok(Self {
             bucket,
             region,
-            endpoint: option(given, "endpoint").map(str::to_owned),
+            // An empty one is a mistake, and must not lead to Amazon.
+            endpoint: given.get("endpoint").and_then(Value::as_str).map(str::to_owned),
             access_key_id: required("access_key_id")?,
             secret_access_key: Secret::new(required("secret_access_key")?),
             session_token: option(given, "session_token").map(|token| Secret::new(token.to_owned())),

@@ -98,8 +98,10 @@ async fn f7_faults_that_pass_are_waited_out() {
         ("PUT part", Fault::Status(500, "InternalError"), 4),
         ("PUT part", Fault::CutRequest(PART as u64 / 2), 2),
         ("PUT part", Fault::LoseAnswer, 2),
-        ("POST upload", Fault::Status(503, "SlowDown"), 1),
-        ("POST upload", Fault::LoseAnswer, 1),
+        ("POST upload ", Fault::Status(503, "SlowDown"), 1),
+        ("POST upload ", Fault::LoseAnswer, 1),
+        // A server that checks its own tags refuses the whole (see below); to one that does not, every byte was signed.
+        ("PUT part", Fault::WrongTag, 1),
     ] {
         let server = TestServer::start().await;
         server.plan(request, fault, times);
@@ -128,8 +130,8 @@ async fn f7_faults_that_stay_end_with_a_reason_and_leave_nothing() {
         ("POST uploads", Fault::Status(403, "AccessDenied"), 99, "credentials", 1),
         ("PUT part", Fault::Status(500, "InternalError"), 99, "HTTP 500", 5),
         ("PUT part", Fault::CutRequest(PART as u64 / 2), 99, "broke off", 5),
-        ("PUT part", Fault::WrongTag, 1, "InvalidPart", 1),
-        ("POST upload", Fault::Status(500, "InternalError"), 99, "HTTP 500", 5),
+        ("POST upload ", Fault::Status(400, "InvalidPart"), 99, "did not store the bytes", 1),
+        ("POST upload ", Fault::Status(500, "InternalError"), 99, "HTTP 500", 5),
     ] {
         let server = TestServer::start().await;
         server.plan(request, fault, times);
@@ -140,9 +142,7 @@ async fn f7_faults_that_stay_end_with_a_reason_and_leave_nothing() {
             assert!(!message.contains(secret), "{request}: {message}");
         }
         let asked = server.seen(request).iter().filter(|seen| seen.line.starts_with(request)).count();
-        if !matches!(fault, Fault::WrongTag) {
-            assert_eq!(asked, tries, "{request} {fault:?}: tries");
-        }
+        assert_eq!(asked, tries, "{request} {fault:?}: tries");
         server.until(|| server.remains().is_empty()).await;
     }
 }
@@ -170,9 +170,10 @@ async fn objects_come_back_also_over_a_connection_that_breaks() {
     let server = TestServer::start().await;
     let exports = bucket(&server, Direction::Export, quick());
     let bytes = content(3 * MIB);
-    for key in ["in/b.bin", "in/a.bin", "in/folder/", "other"] {
+    for key in ["in/b.bin", "in/a.bin", "other"] {
         put(&exports, key, &Map::new(), &bytes).await.expect("stored");
     }
+    put(&exports, "in/folder/", &Map::new(), &Bytes::new()).await.expect("a folder");
     let imports = bucket(&server, Direction::Import, quick());
     assert_eq!(imports.list("in/").await, Ok(vec!["in/a.bin".to_owned(), "in/b.bin".to_owned()]), "sorted, without folders");
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,6 +1,7 @@
 //! Files into a bucket: small ones in one request, large ones in parts that are aborted when something fails.
 
 use std::io;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -15,6 +16,9 @@ use crate::failure::Failure;
 
 /// Bytes of a part, and the largest object that is sent in one request. 640 of them make 5 GiB; buckets take 10,000.
 pub(super) const PART: usize = 8 << 20;
+
+/// How far the bucket's clock may be behind ours.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
 /// Bytes of metadata that buckets take.
 const MAX_METADATA: usize = 2048;
@@ -164,7 +168,7 @@ impl Bucket {
         let created = create.send().await.map_err(|error| self.direction.of(&error))?;
         let id =
             created.upload_id.ok_or_else(|| self.direction.failure("The bucket's server began an upload without naming it"))?;
-        Ok(Upload { bucket: self, key: key.to_owned(), id: Some(id) })
+        Ok(Upload { bucket: self, key: key.to_owned(), id: Some(id), began: SystemTime::now() })
     }
 }
 
@@ -174,6 +178,7 @@ struct Upload<'a> {
     key: String,
     /// `None` once it is completed or being aborted.
     id: Option<String>,
+    began: SystemTime,
 }
 
 impl Upload<'_> {
@@ -206,25 +211,30 @@ impl Upload<'_> {
             progress(done);
             next = (!read.is_empty()).then_some(read);
         }
+        let count = parts.len();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let join = client.complete_multipart_upload().bucket(name).key(&self.key).upload_id(&id).multipart_upload(parts);
         match join.send().await {
             Ok(joined) => Ok(joined.e_tag.map(|tag| tag.trim_matches('"').to_owned())),
-            Err(error) => self.joined_all_the_same(&error, done).await,
+            Err(error) => self.joined_all_the_same(&error, done, count).await,
         }
     }
 
-    /// When the answer to a try that worked was lost, the next try finds no such upload: then the object's size decides.
-    async fn joined_all_the_same<E>(&self, error: &SdkError<E>, size: u64) -> Result<Option<String>, Failure>
+    /// When the answer to a try that worked was lost, the next try finds no such upload. Then the object decides: it is ours if it
+    /// is of this upload's time, size and number of parts. The key is the customer's, so one from before may lie there.
+    async fn joined_all_the_same<E>(&self, error: &SdkError<E>, size: u64, parts: usize) -> Result<Option<String>, Failure>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if error.code() == Some("NoSuchUpload") {
-            let head = self.bucket.client.head_object().bucket(&self.bucket.name).key(&self.key).send().await;
-            if let Ok(head) = head
-                && head.content_length().and_then(|length| u64::try_from(length).ok()) == Some(size)
-            {
-                return Ok(head.e_tag.map(|tag| tag.trim_matches('"').to_owned()));
+        if matches!(error.code(), Some("NoSuchUpload" | "AccessDenied"))
+            && let Ok(head) = self.bucket.client.head_object().bucket(&self.bucket.name).key(&self.key).send().await
+        {
+            let tag = head.e_tag().map(|tag| tag.trim_matches('"').to_owned());
+            let of_size = head.content_length().and_then(|length| u64::try_from(length).ok()) == Some(size);
+            let of_parts = tag.as_deref().is_some_and(|tag| tag.ends_with(&format!("-{parts}")));
+            let stored = head.last_modified().and_then(|at| SystemTime::try_from(*at).ok());
+            if of_size && of_parts && stored.is_some_and(|at| at + CLOCKS_DIFFER >= self.began) {
+                return Ok(tag);
             }
         }
         Err(self.bucket.direction.of(error))
