@@ -113,6 +113,10 @@ pub struct JobRecord {
     pub tasks: Vec<TaskRecord>,
     /// Version of the record: grows with every change; the weak ETag.
     pub version: u64,
+    /// The version at the last change of the job's own status.
+    pub status_version: u64,
+    /// Whether its files have been deleted at their time.
+    pub files_gone: bool,
 }
 
 impl JobRecord {

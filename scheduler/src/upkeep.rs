@@ -86,6 +86,12 @@ async fn expire_once(store: &Store, storage: &Storage, config: &UpkeepConfig) ->
             store.files_gone(&due, millis(config.keep_record)).await?;
         }
     }
+    for (account, job, entry) in store.doomed().await? {
+        match storage.delete_prefix(&StorageKey::job_prefix(&account, &job)).await {
+            Ok(_) => store.removed_again(&account, &entry).await?,
+            Err(error) => tracing::warn!(%error, job, "files of a deleted job could not be removed; trying again"),
+        }
+    }
     store.trim_outbox(millis(config.keep_events)).await?;
     Ok(())
 }

@@ -9,6 +9,7 @@ mod credits;
 mod errors;
 mod executor;
 mod jobs;
+mod lists;
 mod queue;
 mod quick_start;
 mod roles;

@@ -11,6 +11,7 @@ mod key_watch;
 pub mod keys;
 mod leasing;
 mod ledger;
+mod lists;
 mod notices;
 mod read;
 mod scripts;
@@ -22,6 +23,7 @@ pub use connection::Store;
 pub use key_watch::{KeyStamp, KeyWatch};
 pub use leasing::Leaser;
 pub use ledger::{Audit, Books, LedgerEntry, Truth};
+pub use lists::Cursor;
 pub use notices::Notice;
 pub use upkeep::{Due, Reaped};
 
@@ -193,4 +195,6 @@ pub struct JobPage {
     pub jobs: Vec<JobRecord>,
     /// How many match in all.
     pub total: u64,
+    /// Where the list goes on, if it does.
+    pub next: Option<Cursor>,
 }

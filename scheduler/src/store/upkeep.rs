@@ -87,6 +87,36 @@ impl Store {
         Ok(())
     }
 
+    /// Deleted jobs whose files are to be removed once more, for the case that whoever deleted them did not get that far, or
+    /// that a worker was still writing: `(account, job, entry)`, where the entry is for [`Store::removed_again`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn doomed(&self) -> Result<Vec<(String, String, String)>, StoreError> {
+        let mut doomed = Vec::new();
+        for shard in 0..self.shards() {
+            let mut call = self.invocation(&scripts::DOOMED, shard);
+            let found: Vec<String> = call.arg(BATCH).invoke_async(&mut self.connection()).await?;
+            for entry in found {
+                let mut parts = entry.splitn(3, '/');
+                if let (Some(account), Some(job)) = (parts.next(), parts.next()) {
+                    doomed.push((account.to_owned(), job.to_owned(), entry.clone()));
+                }
+            }
+        }
+        Ok(doomed)
+    }
+
+    /// Notes that the files of a deleted job have been removed once more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn removed_again(&self, account: &str, entry: &str) -> Result<(), StoreError> {
+        let mut call = self.invocation(&scripts::DOOMED, self.shard(account));
+        let _: Vec<String> = call.arg(entry).invoke_async(&mut self.connection()).await?;
+        Ok(())
+    }
+
     /// Drops events older than `age_ms` from every outbox; says how many.
     ///
     /// # Errors

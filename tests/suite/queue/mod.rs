@@ -2,6 +2,7 @@
 
 mod fair;
 mod fences;
+mod flow;
 mod invariants;
 mod jobs;
 mod limits;

@@ -67,17 +67,22 @@ pub(crate) fn create() -> Doc {
 pub(crate) fn list() -> Doc {
     let statuses = json!({ "type": "string", "enum": ["WAITING", "PROCESSING", "FINISHED", "ERROR"] });
     Doc::new("listJobs", Tag::Jobs, "List jobs")
-        .text("Newest first.")
+        .text(
+            "Newest first. Pages shift while jobs come and go; `cursor` does not: it goes on behind the last job of the answer that it \
+             comes from.",
+        )
         .query(
             "page",
             "Page number, starting at 1.",
             json!({ "type": "integer", "minimum": 1, "maximum": 10_000_000_000_000_000_u64, "default": 1 }),
         )
+        .query("cursor", "The `next_cursor` of an earlier answer, in place of `page`.", json!({ "type": "string", "pattern": "^[0-9]{1,16}\\.job_[0-9A-Za-z]{1,64}$" }))
         .query("limit", "Results per page.", json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }))
         .query("status", "Filter by status.", statuses)
         .query("tag", "Filter by tag.", string("Exactly this tag."))
         .list("A page of jobs.", reference("Job"), reference("PageMeta"))
-        .example(json!({ "data": [finished()["data"]], "meta": { "page": 1, "limit": 5, "total": 42 } }))
+        .example(json!({ "data": [finished()["data"]], "meta": { "page": 1, "limit": 5, "total": 42, "next_cursor": "1775212200999.job_7kX9mP2qR" } }))
+        .with("Link", "The neighbouring pages (RFC 8288): `next`, `prev`, `first`, `last`.", string(""))
 }
 
 /// `GET /jobs/:id`.
