@@ -10,6 +10,8 @@ use convertfly_scheduler::storage::StorageConfig;
 use convertfly_worker::node::WorkerConfig;
 use serde::Deserialize;
 
+use crate::retention::Retention;
+
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) storage: StorageConfig,
     /// The worker.
     pub(crate) worker: WorkerConfig,
+    /// How long things are kept.
+    pub(crate) retention: Retention,
 }
 
 /// Limits of the account `default`; on one's own machine there is little reason to be tight.
@@ -75,6 +79,7 @@ impl Default for Config {
             refund_on_error: true,
             storage: StorageConfig { location: String::new(), ..StorageConfig::default() },
             worker: WorkerConfig::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -115,6 +120,8 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, listen: Option<Sock
         config.storage.location = config.data.join("storage").to_string_lossy().into_owned();
     }
     problems.extend(config.storage.validate());
+    config.worker.link_lifetime = config.retention.files;
+    problems.extend(config.retention.validate());
     problems.extend(config.worker.validate());
     if config.shards == 0 {
         problems.push("CONVERTFLY_SHARDS must be a number from 1 to 65535, for example 16".into());
@@ -157,6 +164,9 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
         Some(_) => problems.push("CONVERTFLY_REFUND_ON_ERROR must be true or false, for example true".to_owned()),
     }
     number(&text, "CONVERTFLY_SHARDS", "16", &mut config.shards, &mut problems);
+    number(&text, "CONVERTFLY_KEEP_FILES", "86400", &mut config.retention.files, &mut problems);
+    number(&text, "CONVERTFLY_KEEP_RECORDS", "2592000", &mut config.retention.records, &mut problems);
+    number(&text, "CONVERTFLY_UPLOAD_LIFETIME", "3600", &mut config.retention.uploads, &mut problems);
     number(&text, "CONVERTFLY_CPU_SLOTS", "8", &mut config.worker.cpu_slots, &mut problems);
     number(&text, "CONVERTFLY_IO_SLOTS", "32", &mut config.worker.io_slots, &mut problems);
     number(&text, "CONVERTFLY_LEASE_MS", "10000", &mut config.worker.lease_ms, &mut problems);

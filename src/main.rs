@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod first_start;
 mod logging;
+mod retention;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -11,12 +11,14 @@ mod links;
 mod metrics;
 mod middleware;
 mod openapi;
+mod prefer;
 mod range;
 mod router;
 mod server;
 mod state;
 mod validate;
 mod view;
+mod warnings;
 
 pub use limits::Limits;
 pub use server::serve;

@@ -48,6 +48,12 @@ pub(crate) async fn links(state: &AppState, account: &str, job: &str, tasks: &[T
     links
 }
 
+/// The media type of a file.
+pub(crate) fn media_type(state: &AppState, file: &FileRef) -> String {
+    let format = file.format.as_deref().and_then(|format| state.catalog().format(format));
+    format.map_or(BYTES, |format| format.mime.as_str()).to_owned()
+}
+
 fn upload(state: &AppState, key: StorageKey, expires_at_ms: u64, filename: Option<String>) -> String {
     let grant = Grant {
         method: Method::Put,
@@ -66,8 +72,7 @@ fn upload(state: &AppState, key: StorageKey, expires_at_ms: u64, filename: Optio
 async fn download(state: &AppState, file: &FileRef, expires_at_ms: u64) -> String {
     // A key that does not parse was never made by us; its link must not point anywhere.
     let Some(key) = StorageKey::parse(&file.key) else { return String::new() };
-    let format = file.format.as_deref().and_then(|format| state.catalog().format(format));
-    let content_type = format.map_or(BYTES, |format| format.mime.as_str()).to_owned();
+    let content_type = media_type(state, file);
     let left = Duration::from_millis(expires_at_ms.saturating_sub(now_ms()));
     if !left.is_zero() {
         let disposition = content_disposition(&file.filename, false);

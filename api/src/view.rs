@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::links::Links;
+use crate::warnings;
 
 /// A job: `tasks` is a map from name to task, in the customer's order.
 pub(crate) fn job(job: &JobRecord, links: &Links) -> Value {
@@ -28,6 +29,12 @@ pub(crate) fn job(job: &JobRecord, links: &Links) -> Value {
     if let Some(error) = &job.error {
         view.insert("error".into(), task_error(error));
     }
+    for (name, chosen) in [("fail_fast", job.choices.fail_fast), ("keep_intermediates", job.choices.keep_intermediates)] {
+        if chosen {
+            view.insert(name.into(), true.into());
+        }
+    }
+    view.insert("warnings".into(), warnings::of_job(&job.tasks).into());
     let tasks = job.tasks.iter().map(|task| (task.spec.name.clone(), self::task(task, links))).collect();
     view.insert("tasks".into(), Value::Object(tasks));
     Value::Object(view)
@@ -93,7 +100,8 @@ fn result(task: &TaskRecord, links: &Links) -> Option<Value> {
     Some(Value::Object(view))
 }
 
-fn file(file: &FileRef, url: Option<&String>) -> Value {
+/// A file, with its link if it has one.
+pub(crate) fn file(file: &FileRef, url: Option<&String>) -> Value {
     let mut view = Map::new();
     view.insert("file_id".into(), file.file_id.as_str().into());
     view.insert("filename".into(), file.filename.as_str().into());

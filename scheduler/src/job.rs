@@ -56,6 +56,8 @@ pub struct NewJob {
     pub created_by_key: Option<String>,
     /// What the customer chose for the job as a whole.
     pub choices: JobChoices,
+    /// How long its uploads may be awaited, milliseconds; `None` is an hour.
+    pub upload_lifetime_ms: Option<u64>,
 }
 
 impl NewJob {

@@ -12,7 +12,7 @@ use convertfly_scheduler::seal::{self, Sealer};
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::store::Store;
-use convertfly_scheduler::upkeep::{self, UpkeepConfig};
+use convertfly_scheduler::upkeep;
 use convertfly_worker::node::{self, Node};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +49,7 @@ pub(crate) fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
             &config.worker,
         );
         roles.spawn(node.run(stop.clone()));
-        roles.spawn(upkeep::run(store.clone(), storage.clone(), UpkeepConfig::default(), stop.clone()));
+        roles.spawn(upkeep::run(store.clone(), storage.clone(), config.retention.upkeep(), stop.clone()));
         roles.spawn(sweep(storage.clone()));
         roles.spawn(front(listener, store, storage, sealer, config, stop).await?);
         roles.close();
@@ -86,7 +86,7 @@ pub(crate) fn scheduler(config: Config) -> anyhow::Result<ExitCode> {
         let storage = Storage::open(&config.storage).await?;
         store.set_refund_on_error(config.refund_on_error).await?;
         let sweeping = tokio::spawn(sweep(storage.clone()));
-        upkeep::run(store, storage, UpkeepConfig::default(), stop_signal()?).await;
+        upkeep::run(store, storage, config.retention.upkeep(), stop_signal()?).await;
         sweeping.abort();
         Ok(())
     })
@@ -174,7 +174,10 @@ async fn front(
         sealer,
         public_url: config.public_url(),
         catalog: Catalog::builtin(),
-        limits: convertfly_api::Limits::default(),
+        limits: convertfly_api::Limits {
+            upload_lifetime: config.retention.upload_lifetime(),
+            ..convertfly_api::Limits::default()
+        },
     });
     tracing::info!("listening on {}", config.public_url());
     Ok(async move { convertfly_api::serve(listener, state, stop.cancelled_owned()).await })

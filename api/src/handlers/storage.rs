@@ -5,7 +5,7 @@ use std::io;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use convertfly_scheduler::ids::{new_id, random_base62};
+use convertfly_scheduler::ids::{file_id, random_base62};
 use convertfly_scheduler::storage::names::{content_disposition, sanitise_filename};
 use convertfly_scheduler::storage::sign::{Grant, Method as Direction, SignError, verify};
 use convertfly_scheduler::storage::{PutLimit, StorageKey};
@@ -55,7 +55,7 @@ pub(crate) async fn upload(
     });
     let stored = state.storage().put_stream(&key, stream, PutLimit { max_bytes, exact }).await?;
     let file = FileRef {
-        file_id: new_id("file"),
+        file_id: file_id(job),
         key: key.to_string(),
         filename: sanitise_filename(grant.filename.as_deref().unwrap_or_default()),
         size: stored.size,
@@ -84,13 +84,21 @@ pub(crate) async fn download(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let grant = verify(state.link_secret(), &token, Direction::Get, now_ms()).map_err(refused)?;
+    serve(&state, &grant, method, &headers).await
+}
+
+/// Serves the object of a grant, or the part of it that the headers ask for.
+///
+/// # Errors
+/// `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`, `UNAVAILABLE`.
+pub(crate) async fn serve(state: &AppState, grant: &Grant, method: Method, headers: &HeaderMap) -> Result<Response, ApiError> {
     let now = now_ms();
-    let grant = verify(state.link_secret(), &token, Direction::Get, now).map_err(refused)?;
     let meta = state.storage().head(&grant.key).await?;
     let etag = grant.sha256.as_deref().or(meta.etag.as_deref()).map(|tag| format!("\"{tag}\""));
-    if etag.is_some() && lists(&headers, etag.as_deref()) {
+    if etag.is_some() && lists(headers, etag.as_deref()) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
-        describe(&mut response, &grant, etag.as_deref(), now);
+        describe(&mut response, grant, etag.as_deref(), now);
         return Ok(response);
     }
     // A range of another version than the client has would make it glue two files together.
@@ -115,7 +123,7 @@ pub(crate) async fn download(
     };
     let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = (status, body).into_response();
-    describe(&mut response, &grant, etag.as_deref(), now);
+    describe(&mut response, grant, etag.as_deref(), now);
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     if let Some((first, last)) = part {

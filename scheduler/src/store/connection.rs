@@ -7,6 +7,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Script, ScriptInvocation};
 
 use super::notices::Hub;
+use super::watch::Watchers;
 use super::{StoreError, keys, scripts};
 use crate::seal::{self, Sealer};
 
@@ -26,6 +27,7 @@ pub(super) struct Inner {
     manager: ConnectionManager,
     shards: u16,
     pub(super) hub: Hub,
+    pub(super) watchers: Watchers,
 }
 
 impl Store {
@@ -45,8 +47,9 @@ impl Store {
             .set_number_of_retries(2)
             .set_max_delay(Duration::from_millis(200));
         let manager = client.get_connection_manager_with_config(config).await?;
+        let watchers = Watchers::new(client.clone());
         let hub = Hub::start(client);
-        let store = Self { inner: Arc::new(Inner { manager, shards, hub }) };
+        let store = Self { inner: Arc::new(Inner { manager, shards, hub, watchers }) };
         store.check_safety().await?;
         store.check_layout().await?;
         for script in scripts::all() {

@@ -42,7 +42,7 @@ impl Store {
                 .arg(next.join(" "))
                 .arg(task.input.join(" "))
                 .arg(slot)
-                .arg(UPLOAD_LIFETIME_MS)
+                .arg(job.upload_lifetime_ms.unwrap_or(UPLOAD_LIFETIME_MS))
                 .arg(file)
                 .arg(if task.ignore_error { "1" } else { "" });
         }

@@ -121,13 +121,9 @@ pub(super) fn lua_prelude() -> String {
         }
         let _ = writeln!(lua, "local function k_{name}({}) return P .. {} end", parts.join(", "), body.replace(" .. ''", ""));
     }
-    for (name, channel) in [
-        ("READY", CHANNEL_READY),
-        ("DONE", CHANNEL_DONE),
-        ("JOB", CHANNEL_JOB),
-        ("STOP", CHANNEL_STOP),
-        ("KEYS", CHANNEL_KEYS),
-    ] {
+    for (name, channel) in
+        [("READY", CHANNEL_READY), ("DONE", CHANNEL_DONE), ("JOB", CHANNEL_JOB), ("STOP", CHANNEL_STOP), ("KEYS", CHANNEL_KEYS)]
+    {
         let _ = writeln!(lua, "local CHANNEL_{name} = '{channel}'");
     }
     lua

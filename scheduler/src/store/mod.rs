@@ -16,6 +16,7 @@ mod notices;
 mod read;
 mod scripts;
 mod upkeep;
+mod watch;
 
 pub use accounts::{NewAccount, PlanLimits};
 pub use api_keys::{ApiKey, MAX_KEYS, Revoker};
@@ -26,6 +27,7 @@ pub use ledger::{Audit, Books, LedgerEntry, Truth};
 pub use lists::Cursor;
 pub use notices::Notice;
 pub use upkeep::{Due, Reaped};
+pub use watch::JobWatch;
 
 use crate::job::{JobRecord, JobStatus};
 use crate::task::{FileRef, TaskSpec};

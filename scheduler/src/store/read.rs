@@ -1,7 +1,6 @@
 //! Reading jobs and tasks, and waiting for them.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use redis::AsyncCommands;
 use tokio::time::Instant;
@@ -12,9 +11,6 @@ use crate::job::{JobRecord, JobStatus};
 use crate::task::{TaskRecord, TaskSpec, TaskStatus, UploadSlot};
 
 pub(super) type Fields = HashMap<String, String>;
-
-/// A waiter looks for itself this often, in case a notice was lost.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 impl Store {
     /// A job with its tasks.
@@ -80,7 +76,8 @@ impl Store {
             if record.status.is_terminal() || Instant::now() >= deadline {
                 return Ok(record);
             }
-            let _ = tokio::time::timeout_at(deadline.min(Instant::now() + LOOK_AGAIN), ended).await;
+            // No looking in between: when notices may have been missed the hub wakes everybody.
+            let _ = tokio::time::timeout_at(deadline, ended).await;
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What the scheduler role does: reap, expire, trim, and note a new Redis process.
 
+use redis::AsyncCommands;
+
 use super::connection::Store;
 use super::jobs::to_json;
-use super::{MAX_LOSSES, StoreError, scripts};
+use super::{MAX_LOSSES, StoreError, keys, scripts};
 use crate::task::{ErrorCode, TaskError};
 
 /// What one round of reaping did.
@@ -56,6 +58,17 @@ impl Store {
             }
         }
         Ok(sum)
+    }
+
+    /// Notes how long the files of jobs stay that end from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn set_keep_files(&self, keep_ms: u64) -> Result<(), StoreError> {
+        for shard in 0..self.shards() {
+            let _: u64 = self.connection().hset(keys::meta(shard), "keep_files", keep_ms).await?;
+        }
+        Ok(())
     }
 
     /// Ended jobs whose files or records are due to be deleted.

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use convertfly_scheduler::catalog::{OperationKind, OptionKind};
 use convertfly_scheduler::ids;
-use convertfly_scheduler::storage::names;
 use convertfly_scheduler::task::{FileRef, TaskResult};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -44,8 +43,13 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
             .ok_or_else(|| Failure::invalid_field("output_format", "Missing required field: output_format"))?;
         let mut result = TaskResult::default();
         let mut steps = Vec::new();
-        for input in &context.lease.inputs {
-            let (file, step) = convert_one(context, input, target, &mut result.warnings).await?;
+        let count = context.lease.inputs.len();
+        for (index, input) in context.lease.inputs.iter().enumerate() {
+            let filename = match context.field("filename") {
+                Some(name) => files::numbered(name, index, count),
+                None => files::output_name(&input.filename, target),
+            };
+            let (file, step) = convert_one(context, input, target, filename, &mut result.warnings).await?;
             result.files.push(file);
             steps.push(Value::Object(step));
         }
@@ -68,6 +72,7 @@ async fn convert_one(
     context: &Context<'_>,
     input: &FileRef,
     target: &'static Format,
+    filename: String,
     warnings: &mut Vec<String>,
 ) -> Result<(FileRef, Map<String, Value>), Failure> {
     let folder = files::folder(context)?;
@@ -102,10 +107,6 @@ async fn convert_one(
     let between = || tempfile::tempfile_in(folder.path());
     let made = context.services.router.convert(work, &between).await?;
     warnings.extend(made.warnings);
-    let filename = match context.field("filename") {
-        Some(name) => names::sanitise_filename(name),
-        None => files::output_name(&input.filename, target),
-    };
     let start = Instant::now();
     let mut file = files::store(context, path, &Arc::clone(&folder), filename, Some(target)).await?;
     (file.width, file.height) = (made.width, made.height);

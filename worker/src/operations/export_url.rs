@@ -1,15 +1,12 @@
 //! `export/url`: hands files out under links that expire. The API signs the links when it shows them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use convertfly_scheduler::catalog::{Lane, OperationKind};
 use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
 
 use super::{Operation, no_options};
-
-/// Lifetime of a download link: 24 hours.
-const LIFETIME_MS: u64 = 24 * 3_600_000;
 
 pub(super) static OPERATION: Operation = Operation {
     name: "export/url",
@@ -21,10 +18,11 @@ pub(super) static OPERATION: Operation = Operation {
     options: no_options,
     run: |context, _| {
         async move {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+            let until = SystemTime::now() + context.services.link_lifetime;
+            let until = until.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
             Ok(TaskResult {
                 files: context.lease.inputs.clone(),
-                expires_at: Some(u64::try_from(now).unwrap_or(0) + LIFETIME_MS),
+                expires_at: Some(u64::try_from(until).unwrap_or(0)),
                 ..TaskResult::default()
             })
         }

@@ -6,6 +6,7 @@ mod convert;
 mod export_url;
 mod files;
 mod import_base64;
+mod import_file;
 mod import_upload;
 mod import_url;
 
@@ -68,8 +69,14 @@ pub struct Operation {
 }
 
 /// Every operation, sorted by name.
-pub static OPERATIONS: &[&Operation] =
-    &[&convert::OPERATION, &export_url::OPERATION, &import_base64::OPERATION, &import_upload::OPERATION, &import_url::OPERATION];
+pub static OPERATIONS: &[&Operation] = &[
+    &convert::OPERATION,
+    &export_url::OPERATION,
+    &import_base64::OPERATION,
+    &import_file::OPERATION,
+    &import_upload::OPERATION,
+    &import_url::OPERATION,
+];
 
 /// The operation of that name.
 pub fn by_name(name: &str) -> Option<&'static Operation> {
