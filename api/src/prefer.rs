@@ -58,7 +58,9 @@ mod tests {
     fn preferences_are_read_leniently() {
         let read = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
-            values.iter().for_each(|value| drop(headers.append(PREFER, HeaderValue::from_static(value))));
+            for value in values {
+                headers.append(PREFER, HeaderValue::from_static(value));
+            }
             let found = Preferences::read(&headers);
             (found.wait, found.respond_async)
         };
