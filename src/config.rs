@@ -11,6 +11,7 @@ use convertfly_scheduler::storage::StorageConfig;
 use convertfly_worker::node::WorkerConfig;
 use serde::Deserialize;
 
+use crate::retention::Retention;
 use crate::webhook_settings::WebhookSettings;
 
 /// Everything that can be set.
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) storage: StorageConfig,
     /// The worker.
     pub(crate) worker: WorkerConfig,
+    /// How long things are kept.
+    pub(crate) retention: Retention,
 }
 
 /// Limits of the account `default`; on one's own machine there is little reason to be tight.
@@ -84,6 +87,7 @@ impl Default for Config {
             api: Policy::default(),
             storage: StorageConfig { location: String::new(), ..StorageConfig::default() },
             worker: WorkerConfig::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -125,6 +129,8 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, listen: Option<Sock
     }
     problems.extend(config.api.validate());
     problems.extend(config.storage.validate());
+    config.worker.link_lifetime = config.retention.files;
+    problems.extend(config.retention.validate());
     problems.extend(config.worker.validate());
     problems.extend(config.webhooks.validate());
     if config.shards == 0 {
@@ -172,6 +178,9 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
     let requests = &mut config.default_account.requests_per_minute;
     number(&text, "CONVERTFLY_REQUESTS_PER_MINUTE", "6000", requests, &mut problems);
     number(&text, "CONVERTFLY_SHARDS", "16", &mut config.shards, &mut problems);
+    number(&text, "CONVERTFLY_KEEP_FILES", "86400", &mut config.retention.files, &mut problems);
+    number(&text, "CONVERTFLY_KEEP_RECORDS", "2592000", &mut config.retention.records, &mut problems);
+    number(&text, "CONVERTFLY_UPLOAD_LIFETIME", "3600", &mut config.retention.uploads, &mut problems);
     number(&text, "CONVERTFLY_CPU_SLOTS", "8", &mut config.worker.cpu_slots, &mut problems);
     number(&text, "CONVERTFLY_IO_SLOTS", "32", &mut config.worker.io_slots, &mut problems);
     number(&text, "CONVERTFLY_LEASE_MS", "10000", &mut config.worker.lease_ms, &mut problems);

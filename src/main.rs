@@ -6,6 +6,7 @@ mod courier;
 mod doctor;
 mod first_start;
 mod logging;
+mod retention;
 mod webhook_settings;
 
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod policy;
+mod prefer;
 mod range;
 mod router;
 mod server;

@@ -30,6 +30,12 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of the body of `POST /jobs`: a base64 file of 10 MiB and room for tasks.
     pub job_body: usize,
+    /// Bytes of the body of `POST /convert`: a file of 32 MiB, and room for a form around it.
+    pub convert_body: usize,
+    /// How long `POST /convert` waits for its job before it answers 202.
+    pub convert_wait: Duration,
+    /// How long an upload may be awaited.
+    pub upload_lifetime: Duration,
     /// Bytes of any other JSON body.
     pub small_body: usize,
     /// Bytes of all bodies over `small_body` that are held in memory at once; further requests wait their turn.
@@ -53,6 +59,9 @@ impl Default for Limits {
             count_loopback: false,
             header_bytes: 32 << 10,
             job_body: 16 << 20,
+            convert_body: (32 << 20) + (64 << 10),
+            convert_wait: Duration::from_secs(60),
+            upload_lifetime: Duration::from_hours(1),
             small_body: 64 << 10,
             body_memory: 256 << 20,
             upload: 5 << 30,

@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::error::{ApiError, Code};
-use crate::handlers::{account, api_keys, formats, health, jobs, ledger, reference, storage, tasks, webhooks};
+use crate::handlers::{account, api_keys, convert, files, formats, health, jobs, ledger, reference, storage, tasks, webhooks};
 use crate::limits::Limits;
 use crate::metrics::RouteId;
 use crate::middleware::admission::{Gate, admit};
@@ -58,10 +58,14 @@ pub(crate) fn routes(limits: &Limits) -> Vec<Route<AppState>> {
         row(Method::GET, "/api/v1/jobs/{job}", READ, small, jobs::get, doc::jobs::get()),
         row(Method::DELETE, "/api/v1/jobs/{job}", WRITE, small, jobs::delete, doc::jobs::delete()),
         row(Method::GET, "/api/v1/jobs/{job}/wait", READ, small, jobs::wait, doc::jobs::wait()),
+        row(Method::GET, "/api/v1/jobs/{job}/events", READ, small, jobs::events, doc::jobs::events()),
         row(Method::GET, "/api/v1/jobs/{job}/tasks", READ, small, tasks::list, doc::tasks::list()),
         row(Method::GET, "/api/v1/jobs/{job}/tasks/{task}", READ, small, tasks::get, doc::tasks::get()),
         row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/cancel", WRITE, small, tasks::cancel, doc::tasks::cancel()),
         row(Method::POST, "/api/v1/jobs/{job}/tasks/{task}/retry", WRITE, small, tasks::retry, doc::tasks::retry()),
+        row(Method::POST, "/api/v1/convert", WRITE, Some(limits.convert_body), convert::convert, doc::files::convert()),
+        row(Method::GET, "/api/v1/files/{file}", READ, small, files::get, doc::files::get()),
+        row(Method::GET, "/api/v1/files/{file}/content", READ, small, files::content, doc::files::content()),
         row(Method::GET, "/api/v1/formats", AnyKey, small, formats::formats, doc::catalogue::formats()),
         row(Method::GET, "/api/v1/operations", AnyKey, small, formats::operations, doc::catalogue::operations()),
         row(Method::GET, "/api/v1/account", AnyKey, small, account::get, doc::account::get()),

@@ -15,6 +15,25 @@ pub fn new_id(prefix: &str) -> String {
     format!("{prefix}_{}", random_base62(LENGTH))
 }
 
+/// Random characters of a file's identifier behind its job's.
+const FILE_LENGTH: usize = 8;
+
+/// Returns a fresh identifier of a file of `job`: `file_`, what the job's has after its prefix, and 8 random characters. As
+/// hard to guess as the job's own, and the job can be told from it.
+///
+/// # Panics
+/// As [`new_id`].
+pub fn file_id(job: &str) -> String {
+    format!("file_{}{}", job.strip_prefix("job_").unwrap_or(job), random_base62(FILE_LENGTH))
+}
+
+/// The job that a file's identifier names, if it has the form of one.
+pub fn job_of_file(file: &str) -> Option<String> {
+    let id = file.strip_prefix("file_").filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric()))?;
+    let job = id.get(..id.len().checked_sub(FILE_LENGTH)?)?;
+    (1..=64).contains(&job.len()).then(|| format!("job_{job}"))
+}
+
 /// Returns `length` random base62 characters, drawn without modulo bias.
 ///
 /// # Panics
@@ -37,6 +56,17 @@ pub fn random_base62(length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_files_identifier_tells_its_job() {
+        let job = new_id("job");
+        let (a, b) = (file_id(&job), file_id(&job));
+        assert_ne!(a, b, "two files of one job differ");
+        assert_eq!(job_of_file(&a), Some(job), "and tell it");
+        for bad in ["", "file_", "file_12345678", "job_123456789", "file_1/3456789", "file_äöüäöüäöü"] {
+            assert_eq!(job_of_file(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn ids_carry_their_prefix_and_differ() {

@@ -59,6 +59,8 @@ pub struct NewJob {
     pub choices: JobChoices,
     /// The claim of the request that submits it, if it came with an `Idempotency-Key`.
     pub claim: Option<Claim>,
+    /// How long its uploads may be awaited, milliseconds; `None` is an hour.
+    pub upload_lifetime_ms: Option<u64>,
 }
 
 impl NewJob {
@@ -116,6 +118,10 @@ pub struct JobRecord {
     pub tasks: Vec<TaskRecord>,
     /// Version of the record: grows with every change; the weak ETag.
     pub version: u64,
+    /// The version at the last change of the job's own status.
+    pub status_version: u64,
+    /// Whether its files have been deleted at their time.
+    pub files_gone: bool,
 }
 
 impl JobRecord {

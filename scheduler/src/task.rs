@@ -217,6 +217,8 @@ pub struct TaskRecord {
     pub losses: u32,
     /// Where the upload goes and until when, for `import/upload` that still waits.
     pub upload: Option<UploadSlot>,
+    /// The job's version at this task's last change.
+    pub version: u64,
     /// Unix milliseconds of the first lease.
     pub started_at: Option<u64>,
     /// Unix milliseconds of the end.

@@ -15,6 +15,8 @@ pub struct UpkeepConfig {
     pub reap: Duration,
     /// Pause between two rounds of expiry.
     pub expire: Duration,
+    /// How long a job's files stay after its end.
+    pub keep_files: Duration,
     /// How long a job's record stays after its files have gone: 29 days more make 30 in all.
     pub keep_record: Duration,
     /// Pause between two audits of the ledgers.
@@ -30,6 +32,7 @@ impl Default for UpkeepConfig {
         Self {
             reap: Duration::from_secs(1),
             expire: Duration::from_secs(30),
+            keep_files: Duration::from_hours(24),
             keep_record: Duration::from_hours(29 * 24),
             audit: Duration::from_secs(60),
             keep_ledger: Duration::from_hours(400 * 24),
@@ -40,6 +43,10 @@ impl Default for UpkeepConfig {
 
 /// Does the duties until `shutdown`.
 pub async fn run(store: Store, storage: Storage, config: UpkeepConfig, shutdown: CancellationToken) {
+    while let Err(error) = store.set_keep_files(millis(config.keep_files)).await {
+        tracing::warn!(%error, "the retention of files could not be noted; trying again");
+        tokio::select! { () = tokio::time::sleep(config.reap) => {}, () = shutdown.cancelled() => return }
+    }
     let mut reap = interval(config.reap);
     let mut expire = interval(config.expire);
     let mut audit = interval(config.audit);
@@ -84,6 +91,12 @@ async fn expire_once(store: &Store, storage: &Storage, config: &UpkeepConfig) ->
             }
         } else {
             store.files_gone(&due, millis(config.keep_record)).await?;
+        }
+    }
+    for (account, job, entry) in store.doomed().await? {
+        match storage.delete_prefix(&StorageKey::job_prefix(&account, &job)).await {
+            Ok(_) => store.removed_again(&account, &entry).await?,
+            Err(error) => tracing::warn!(%error, job, "files of a deleted job could not be removed; trying again"),
         }
     }
     store.trim_outbox(millis(config.keep_events)).await?;

@@ -14,7 +14,7 @@ use convertfly_scheduler::seal::{self, Sealer};
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
 use convertfly_scheduler::store::Store;
-use convertfly_scheduler::upkeep::{self, UpkeepConfig};
+use convertfly_scheduler::upkeep;
 use convertfly_scheduler::view::links::Linker;
 use convertfly_scheduler::webhooks;
 use convertfly_worker::node::{self, Node};
@@ -54,7 +54,7 @@ pub(crate) fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
             &config.worker,
         );
         roles.spawn(node.run(stop.clone()));
-        roles.spawn(upkeep::run(store.clone(), storage.clone(), UpkeepConfig::default(), stop.clone()));
+        roles.spawn(upkeep::run(store.clone(), storage.clone(), config.retention.upkeep(), stop.clone()));
         roles.spawn(webhooks::run(webhook_parts(&store, &storage, &sealer, &config).await?, stop.clone()));
         roles.spawn(sweep(storage.clone()));
         roles.spawn(front(listener, store, storage, sealer, config, stop).await?);
@@ -95,7 +95,7 @@ pub(crate) fn scheduler(config: Config) -> anyhow::Result<ExitCode> {
         let sweeping = tokio::spawn(sweep(storage.clone()));
         let stop = stop_signal()?;
         let parts = webhook_parts(&store, &storage, &sealer, &config).await?;
-        tokio::join!(webhooks::run(parts, stop.clone()), upkeep::run(store, storage, UpkeepConfig::default(), stop));
+        tokio::join!(webhooks::run(parts, stop.clone()), upkeep::run(store, storage, config.retention.upkeep(), stop));
         sweeping.abort();
         Ok(())
     })
@@ -206,7 +206,10 @@ async fn front(
         sealer,
         public_url: config.public_url(),
         catalog: Catalog::builtin(),
-        limits: convertfly_api::Limits::default(),
+        limits: convertfly_api::Limits {
+            upload_lifetime: config.retention.upload_lifetime(),
+            ..convertfly_api::Limits::default()
+        },
         policy: config.api.clone(),
     });
     // The address that is listened on: the public one may be a proxy's.

@@ -2,6 +2,8 @@
 
 pub(crate) mod account;
 pub(crate) mod api_keys;
+pub(crate) mod convert;
+pub(crate) mod files;
 pub(crate) mod formats;
 pub(crate) mod health;
 pub(crate) mod jobs;
@@ -68,6 +70,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Names<T
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
+    /// The parameters themselves.
+    fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

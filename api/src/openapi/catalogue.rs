@@ -4,7 +4,7 @@ use convertfly_scheduler::catalog::{Catalog, OperationEntry, OperationKind, Opti
 use serde_json::{Map, Value, json};
 
 use super::doc::reference;
-use crate::validate::{MAX_HEADERS, MAX_URL};
+use crate::validate::{IGNORE_ERROR, MAX_HEADERS, MAX_TIMEOUT, MAX_URL, TIMEOUT};
 
 /// The schema of a task: one of the operations', told apart by `operation`.
 pub(super) fn schemas(catalog: &Catalog) -> Map<String, Value> {
@@ -42,19 +42,33 @@ fn task(catalog: &Catalog, operation: &OperationEntry) -> Value {
         properties.insert("input".to_owned(), json!({ "description": text, "anyOf": [names, { "type": "string" }] }));
         required.push("input");
     }
+    properties.insert(
+        IGNORE_ERROR.to_owned(),
+        json!({
+            "type": ["boolean", "null"], "default": false,
+            "description": "Its failure does not fail the job: the tasks behind it go on with the files of their other inputs.",
+        }),
+    );
+    let timeout = json!({
+        "type": "integer", "minimum": 1, "maximum": MAX_TIMEOUT,
+        "description": "Seconds that it may take, if that is less than the server allows; then it ends with the error `TIMEOUT`.",
+    });
+    properties.insert(TIMEOUT.to_owned(), timeout.clone());
     for entry in &operation.fields {
         properties.insert(entry.name.clone(), value(catalog, entry));
         if entry.required {
             required.push(&entry.name);
         }
     }
-    let options: Map<String, Value> = operation.options.iter().map(|entry| (entry.name.clone(), value(catalog, entry))).collect();
+    let mut options: Map<String, Value> =
+        operation.options.iter().map(|entry| (entry.name.clone(), value(catalog, entry))).collect();
     // The names of options are understood beside `options`, too, as users of similar services write them.
     for (name, schema) in &options {
         let mut schema = schema.clone();
         schema["x-also-in"] = "options".into();
         properties.entry(name.clone()).or_insert(schema);
     }
+    options.entry(TIMEOUT).or_insert(timeout);
     let names: Vec<&str> = operation.options.iter().filter(|entry| entry.required).map(|entry| entry.name.as_str()).collect();
     properties.insert(
         "options".to_owned(),

@@ -91,6 +91,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
             let (text, pattern) = match name {
                 "job" => ("Identifier of a job, `job_…`.", Some("^job_[0-9A-Za-z]{1,64}$")),
                 "task" => ("Name of a task in the job.", Some("^[A-Za-z0-9_-]{1,64}$")),
+                "file" => ("Identifier of a file, `file_…`.", Some("^file_[0-9A-Za-z]{9,72}$")),
                 "token" => ("The signed token of a link: use the link as it was given.", None),
                 _ => ("Identifier.", None),
             };
@@ -211,6 +212,7 @@ pub(super) fn limits(limits: &Limits) -> Value {
         "tag_bytes": row(crate::validate::MAX_TAG as u64, "Bytes of a job's tag."),
         "json_depth": row(crate::validate::MAX_DEPTH as u64, "Nested arrays and objects in a body."),
         "job_body_bytes": row(limits.job_body as u64, "Bytes of the body of POST /api/v1/jobs."),
+        "convert_body_bytes": row(limits.convert_body as u64, "Bytes of the body of POST /api/v1/convert."),
         "body_bytes": row(limits.small_body as u64, "Bytes of any other JSON body."),
         "header_bytes": row(limits.header_bytes as u64, "Bytes of a request's line and headers."),
         "upload_bytes": row(limits.upload, "Bytes of an uploaded file."),

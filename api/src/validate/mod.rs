@@ -10,6 +10,8 @@ mod task;
 pub(crate) mod tests;
 pub(crate) mod webhook;
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use convertfly_scheduler::catalog::Catalog;
 use convertfly_scheduler::graph::{self, GraphError};
@@ -21,9 +23,10 @@ use serde_json::{Map, Value};
 use crate::error::{ApiError, Code};
 pub(crate) use api_key::{MAX_NAME, SCOPES, api_key};
 pub(crate) use json::MAX_DEPTH;
+pub(crate) use price::Hop;
 use problem::{Place, Problems, shown};
 use task::Draft;
-pub(crate) use task::{MAX_HEADERS, MAX_URL};
+pub(crate) use task::{IGNORE_ERROR, MAX_HEADERS, MAX_TIMEOUT, MAX_URL, TIMEOUT};
 
 /// Most tasks in a job.
 pub(crate) const MAX_TASKS: usize = 1_000;
@@ -35,7 +38,7 @@ pub(crate) const MAX_TAG: usize = 255;
 const MAX_TASK_NAME: usize = 64;
 
 /// Keys of the body.
-pub(crate) const JOB_KEYS: [&str; 3] = ["tasks", "tag", "webhook_url"];
+pub(crate) const JOB_KEYS: [&str; 5] = ["tasks", "tag", "webhook_url", "fail_fast", "keep_intermediates"];
 
 /// A file that came inside the request; it goes to storage and never into a task's record.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub(crate) struct Accepted {
     pub(crate) job: NewJob,
     /// Files that came with it.
     pub(crate) payloads: Vec<Payload>,
+    /// The way of each input file of each conversion, by task.
+    pub(crate) routes: HashMap<String, Vec<Hop>>,
 }
 
 /// Reads, checks and prices the body of `POST /jobs`.
@@ -65,14 +70,17 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
     let (body, duplicates) = object(body)?;
     let mut problems = Problems::default();
     duplicate_keys(duplicates, &mut problems);
-    let tag = envelope(&body, &mut problems);
-    let webhook_url = webhook::of_job(&body, &mut problems);
+    let (tag, mut choices) = envelope(&body, &mut problems);
+    choices.webhook_url = webhook::of_job(&body, &mut problems);
     let drafts = tasks(catalog, body.get("tasks"), &mut problems);
     let (mut specs, facts): (Vec<TaskSpec>, Vec<task::Facts>) = drafts.into_iter().map(|d| (d.spec, d.facts)).unzip();
-    match graph::check(&specs) {
+    let routes = match graph::check(&specs) {
         Ok(order) => price::price(catalog, &order, &mut specs, &facts, &mut problems),
-        Err(faults) => faults.iter().for_each(|fault| graph_problem(fault, &specs, &mut problems)),
-    }
+        Err(faults) => {
+            faults.iter().for_each(|fault| graph_problem(fault, &specs, &mut problems));
+            HashMap::new()
+        }
+    };
     if !problems.is_empty() {
         return Err(problems.into_error());
     }
@@ -87,10 +95,10 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
         tag,
         tasks: specs,
         created_by_key: Some(key.to_owned()),
-        choices: JobChoices { webhook_url, ..JobChoices::default() },
+        choices,
         ..NewJob::default()
     };
-    Ok(Accepted { job, payloads })
+    Ok(Accepted { job, payloads, routes })
 }
 
 /// Reads a body that must be a JSON object; also returns the keys that it gives twice.
@@ -119,20 +127,31 @@ fn duplicate_keys(duplicates: Vec<json::Duplicate>, problems: &mut Problems) {
     }
 }
 
-/// The keys beside `tasks`; returns the tag.
-fn envelope(body: &Map<String, Value>, problems: &mut Problems) -> Option<String> {
+/// The keys beside `tasks`: the tag, and what is chosen for the job as a whole.
+fn envelope(body: &Map<String, Value>, problems: &mut Problems) -> (Option<String>, JobChoices) {
     let root = Place::root();
     for key in body.keys().filter(|key| !JOB_KEYS.contains(&key.as_str()) && !key.starts_with("x-")) {
         problems.unknown(&root.key(key), JOB_KEYS);
     }
-    match body.get("tag") {
+    let mut flag = |key: &str| match body.get(key) {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(flag)) => *flag,
+        Some(_) => {
+            problems.invalid(&root.key(key), "must be true or false");
+            false
+        }
+    };
+    let (fail_fast, keep_intermediates) = (flag("fail_fast"), flag("keep_intermediates"));
+    let choices = JobChoices { fail_fast, keep_intermediates, ..JobChoices::default() };
+    let tag = match body.get("tag") {
         None | Some(Value::Null) => None,
         Some(Value::String(tag)) if tag.len() <= MAX_TAG => Some(tag.clone()),
         Some(_) => {
             problems.invalid(&root.key("tag"), format!("must be a string of at most {MAX_TAG} bytes"));
             None
         }
-    }
+    };
+    (tag, choices)
 }
 
 /// The tasks, in the customer's order.

@@ -20,9 +20,17 @@ const INPUT: &str = "input_format";
 ///
 /// The price is that of the pair, or of the operation, times the number of direct inputs. Where a source's format is not
 /// known before it is read, the highest price of a pair to that target is reserved.
-pub(super) fn price(catalog: &Catalog, order: &[usize], specs: &mut [TaskSpec], facts: &[Facts], problems: &mut Problems) {
+///
+/// Returns the way of each input file of each conversion, by task.
+pub(super) fn price(
+    catalog: &Catalog,
+    order: &[usize],
+    specs: &mut [TaskSpec],
+    facts: &[Facts],
+    problems: &mut Problems,
+) -> HashMap<String, Vec<Hop>> {
     let index: HashMap<String, usize> = specs.iter().enumerate().map(|(i, spec)| (spec.name.clone(), i)).collect();
-    let mut pricer = Pricer { catalog, made: vec![None; specs.len()], quotes: HashMap::new() };
+    let mut pricer = Pricer { catalog, made: vec![None; specs.len()], quotes: HashMap::new(), routes: HashMap::new() };
     for &i in order {
         let Some(operation) = catalog.operation(&specs[i].operation) else { continue };
         pricer.made[i] = pricer.makes(operation, &specs[i]);
@@ -39,6 +47,22 @@ pub(super) fn price(catalog: &Catalog, order: &[usize], specs: &mut [TaskSpec], 
         let (lane, credits) = pricer.quote(operation, &specs[i], &inputs, problems);
         (specs[i].lane, specs[i].credits) = (lane, credits);
     }
+    pricer.routes
+}
+
+/// The way of one input file through a conversion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    /// Its format, where that is known before it has been read.
+    pub(crate) from: Option<String>,
+    /// The format that it is converted to.
+    pub(crate) to: String,
+    /// Where it runs.
+    pub(crate) lane: Lane,
+    /// The engine, where the format is known.
+    pub(crate) engine: Option<String>,
+    /// Its price.
+    pub(crate) credits: u32,
 }
 
 /// Lane and price of one input.
@@ -50,6 +74,8 @@ struct Pricer<'a> {
     made: Vec<Option<String>>,
     /// Pairs looked up before: a hostile job may have 100,000 edges.
     quotes: HashMap<(Option<String>, String), Option<Quote>>,
+    /// The way of each input file, by task.
+    routes: HashMap<String, Vec<Hop>>,
 }
 
 impl Pricer<'_> {
@@ -89,6 +115,10 @@ impl Pricer<'_> {
             let source = stated.map(str::to_owned).or_else(|| self.made[input].clone());
             match self.pair(source.clone(), &target) {
                 Some((pair_lane, price)) => {
+                    let engine =
+                        source.as_deref().and_then(|from| self.catalog.pair(from, &target)).map(|pair| pair.engine.clone());
+                    let hop = Hop { from: source.clone(), to: target.clone(), lane: pair_lane, engine, credits: price };
+                    self.routes.entry(spec.name.clone()).or_default().push(hop);
                     lane = lane.max(Some(pair_lane));
                     credits = credits.saturating_add(price);
                 }

@@ -12,7 +12,16 @@ use super::problem::{Place, Problems, shown};
 use crate::error::Code;
 
 /// Keys that every task has.
-const TASK_KEYS: [&str; 3] = ["operation", "input", "options"];
+const TASK_KEYS: [&str; 5] = ["operation", "input", "options", IGNORE_ERROR, TIMEOUT];
+
+/// Whether the job goes on without the task if it fails.
+pub(crate) const IGNORE_ERROR: &str = "ignore_error";
+
+/// Seconds that the task may take; also understood among the options.
+pub(crate) const TIMEOUT: &str = "timeout";
+
+/// Largest [`TIMEOUT`]: five hours. A worker may allow less.
+pub(crate) const MAX_TIMEOUT: u64 = 18_000;
 
 /// The operation whose bytes arrive by `PUT`.
 const AWAITS_UPLOAD: &str = "import/upload";
@@ -65,6 +74,14 @@ pub(super) fn read(catalog: &Catalog, name: &str, definition: &Value, problems: 
         return draft;
     };
     draft.spec.input = input(definition.get("input"), &place, problems);
+    draft.spec.ignore_error = match definition.get(IGNORE_ERROR) {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(flag)) => *flag,
+        Some(_) => {
+            problems.invalid(&place.key(IGNORE_ERROR), "must be true or false");
+            false
+        }
+    };
     if let Some(operation) = operation(catalog, definition.get("operation"), &place, problems) {
         draft.spec.operation.clone_from(&operation.name);
         draft.spec.awaits_upload = operation.name == AWAITS_UPLOAD;
@@ -77,9 +94,33 @@ pub(super) fn read(catalog: &Catalog, name: &str, definition: &Value, problems: 
         let mut reader = Reader { catalog, problems, payload: None };
         draft.spec.fields = reader.fields(operation, definition, &place);
         draft.facts.payload = reader.payload;
+        if let Some(seconds) = timeout(operation, definition, &place, problems) {
+            draft.spec.fields.insert(TIMEOUT.to_owned(), seconds.into());
+        }
     }
     draft.facts.sound = problems.count() == before;
     draft
+}
+
+/// The time limit, given in the task or among its options.
+fn timeout(operation: &OperationEntry, definition: &Map<String, Value>, place: &Place, problems: &mut Problems) -> Option<u64> {
+    // An operation may have an option of that name with a meaning of its own.
+    let theirs = operation.options.iter().chain(&operation.fields).any(|entry| entry.name == TIMEOUT);
+    let beside = definition.get("options").and_then(|options| options.get(TIMEOUT)).filter(|_| !theirs);
+    let (value, place) = match (definition.get(TIMEOUT), beside) {
+        (Some(_), Some(_)) => {
+            problems.invalid(&place.key("options").key(TIMEOUT), "is given twice: in the task and in its options");
+            return None;
+        }
+        (Some(value), None) => (value, place.key(TIMEOUT)),
+        (None, Some(value)) => (value, place.key("options").key(TIMEOUT)),
+        (None, None) => return None,
+    };
+    let seconds = value.as_u64().filter(|seconds| (1..=MAX_TIMEOUT).contains(seconds));
+    if seconds.is_none() {
+        problems.invalid(&place, format!("must be an integer from 1 to {MAX_TIMEOUT}, seconds"));
+    }
+    seconds
 }
 
 /// The operation that the task names.
@@ -183,6 +224,7 @@ impl Reader<'_> {
         for (key, value) in given.iter().filter(|(key, _)| !key.starts_with("x-")) {
             let place = place.key(key);
             match operation.options.iter().find(|entry| entry.name == *key) {
+                None if key == TIMEOUT => {}
                 None => self.problems.unknown(&place, names(&operation.options)),
                 Some(_) if definition.contains_key(key) => {
                     self.problems.invalid(&place, "is given twice: in the task and in its options");

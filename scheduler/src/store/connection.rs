@@ -7,6 +7,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Script, ScriptInvocation};
 
 use super::notices::Hub;
+use super::watch::Watchers;
 use super::{StoreError, hook_scripts, keys, scripts};
 use crate::seal::{self, Sealer};
 
@@ -27,6 +28,7 @@ pub(super) struct Inner {
     pub(super) client: redis::Client,
     shards: u16,
     pub(super) hub: Hub,
+    pub(super) watchers: Watchers,
 }
 
 impl Store {
@@ -46,8 +48,9 @@ impl Store {
             .set_number_of_retries(2)
             .set_max_delay(Duration::from_millis(200));
         let manager = client.get_connection_manager_with_config(config).await?;
+        let watchers = Watchers::new(client.clone());
         let hub = Hub::start(client.clone());
-        let store = Self { inner: Arc::new(Inner { manager, client, shards, hub }) };
+        let store = Self { inner: Arc::new(Inner { manager, client, shards, hub, watchers }) };
         store.check_safety().await?;
         store.check_layout().await?;
         for script in scripts::all().into_iter().chain(hook_scripts::all()) {

@@ -46,8 +46,9 @@ impl Store {
                 .arg(next.join(" "))
                 .arg(task.input.join(" "))
                 .arg(slot)
-                .arg(UPLOAD_LIFETIME_MS)
-                .arg(file);
+                .arg(job.upload_lifetime_ms.unwrap_or(UPLOAD_LIFETIME_MS))
+                .arg(file)
+                .arg(if task.ignore_error { "1" } else { "" });
         }
         let reply: Vec<String> = texts(call.invoke_async(&mut self.connection()).await?)?;
         let number = |i: usize| reply.get(i).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);

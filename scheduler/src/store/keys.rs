@@ -29,6 +29,12 @@ shard_keys! {
     accounts() = "accounts";
     /// Sorted set: an account's jobs by creation time.
     account_jobs(account) = "jobs:{account}";
+    /// Sorted set: an account's jobs in a status, by creation time.
+    jobs_in(account, status) = "jobs:{account}:{status}";
+    /// Sorted set: an account's jobs with a tag, by creation time.
+    jobs_tagged(account, tag) = "tagged:{account}:{tag}";
+    /// Sorted set: an account's jobs with a tag in a status, by creation time.
+    jobs_tagged_in(account, status, tag) = "tagged-in:{account}:{status}:{tag}";
     /// List: an account's jobs that wait for a concurrency slot.
     waiting(account) = "waiting:{account}";
     /// Hash: the records of an account's API keys, JSON by identifier.
@@ -57,6 +63,8 @@ shard_keys! {
     uploads() = "uploads";
     /// Sorted set: ended jobs by the time at which their files, then their records, are deleted.
     expiry() = "expiry";
+    /// Sorted set: deleted jobs by the time at which their files are removed once more.
+    doomed() = "doomed";
     /// Stream: events for webhooks.
     outbox() = "outbox";
     /// Hash: a webhook of an account, or the webhook_url of jobs.
@@ -103,6 +111,8 @@ pub const GLOBAL_COUNTERS: &str = "cf:counters";
 pub const CHANNEL_READY: &str = "cf:ready";
 /// Channel: job that has ended or was deleted.
 pub const CHANNEL_DONE: &str = "cf:done";
+/// Channel, followed by a job's identifier: the job's new version, or 0 when it was deleted.
+pub const CHANNEL_JOB: &str = "cf:job:";
 /// Channel: fence of a lease that was taken away.
 pub const CHANNEL_STOP: &str = "cf:stop";
 /// Channel: SHA-256 (hex) of an API key that was revoked, or whose account was suspended.
@@ -131,7 +141,9 @@ pub(super) fn lua_prelude() -> String {
         }
         let _ = writeln!(lua, "local function k_{name}({}) return P .. {} end", parts.join(", "), body.replace(" .. ''", ""));
     }
-    for (name, channel) in [("READY", CHANNEL_READY), ("DONE", CHANNEL_DONE), ("STOP", CHANNEL_STOP), ("KEYS", CHANNEL_KEYS)] {
+    for (name, channel) in
+        [("READY", CHANNEL_READY), ("DONE", CHANNEL_DONE), ("JOB", CHANNEL_JOB), ("STOP", CHANNEL_STOP), ("KEYS", CHANNEL_KEYS)]
+    {
         let _ = writeln!(lua, "local CHANNEL_{name} = '{channel}'");
     }
     lua

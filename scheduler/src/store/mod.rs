@@ -15,10 +15,12 @@ mod key_watch;
 pub mod keys;
 mod leasing;
 mod ledger;
+mod lists;
 mod notices;
 mod read;
 mod scripts;
 mod upkeep;
+mod watch;
 mod webhooks;
 
 pub use accounts::{NewAccount, PlanLimits};
@@ -30,8 +32,10 @@ pub use growing::{LONGEST_UPLOAD_MS, PartialUpload, SlotState};
 pub use key_watch::{KeyStamp, KeyWatch};
 pub use leasing::Leaser;
 pub use ledger::{Audit, Books, LedgerEntry, Truth};
+pub use lists::Cursor;
 pub use notices::Notice;
 pub use upkeep::{Due, Reaped};
+pub use watch::JobWatch;
 pub use webhooks::{
     Attempt, DeliveryPage, DeliveryRecord, DeliveryRules, DeliveryStatus, DueDelivery, MAX_WEBHOOKS, NewWebhook, OutboxReader,
     Outcome, Webhook, WebhookChange, account_context, webhook_context,
@@ -205,4 +209,6 @@ pub struct JobPage {
     pub jobs: Vec<JobRecord>,
     /// How many match in all.
     pub total: u64,
+    /// Where the list goes on, if it does.
+    pub next: Option<Cursor>,
 }

@@ -1,6 +1,7 @@
 //! Notices: what Redis tells at once, so that nobody has to poll.
 //!
-//! A notice may be lost (a reconnect, a slow reader); everyone who waits for one also looks again now and then.
+//! A notice may be lost while the subscription is away. The hub notices that, by asking the connection now and then whether it
+//! still lives, and wakes everyone who waits for one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -34,6 +35,9 @@ pub enum Notice {
 
 /// Notices kept for a reader that is behind; a reader that falls further behind is told so and looks for itself.
 const BACKLOG: usize = 4096;
+
+/// How often the subscription has to prove that it lives, and how long it may take for that.
+const PROOF: Duration = Duration::from_secs(5);
 
 type Waiters = Arc<Mutex<HashMap<String, Weak<Notify>>>>;
 
@@ -101,13 +105,28 @@ async fn listen_once(
     waiters: &Waiters,
     key_watch: &KeyWatch,
 ) -> redis::RedisResult<()> {
-    let mut subscription = client.get_async_pubsub().await?;
+    let (mut subscription, mut messages) = client.get_async_pubsub().await?.split();
     subscription.subscribe(&[CHANNEL_READY, CHANNEL_DONE, CHANNEL_STOP, CHANNEL_KEYS][..]).await?;
     key_watch.subscribed();
     let _ = sender.send(Notice::Reconnected);
     wake_all(waiters);
-    let mut messages = subscription.into_on_message();
-    while let Some(message) = messages.next().await {
+    let mut proof = tokio::time::interval(PROOF);
+    proof.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            message = messages.next() => match message {
+                Some(message) => message,
+                None => break,
+            },
+            _ = proof.tick() => {
+                // A connection that is gone without a word would otherwise look like one on which nothing happens.
+                match tokio::time::timeout(PROOF, subscription.ping::<redis::Value>()).await {
+                    Ok(answer) => drop(answer?),
+                    Err(_) => break,
+                }
+                continue;
+            }
+        };
         let payload: String = message.get_payload()?;
         match message.get_channel_name() {
             CHANNEL_READY => {

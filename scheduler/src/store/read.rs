@@ -1,20 +1,16 @@
 //! Reading jobs and tasks, and waiting for them.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use redis::AsyncCommands;
 use tokio::time::Instant;
 
 use super::connection::Store;
-use super::{JobPage, StoreError, keys};
+use super::{StoreError, keys};
 use crate::job::{JobRecord, JobStatus};
 use crate::task::{TaskRecord, TaskSpec, TaskStatus, UploadSlot};
 
-type Fields = HashMap<String, String>;
-
-/// A waiter looks for itself this often, in case a notice was lost.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
+pub(super) type Fields = HashMap<String, String>;
 
 impl Store {
     /// A job with its tasks.
@@ -27,9 +23,8 @@ impl Store {
         if fields.get("account").map(String::as_str) != Some(account) {
             return Err(StoreError::NotFound);
         }
-        let names: Vec<&str> = fields.get("tasks").map(|tasks| tasks.split_whitespace().collect()).unwrap_or_default();
         let mut pipe = redis::pipe();
-        for name in &names {
+        for name in task_names(&fields) {
             pipe.hgetall(keys::task(shard, job, name));
         }
         let tasks: Vec<Fields> = pipe.query_async(&mut self.connection()).await?;
@@ -66,48 +61,6 @@ impl Store {
         task_record(&fields)
     }
 
-    /// A page of an account's jobs, newest first. `page` starts at 1.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn jobs(
-        &self,
-        account: &str,
-        page: u64,
-        limit: u64,
-        status: Option<JobStatus>,
-        tag: Option<&str>,
-    ) -> Result<JobPage, StoreError> {
-        let shard = self.shard(account);
-        let mut connection = self.connection();
-        let mut ids: Vec<String> = connection.zrevrange(keys::account_jobs(shard, account), 0, -1).await?;
-        if status.is_some() || tag.is_some() {
-            let mut pipe = redis::pipe();
-            for id in &ids {
-                pipe.hmget(keys::job(shard, id), &["status", "tag"][..]);
-            }
-            let found: Vec<(Option<String>, Option<String>)> =
-                if ids.is_empty() { Vec::new() } else { pipe.query_async(&mut connection).await? };
-            let wanted = |(have_status, have_tag): &(Option<String>, Option<String>)| {
-                status.is_none_or(|s| have_status.as_deref() == Some(s.as_str()))
-                    && tag.is_none_or(|t| have_tag.as_deref() == Some(t))
-            };
-            ids = ids.into_iter().zip(&found).filter(|(_, fields)| wanted(fields)).map(|(id, _)| id).collect();
-        }
-        let total = ids.len() as u64;
-        let start = usize::try_from(page.saturating_sub(1).saturating_mul(limit)).unwrap_or(usize::MAX);
-        let mut jobs = Vec::new();
-        for id in ids.iter().skip(start).take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-            match self.job(account, id).await {
-                Ok(job) => jobs.push(job),
-                // Deleted since the list was read.
-                Err(StoreError::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(JobPage { jobs, total })
-    }
-
     /// Resolves once the job has ended, or at `deadline`, with its record then. Costs no polling while Redis' notices arrive.
     ///
     /// # Errors
@@ -123,9 +76,15 @@ impl Store {
             if record.status.is_terminal() || Instant::now() >= deadline {
                 return Ok(record);
             }
-            let _ = tokio::time::timeout_at(deadline.min(Instant::now() + LOOK_AGAIN), ended).await;
+            // No looking in between: when notices may have been missed the hub wakes everybody.
+            let _ = tokio::time::timeout_at(deadline, ended).await;
         }
     }
+}
+
+/// The names of a job's tasks, in the customer's order.
+pub(super) fn task_names(job: &Fields) -> impl Iterator<Item = &str> {
+    job.get("tasks").map(String::as_str).unwrap_or_default().split_whitespace()
 }
 
 fn parse<T: serde::de::DeserializeOwned>(fields: &Fields, name: &str) -> Result<Option<T>, StoreError> {
@@ -141,7 +100,7 @@ fn number<T: std::str::FromStr>(fields: &Fields, name: &str) -> Option<T> {
     fields.get(name).and_then(|text| text.parse().ok())
 }
 
-fn task_record(fields: &Fields) -> Result<TaskRecord, StoreError> {
+pub(super) fn task_record(fields: &Fields) -> Result<TaskRecord, StoreError> {
     let spec: TaskSpec = parse(fields, "spec")?.ok_or(StoreError::NotFound)?;
     let status = fields.get("status").and_then(|text| TaskStatus::parse(text)).ok_or(StoreError::NotFound)?;
     let upload = match (fields.get("slot"), fields.contains_key("file")) {
@@ -158,12 +117,13 @@ fn task_record(fields: &Fields) -> Result<TaskRecord, StoreError> {
         attempts: number(fields, "attempts").unwrap_or(0),
         losses: number(fields, "losses").unwrap_or(0),
         upload,
+        version: number(fields, "ver").unwrap_or(0),
         started_at: number(fields, "started"),
         ended_at: number(fields, "ended"),
     })
 }
 
-fn job_record(id: &str, fields: &Fields, tasks: Vec<TaskRecord>) -> Result<JobRecord, StoreError> {
+pub(super) fn job_record(id: &str, fields: &Fields, tasks: Vec<TaskRecord>) -> Result<JobRecord, StoreError> {
     let status = fields.get("status").and_then(|text| JobStatus::parse(text)).ok_or(StoreError::NotFound)?;
     Ok(JobRecord {
         id: id.to_owned(),
@@ -178,5 +138,7 @@ fn job_record(id: &str, fields: &Fields, tasks: Vec<TaskRecord>) -> Result<JobRe
         choices: parse(fields, "choices")?.unwrap_or_default(),
         tasks,
         version: number(fields, "ver").unwrap_or(0),
+        status_version: number(fields, "sver").unwrap_or(0),
+        files_gone: fields.get("files").is_some_and(|files| files == "gone"),
     })
 }

@@ -78,6 +78,8 @@ scripts! {
     KEY_USED = "lua/key_used.lua";
     /// Ended jobs whose files or records are due.
     EXPIRED = "lua/expired.lua";
+    /// Deleted jobs whose files are removed once more.
+    DOOMED = "lua/doomed.lua";
     /// A new epoch after a restart of Redis.
     EPOCH = "lua/epoch.lua";
     /// Old events leave the outbox.

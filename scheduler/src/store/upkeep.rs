@@ -1,8 +1,10 @@
 //! What the scheduler role does: reap, expire, trim, and note a new Redis process.
 
+use redis::AsyncCommands;
+
 use super::connection::Store;
 use super::jobs::to_json;
-use super::{MAX_LOSSES, StoreError, scripts};
+use super::{MAX_LOSSES, StoreError, keys, scripts};
 use crate::task::{ErrorCode, TaskError};
 
 /// What one round of reaping did.
@@ -58,6 +60,17 @@ impl Store {
         Ok(sum)
     }
 
+    /// Notes how long the files of jobs stay that end from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn set_keep_files(&self, keep_ms: u64) -> Result<(), StoreError> {
+        for shard in 0..self.shards() {
+            let _: u64 = self.connection().hset(keys::meta(shard), "keep_files", keep_ms).await?;
+        }
+        Ok(())
+    }
+
     /// Ended jobs whose files or records are due to be deleted.
     ///
     /// # Errors
@@ -84,6 +97,36 @@ impl Store {
         let mut call = self.invocation(&scripts::EXPIRED, self.shard(&due.account));
         let _: String =
             call.arg(format!("{}/{}", due.account, due.job)).arg(keep_ms).invoke_async(&mut self.connection()).await?;
+        Ok(())
+    }
+
+    /// Deleted jobs whose files are to be removed once more, for the case that whoever deleted them did not get that far, or
+    /// that a worker was still writing: `(account, job, entry)`, where the entry is for [`Store::removed_again`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn doomed(&self) -> Result<Vec<(String, String, String)>, StoreError> {
+        let mut doomed = Vec::new();
+        for shard in 0..self.shards() {
+            let mut call = self.invocation(&scripts::DOOMED, shard);
+            let found: Vec<String> = call.arg(BATCH).invoke_async(&mut self.connection()).await?;
+            for entry in found {
+                let mut parts = entry.splitn(3, '/');
+                if let (Some(account), Some(job)) = (parts.next(), parts.next()) {
+                    doomed.push((account.to_owned(), job.to_owned(), entry.clone()));
+                }
+            }
+        }
+        Ok(doomed)
+    }
+
+    /// Notes that the files of a deleted job have been removed once more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn removed_again(&self, account: &str, entry: &str) -> Result<(), StoreError> {
+        let mut call = self.invocation(&scripts::DOOMED, self.shard(account));
+        let _: Vec<String> = call.arg(entry).invoke_async(&mut self.connection()).await?;
         Ok(())
     }
 

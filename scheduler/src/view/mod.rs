@@ -1,6 +1,7 @@
 //! Jobs and tasks as clients see them, in the API's answers and in webhooks.
 
 pub mod links;
+pub mod warnings;
 pub mod webhooks;
 
 use crate::job::JobRecord;
@@ -31,6 +32,12 @@ pub fn job(job: &JobRecord, links: &Links) -> Value {
     if let Some(error) = &job.error {
         view.insert("error".into(), task_error(error));
     }
+    for (name, chosen) in [("fail_fast", job.choices.fail_fast), ("keep_intermediates", job.choices.keep_intermediates)] {
+        if chosen {
+            view.insert(name.into(), true.into());
+        }
+    }
+    view.insert("warnings".into(), warnings::of_job(&job.tasks).into());
     let tasks = job.tasks.iter().map(|task| (task.spec.name.clone(), self::task(task, links))).collect();
     view.insert("tasks".into(), Value::Object(tasks));
     Value::Object(view)
@@ -102,7 +109,8 @@ fn result(task: &TaskRecord, links: &Links) -> Option<Value> {
     Some(Value::Object(view))
 }
 
-fn file(file: &FileRef, url: Option<&String>) -> Value {
+/// A file, with its link if it has one.
+pub fn file(file: &FileRef, url: Option<&String>) -> Value {
     let mut view = Map::new();
     view.insert("file_id".into(), file.file_id.as_str().into());
     view.insert("filename".into(), file.filename.as_str().into());

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use convertfly_scheduler::catalog::Lane;
+use convertfly_scheduler::job::{JobRecord, JobStatus};
 use convertfly_scheduler::store::{Lease, StoreError, keys};
-use convertfly_scheduler::task::{ErrorCode, TaskError, TaskStatus};
+use convertfly_scheduler::task::{ErrorCode, TaskError, TaskRecord, TaskStatus};
 use redis::AsyncCommands;
 use serde_json::Value;
 
@@ -43,11 +44,16 @@ async fn walk(t: &TestStore, seed: u64) {
         let what = random.below(12);
         match what {
             0..=2 => {
-                let new = if random.below(2) == 0 {
+                let mut new = if random.below(2) == 0 {
                     chain(&account)
                 } else {
                     job(&account, vec![task("a", &[]), task("b", &["a"]), task("c", &["a"]), task("d", &["b", "c"])])
                 };
+                new.choices.fail_fast = random.below(3) == 0;
+                for task in &mut new.tasks {
+                    task.ignore_error = random.below(3) == 0;
+                }
+                new.tag = (random.below(2) == 0).then(|| "t".to_owned());
                 match t.store.submit(&new, &HashMap::new()).await {
                     Ok(_) => jobs.push(new.id),
                     Err(StoreError::InsufficientCredits { .. }) => {}
@@ -117,9 +123,18 @@ async fn check(t: &TestStore, account: &str, shard: u16, at: &str) {
         assert!(listed.is_empty() || turn.is_some(), "{at}: ready tasks in {lane} but no turn");
         queued.extend(listed);
     }
+    for status in [JobStatus::Waiting, JobStatus::Processing, JobStatus::Finished, JobStatus::Error] {
+        for tag in [None, Some("t")] {
+            let listed = t.store.jobs(account, 1, 10_000, Some(status), tag).await.expect("jobs");
+            let matches = |job: &&JobRecord| job.status == status && (tag.is_none() || job.tag.as_deref() == tag);
+            let expected: Vec<&str> = page.jobs.iter().filter(matches).map(|job| job.id.as_str()).collect();
+            let listed: Vec<&str> = listed.jobs.iter().map(|job| job.id.as_str()).collect();
+            assert_eq!(listed, expected, "{at}: the list of {status:?} {tag:?}");
+        }
+    }
     let (mut held, mut active) = (0i64, 0u64);
     for job in &page.jobs {
-        let is_active = !job.status.is_terminal() && job.status == convertfly_scheduler::job::JobStatus::Processing;
+        let is_active = job.status == JobStatus::Processing;
         active += u64::from(is_active);
         let unfinished = job.tasks.iter().filter(|task| !task.status.is_terminal()).count();
         assert_eq!(unfinished == 0, job.status.is_terminal(), "{at}: a job ends with its last task: {job:?}");
@@ -127,7 +142,10 @@ async fn check(t: &TestStore, account: &str, shard: u16, at: &str) {
             let name = format!("{}/{}", job.id, task.spec.name);
             held += if task.status.is_terminal() { 0 } else { i64::from(task.spec.credits) };
             assert_eq!(task.status == TaskStatus::Processing, leased.contains(&name), "{at}: {name} leased");
-            let inputs_done = task.spec.input.iter().all(|i| job.task(i).is_some_and(|i| i.status == TaskStatus::Finished));
+            let done = |input: &TaskRecord| {
+                input.status == TaskStatus::Finished || (input.status == TaskStatus::Error && input.spec.ignore_error)
+            };
+            let inputs_done = task.spec.input.iter().all(|input| job.task(input).is_some_and(done));
             if task.status == TaskStatus::Waiting && is_active && inputs_done {
                 assert!(queued.contains(&name) || delayed.contains(&name), "{at}: {name} is ready and nobody would ever run it");
             }

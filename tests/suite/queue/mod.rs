@@ -4,6 +4,7 @@ mod admission;
 mod claims;
 mod fair;
 mod fences;
+mod flow;
 mod invariants;
 mod jobs;
 mod limits;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use convertfly_scheduler::catalog::Catalog;
-use convertfly_scheduler::sealed;
 use convertfly_scheduler::store::Lease;
 use convertfly_scheduler::task::TaskResult;
+use convertfly_scheduler::{ids, sealed};
 use serde_json::{Map, Value};
 
 use super::Shared;
@@ -44,24 +44,37 @@ pub(super) async fn run(shared: &Shared, entry: &Arc<Entry>) -> Result<Outcome, 
         move |share| entry.set_progress(share)
     };
     let next_index = || entry.next_index();
+    // A customer may set a shorter limit than the node's, not a longer one.
+    let asked = lease.spec.fields.get("timeout").and_then(Value::as_u64).map(Duration::from_secs);
+    let limit = asked.map_or(shared.services.task_timeout, |asked| asked.min(shared.services.task_timeout));
     let context = Context {
         services: &shared.services,
         lease,
         cancel: &entry.cancel,
         progress: &progress,
         next_index: &next_index,
-        deadline: shared.services.task_timeout,
+        deadline: limit,
     };
     let start = Instant::now();
     let mut explain = Map::new();
     let work = (operation.run)(&context, &mut explain);
     // Engines watch the deadline themselves; the grace is for those that cannot.
-    let result = match tokio::time::timeout(shared.services.task_timeout + Duration::from_secs(5), work).await {
-        Ok(result) => result?,
+    let result = match tokio::time::timeout(limit + Duration::from_secs(5), work).await {
+        Ok(result) => own(lease, result?),
         Err(_) => return Err(Failure::TimedOut),
     };
     explain.insert("queued_ms".into(), lease.queued_ms.into());
     explain.insert("attempt".into(), (lease.attempts + lease.losses + 1).into());
     explain.insert("total_ms".into(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());
     Ok(Outcome { result, explain: Value::Object(explain) })
+}
+
+/// Gives every file an identifier that tells its job, whatever the operation has called it: that is how files are found again.
+fn own(lease: &Lease, mut result: TaskResult) -> TaskResult {
+    for file in &mut result.files {
+        if ids::job_of_file(&file.file_id).as_deref() != Some(lease.job.as_str()) {
+            file.file_id = ids::file_id(&lease.job);
+        }
+    }
+    result
 }

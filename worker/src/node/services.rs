@@ -34,6 +34,8 @@ pub struct WorkerConfig {
     pub lease_ms: u64,
     /// `CONVERTFLY_TASK_TIMEOUT`: seconds that one task may take.
     pub task_timeout: u64,
+    /// Seconds that a download link is valid: as long as files are kept, see `CONVERTFLY_KEEP_FILES`.
+    pub link_lifetime: u64,
     /// `CONVERTFLY_ALLOW_NETS`: networks that imports may reach though they are not public, CIDR, separated by commas.
     pub allow_nets: String,
     /// `CONVERTFLY_GPU`: `auto`, `off`, `software` or `require`.
@@ -50,6 +52,7 @@ impl Default for WorkerConfig {
             io_slots: 32,
             lease_ms: 10_000,
             task_timeout: 600,
+            link_lifetime: 24 * 3_600,
             allow_nets: String::new(),
             gpu: "auto".into(),
             cpu: String::new(),
@@ -102,6 +105,8 @@ pub struct Services {
     pub router: Router,
     /// How long one task may take.
     pub task_timeout: Duration,
+    /// How long a download link is valid.
+    pub link_lifetime: Duration,
     /// The confined children behind the image engine.
     pool: Pool,
     cache: Cache,
@@ -129,6 +134,7 @@ impl Services {
             scratch,
             router: Router::new(engines),
             task_timeout: Duration::from_secs(config.task_timeout),
+            link_lifetime: Duration::from_secs(config.link_lifetime),
             pool,
             cache: Cache::default(),
         })

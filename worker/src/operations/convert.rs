@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use convertfly_scheduler::catalog::{OperationKind, OptionKind};
 use convertfly_scheduler::ids;
-use convertfly_scheduler::storage::names;
 use convertfly_scheduler::task::{FileRef, TaskResult};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -56,8 +55,13 @@ pub(super) async fn convert_all(
 ) -> Result<TaskResult, Failure> {
     let mut result = TaskResult::default();
     let mut steps = Vec::new();
-    for input in &context.lease.inputs {
-        let (file, step) = convert_one(context, input, target, options, &mut result.warnings).await?;
+    let count = context.lease.inputs.len();
+    for (index, input) in context.lease.inputs.iter().enumerate() {
+        let filename = match context.field("filename") {
+            Some(name) => files::numbered(name, index, count),
+            None => files::output_name(&input.filename, target),
+        };
+        let (file, step) = convert_one(context, input, target, options, filename, &mut result.warnings).await?;
         result.files.push(file);
         steps.push(Value::Object(step));
     }
@@ -79,6 +83,7 @@ async fn convert_one(
     input: &FileRef,
     target: &'static Format,
     options: &Map<String, Value>,
+    filename: String,
     warnings: &mut Vec<String>,
 ) -> Result<(FileRef, Map<String, Value>), Failure> {
     let folder = files::folder(context)?;
@@ -110,10 +115,6 @@ async fn convert_one(
     // Where the customer's word and the content disagree, a failure has most likely come from that.
     let made = context.services.router.convert(work, &between).await.map_err(|failure| failure.explained(warning.as_deref()))?;
     warnings.extend(made.warnings);
-    let filename = match context.field("filename") {
-        Some(name) => names::sanitise_filename(name),
-        None => files::output_name(&input.filename, target),
-    };
     let start = Instant::now();
     let mut file = files::store(context, path, &Arc::clone(&folder), filename, Some(target)).await?;
     (file.width, file.height) = (made.width, made.height);

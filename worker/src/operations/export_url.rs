@@ -1,6 +1,6 @@
 //! `export/url`: hands files out under links that expire. The API signs the links when it shows them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
 use convertfly_scheduler::storage::names::sanitise_filename;
@@ -8,9 +8,6 @@ use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
 
 use super::{Operation, field};
-
-/// Lifetime of a download link: 24 hours.
-const LIFETIME_MS: u64 = 24 * 3_600_000;
 
 pub(super) static OPERATION: Operation = Operation {
     name: "export/url",
@@ -28,7 +25,8 @@ pub(super) static OPERATION: Operation = Operation {
     },
     run: |context, _| {
         async move {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+            let until = SystemTime::now() + context.services.link_lifetime;
+            let until = until.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
             let mut files = context.lease.inputs.clone();
             // With several files the name is that of their archive.
             let archived =
@@ -36,7 +34,7 @@ pub(super) static OPERATION: Operation = Operation {
             if let ([file], Some(name), false) = (&mut files[..], context.field("filename"), archived) {
                 file.filename = sanitise_filename(name);
             }
-            Ok(TaskResult { files, expires_at: Some(u64::try_from(now).unwrap_or(0) + LIFETIME_MS), ..TaskResult::default() })
+            Ok(TaskResult { files, expires_at: Some(u64::try_from(until).unwrap_or(0)), ..TaskResult::default() })
         }
         .boxed()
     },

@@ -78,6 +78,36 @@ pub(super) fn output_name(input: &str, format: &Format) -> String {
     names::sanitise_filename(&format!("{}.{extension}", if stem.is_empty() { "file" } else { stem }))
 }
 
+/// The name of output `index` of `count` (from 0) by the customer's pattern: `%d` or `%03d` is its number from 1; where several
+/// outputs share a name without one, the number goes before the extension.
+pub(super) fn numbered(pattern: &str, index: usize, count: usize) -> String {
+    let number = index + 1;
+    let mut name = String::with_capacity(pattern.len() + 4);
+    let (mut rest, mut found) = (pattern, false);
+    while let Some((before, after)) = rest.split_once('%') {
+        name.push_str(before);
+        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        match (after[..digits].parse::<usize>(), after[digits..].strip_prefix('d')) {
+            (width, Some(tail)) if !found && digits <= 2 => {
+                name.push_str(&format!("{number:0width$}", width = width.unwrap_or(0).min(20)));
+                (rest, found) = (tail, true);
+            }
+            _ => {
+                name.push('%');
+                rest = after;
+            }
+        }
+    }
+    name.push_str(rest);
+    if count > 1 && !found {
+        name = match name.rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() => format!("{stem}-{number}.{extension}"),
+            _ => format!("{name}-{number}"),
+        };
+    }
+    names::sanitise_filename(&name)
+}
+
 /// Stores a file that the task has made, keeps it at hand for what follows, and describes it.
 pub(super) async fn store(
     context: &Context<'_>,
@@ -97,7 +127,7 @@ pub(super) async fn store(
     let stored = context.services.storage.put_file(&key, &path, mime).await.map_err(storage_failure)?;
     context.services.keep(key.to_string(), LocalFile::new(path, stored.size, Arc::clone(folder)));
     Ok(FileRef {
-        file_id: ids::new_id("file"),
+        file_id: ids::file_id(&lease.job),
         key: key.to_string(),
         filename,
         size: stored.size,
@@ -127,6 +157,16 @@ mod tests {
         let (format, warning) = recognise(PNG, Some("JPEG"), "photo.png");
         assert_eq!(format.map(|format| format.name), Some("jpg"), "input_format is explicit");
         assert!(warning.is_some(), "but the mismatch is said");
+    }
+
+    #[test]
+    fn a22_several_outputs_are_numbered() {
+        assert_eq!(numbered("a.png", 0, 1), "a.png", "one needs no number");
+        assert_eq!(numbered("a.png", 1, 3), "a-2.png", "several do");
+        assert_eq!(numbered("page-%d.png", 9, 12), "page-10.png", "where the pattern says");
+        assert_eq!(numbered("%03d %d 100%.png", 0, 12), "001 %d 100%.png", "once, as wide as asked");
+        assert_eq!(numbered("%d", 0, 1), "1", "also for one");
+        assert_eq!(numbered("../%99d", 0, 1).len(), 20, "no width without bounds");
     }
 
     #[test]

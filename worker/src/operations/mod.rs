@@ -7,6 +7,7 @@ mod export_s3;
 mod export_url;
 mod files;
 mod import_base64;
+mod import_file;
 mod import_s3;
 mod import_upload;
 mod import_url;
@@ -89,6 +90,7 @@ pub static OPERATIONS: &[&Operation] = &[
     &export_s3::OPERATION,
     &export_url::OPERATION,
     &import_base64::OPERATION,
+    &import_file::OPERATION,
     &import_s3::OPERATION,
     &import_upload::OPERATION,
     &import_url::OPERATION,

@@ -1,7 +1,5 @@
 //! `DELETE /jobs/:id`.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use convertfly_scheduler::storage::StorageKey;
@@ -13,9 +11,6 @@ use crate::handlers::{Names, job_id};
 use crate::middleware::auth::Caller;
 use crate::state::AppState;
 
-/// How long after a deletion a worker may still be writing a result that nobody wants any more.
-const STRAGGLERS: Duration = Duration::from_secs(10);
-
 /// `DELETE /jobs/:id`.
 pub(crate) async fn delete(
     State(state): State<AppState>,
@@ -24,12 +19,8 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let job = job_id(&job)?;
     state.store().delete_job(&caller.account, job).await.map_err(about_job)?;
-    let prefix = StorageKey::job_prefix(&caller.account, job);
-    remove(&state, &prefix).await;
-    tokio::spawn(async move {
-        tokio::time::sleep(STRAGGLERS).await;
-        remove(&state, &prefix).await;
-    });
+    // A worker may still be writing, and this process may end here: the scheduler removes them once more, later.
+    remove(&state, &StorageKey::job_prefix(&caller.account, job)).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

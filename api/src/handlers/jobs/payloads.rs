@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use convertfly_scheduler::ids::new_id;
+use convertfly_scheduler::ids::{file_id, new_id};
 use convertfly_scheduler::job::NewJob;
 use convertfly_scheduler::storage::{PutLimit, StorageKey};
 use convertfly_scheduler::store::StoreError;
@@ -34,7 +34,7 @@ pub(super) async fn store_payloads(
             }
         };
         let file = FileRef {
-            file_id: new_id("file"),
+            file_id: file_id(&job.id),
             key: key.to_string(),
             filename: payload.filename,
             size: stored.size,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use super::{about_job, show};
+use super::{about_job, events, show};
 use crate::error::{ApiError, Code};
 use crate::handlers::{Names, Query, data, job_id};
 use crate::middleware::Moved;
@@ -16,7 +16,7 @@ use crate::middleware::auth::Caller;
 use crate::state::AppState;
 
 /// Longest wait, seconds.
-const MAX_WAIT: u64 = 300;
+pub(super) const MAX_WAIT: u64 = 300;
 
 /// `GET /jobs/:id/wait`.
 pub(crate) async fn wait(
@@ -24,12 +24,16 @@ pub(crate) async fn wait(
     caller: Caller,
     Names(job): Names<String>,
     query: Query,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let job = job_id(&job)?;
     let seconds = query.number("timeout", MAX_WAIT);
     let seconds = seconds.ok_or_else(|| ApiError::field(Code::InvalidData, "timeout", "must be an integer from 0 to 300"))?;
     let _place = state.waits().enter(&caller.key)?;
     let deadline = Instant::now() + Duration::from_secs(seconds.min(MAX_WAIT));
+    if events::wanted(&headers) {
+        return events::follow(state, caller, job, &headers, Some(deadline)).await;
+    }
     let record = tokio::select! {
         record = state.store().wait(&caller.account, job, deadline) => record,
         // A server that is going down says how the job stands; the client asks the next one.

@@ -61,6 +61,14 @@ pub(super) struct Facts<'a> {
     pub(super) expires_at_ms: u64,
 }
 
+/// Serves the object of a grant, or the part of it that the headers ask for.
+///
+/// # Errors
+/// `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`, `UNAVAILABLE`.
+pub(crate) async fn serve(state: &AppState, grant: &Grant, method: Method, headers: &HeaderMap) -> Result<Response, ApiError> {
+    one_file(state, grant, &Asked { method, headers: headers.clone(), now: now_ms() }).await
+}
+
 async fn one_file(state: &AppState, grant: &Grant, asked: &Asked) -> Result<Response, ApiError> {
     let meta = state.storage().head(&grant.key).await?;
     let facts = Facts {

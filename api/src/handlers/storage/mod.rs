@@ -12,7 +12,7 @@ use convertfly_scheduler::storage::{StorageKey, Stored};
 use convertfly_scheduler::task::FileRef;
 use http::{HeaderMap, HeaderValue};
 
-pub(crate) use download::download;
+pub(crate) use download::{download, serve};
 pub(crate) use tus::{create, describe, patch, status, terminate};
 pub(crate) use upload::upload;
 

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use convertfly_scheduler::ids::{new_id, random_base62};
+use convertfly_scheduler::ids::{file_id, random_base62};
 use convertfly_scheduler::storage::names::sanitise_filename;
 use convertfly_scheduler::storage::sign::sign;
 use convertfly_scheduler::storage::{Growing, MAX_OBJECT_BYTES, Progress};
@@ -326,7 +326,7 @@ impl Request {
         let stored = self.state.storage().finish_growing(&key, &upload.progress).await?;
         let size = stored.size;
         let name = grant.filename.as_deref().or(upload.filename.as_deref()).unwrap_or_default();
-        let file = arrived(new_id("file"), &key, sanitise_filename(name), stored);
+        let file = arrived(file_id(job), &key, sanitise_filename(name), stored);
         match self.state.store().upload_arrived(account, job, slot, &file).await {
             Ok(()) => Ok(Done::whole(size)),
             Err(error) => {

@@ -6,7 +6,7 @@ use std::io;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use convertfly_scheduler::ids::{new_id, random_base62};
+use convertfly_scheduler::ids::{file_id, random_base62};
 use convertfly_scheduler::storage::names::sanitise_filename;
 use convertfly_scheduler::storage::{PutLimit, StorageError};
 use convertfly_scheduler::store::StoreError;
@@ -46,7 +46,7 @@ pub(crate) async fn upload(
         }
     };
     let filename = sanitise_filename(grant.filename.as_deref().unwrap_or_default());
-    let file = arrived(new_id("file"), &key, filename, stored);
+    let file = arrived(file_id(job), &key, filename, stored);
     if let Err(error) = state.store().upload_arrived(account, job, slot, &file).await {
         // When the store did not answer it may have taken the file, so the bytes stay until the job goes.
         if !matches!(error, StoreError::Unavailable(_))

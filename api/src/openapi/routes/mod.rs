@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod api_keys;
 pub(crate) mod catalogue;
+pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod service;
 pub(crate) mod storage;

@@ -22,6 +22,14 @@ pub(super) fn request() -> Value {
                 "propertyNames": { "pattern": "^[A-Za-z0-9_-]{1,64}$" },
                 "additionalProperties": reference("TaskDefinition"),
             },
+            "fail_fast": {
+                "type": ["boolean", "null"], "default": false,
+                "description": "The first failure cancels what is left, instead of letting independent branches finish.",
+            },
+            "keep_intermediates": {
+                "type": ["boolean", "null"], "default": false,
+                "description": "Files of intermediate tasks stay readable under `/files`.",
+            },
             "webhook_url": {
                 "type": ["string", "null"], "format": "uri",
                 "description": "URL to receive a `job.finished` or `job.failed` event when the job completes.",
@@ -49,6 +57,9 @@ pub(super) fn job() -> Value {
             "test": { "type": "boolean", "const": true, "description": "Made with a test key; absent otherwise." },
             "error": reference("TaskError"),
             "webhook_signing_secret": string("Signs the event that goes to `webhook_url`: only in the answer to a request that gives one."),
+            "fail_fast": { "type": "boolean", "description": "As chosen; absent: no." },
+            "keep_intermediates": { "type": "boolean", "description": "As chosen; absent: no." },
+            "warnings": { "type": "array", "items": reference("Warning"), "description": "What you may want to know." },
             "tasks": {
                 "type": "object",
                 "description": "Its tasks by name, in the order of the request.",
@@ -56,6 +67,69 @@ pub(super) fn job() -> Value {
             },
         }),
     )
+}
+
+/// A warning.
+pub(super) fn warning() -> Value {
+    object(
+        "Something that you may want to know though nothing is wrong.",
+        &["code", "message"],
+        json!({
+            "code": { "type": "string", "enum": ["NO_EXPORT", "UNUSED_OUTPUT", "NAME_MISMATCH", "FILE", "UNAFFORDABLE"], "description": "Machine-readable." },
+            "task": string("The task that it is about."),
+            "message": string("For people."),
+        }),
+    )
+}
+
+/// What `dry_run` answers.
+pub(super) fn plan() -> Value {
+    let hop = object(
+        "The way of one input file.",
+        &["from", "to", "lane", "engine", "credits"],
+        json!({
+            "from": { "type": ["string", "null"], "description": "Its format; null where that is not known before it has been read." },
+            "to": string("The format that it is converted to."),
+            "lane": string("What it needs to run."),
+            "engine": { "type": ["string", "null"], "description": "What converts it; null where that depends on the file." },
+            "credits": count("Its price."),
+        }),
+    );
+    let task = object(
+        "A task as it would run.",
+        &["name", "operation", "lane", "credits"],
+        json!({
+            "name": string("Its name."),
+            "operation": string("What it does."),
+            "input": { "type": "array", "items": { "type": "string" }, "description": "The tasks whose files it takes." },
+            "lane": string("What it needs to run."),
+            "credits": count("Its price."),
+            "route": { "type": "array", "items": hop, "description": "The way of each input file of a conversion." },
+        }),
+    );
+    object(
+        "A job as it would run. Nothing has been stored and nothing charged.",
+        &["dry_run", "credits", "balance", "balance_after", "affordable", "tasks", "warnings"],
+        json!({
+            "dry_run": { "type": "boolean", "const": true },
+            "credits": count("The whole price."),
+            "balance": { "type": "integer", "description": "Credits now." },
+            "balance_after": { "type": "integer", "description": "Credits that would be left; below zero it would be refused." },
+            "affordable": { "type": "boolean", "description": "Whether the balance covers the price." },
+            "tasks": { "type": "object", "additionalProperties": task, "description": "By name, in the order of the request." },
+            "warnings": { "type": "array", "items": reference("Warning"), "description": "What you may want to know." },
+        }),
+    )
+}
+
+/// A file by its identifier.
+pub(super) fn file_details() -> Value {
+    let mut schema = file();
+    schema["required"] = json!(["file_id", "filename", "size", "job_id", "task", "content_url"]);
+    schema["properties"]["job_id"] = identifier("job", "The job that it belongs to.");
+    schema["properties"]["task"] = string("The task that made it.");
+    schema["properties"]["content_url"] = string("Where its bytes are, with the API key.");
+    schema
 }
 
 /// The states of a job.

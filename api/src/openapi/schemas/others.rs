@@ -9,11 +9,12 @@ use crate::limits::Limits;
 pub(super) fn page_meta() -> Value {
     object(
         "Where in the list this page is.",
-        &["page", "limit", "total"],
+        &["limit", "total", "next_cursor"],
         json!({
-            "page": { "type": "integer", "minimum": 1, "description": "This page." },
+            "page": { "type": "integer", "minimum": 1, "description": "This page; absent when the list is read by cursor." },
             "limit": { "type": "integer", "minimum": 1, "maximum": 100, "description": "Results per page." },
             "total": count("Results in all."),
+            "next_cursor": { "type": ["string", "null"], "description": "Where the list goes on: give it as `cursor`. Null at the end." },
         }),
     )
 }

@@ -1,6 +1,8 @@
 -- ARGV: account, job. Deletes a job whatever its state: no event follows, what it held comes back. Replies 'ok' | 'missing'
 local account, job = ARGV[1], ARGV[2]
-local j = redis.call('HMGET', k_job(job), 'account', 'tasks', 'active')
+-- Milliseconds after which a worker that was told to stop has stopped.
+local DOOM = 15000
+local j = redis.call('HMGET', k_job(job), 'account', 'tasks', 'active', 'status', 'tag')
 if j[1] ~= account then return 'missing' end
 for name in words(j[2]) do
   local key, ref = k_task(job, name), job .. '/' .. name
@@ -17,6 +19,13 @@ for name in words(j[2]) do
 end
 redis.call('DEL', k_job(job))
 redis.call('ZREM', k_account_jobs(account), job)
+redis.call('ZREM', k_jobs_in(account, j[4]), job)
+if j[5] then
+  redis.call('ZREM', k_jobs_tagged(account, j[5]), job)
+  redis.call('ZREM', k_jobs_tagged_in(account, j[4], j[5]), job)
+end
+-- Whatever happens to the caller now, and to a worker that is still writing: the scheduler removes the files again.
+redis.call('ZADD', k_doomed(), int(NOW + DOOM), account .. '/' .. job)
 redis.call('ZREM', k_expiry(), account .. '/' .. job)
 redis.call('LREM', k_waiting(account), 0, job)
 if j[3] == '1' then
@@ -24,5 +33,6 @@ if j[3] == '1' then
   start_waiting(account)
 end
 redis.call('PUBLISH', CHANNEL_DONE, job)
+redis.call('PUBLISH', CHANNEL_JOB .. job, '0')
 flush()
 return 'ok'

@@ -10,9 +10,8 @@ local attempts = redis.call('HINCRBY', key, 'attempts', 1)
 local outcome = 'ended'
 if ARGV[6] == '1' and attempts < tonumber(ARGV[7]) then
   redis.call('ZREM', k_leases(), ref)
-  redis.call('HSET', key, 'status', 'WAITING', 'fence', '', 'worker', '')
+  redis.call('HSET', key, 'status', 'WAITING', 'fence', '', 'worker', '', 'ver', touch(job))
   redis.call('ZADD', k_delayed(), int(NOW + tonumber(ARGV[8])), ref)
-  touch(job)
   outcome = 'requeued'
 else
   fail_task(account, job, name, ARGV[4])

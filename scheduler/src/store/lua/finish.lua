@@ -23,7 +23,8 @@ end
 if t[1] ~= 'PROCESSING' then return {'stale'} end
 
 redis.call('ZREM', k_leases(), job .. '/' .. name)
-redis.call('HSET', key, 'status', 'FINISHED', 'result', ARGV[4], 'explain', ARGV[5], 'ended', NOWS, 'progress', '1')
+redis.call('HSET', key, 'status', 'FINISHED', 'result', ARGV[4], 'explain', ARGV[5], 'ended', NOWS, 'progress', '1',
+  'ver', touch(job))
 move(account, 'settle', tonumber(t[3]), job, name, t[4])
 event('task.finished', account, job, name, t[4])
 local reply, ready = {'ok'}, {}

@@ -24,4 +24,5 @@ for i = 4, #ARGV, 2 do
     end
   end
 end
+flush()
 return leases

@@ -22,15 +22,36 @@ local function bind_claim(account, claim, what)
   if digest then redis.call('HSET', k_claim(account, digest), 'bound', what) end
 end
 
-local woken = {}
--- Announces what became ready; every script that may enqueue ends with it.
+local woken, changed = {}, {}
+-- Announces what became ready and which jobs have changed; every script that may change a job ends with it.
 local function flush()
   for lane in pairs(woken) do
     redis.call('PUBLISH', CHANNEL_READY, string.match(P, '%d+') .. ':' .. lane)
   end
+  for job, version in pairs(changed) do redis.call('PUBLISH', CHANNEL_JOB .. job, version) end
 end
 
-local function touch(job) redis.call('HINCRBY', k_job(job), 'ver', 1) end
+-- Raises a job's version and returns it. Each change of a task, and of the job's status, has a version of its own, noted as
+-- `ver` of the task or `sver` of the job: who has seen version n lacks exactly what carries a higher one.
+local function touch(job)
+  local version = redis.call('HINCRBY', k_job(job), 'ver', 1)
+  changed[job] = version
+  return version
+end
+
+-- Sets a job's status and moves it between the account's lists by status and by tag.
+local function set_status(account, job, status)
+  local key = k_job(job)
+  local j = redis.call('HMGET', key, 'status', 'created', 'tag')
+  if j[1] == status then return end
+  if j[1] then redis.call('ZREM', k_jobs_in(account, j[1]), job) end
+  redis.call('ZADD', k_jobs_in(account, status), j[2], job)
+  if j[3] then
+    if j[1] then redis.call('ZREM', k_jobs_tagged_in(account, j[1], j[3]), job) end
+    redis.call('ZADD', k_jobs_tagged_in(account, status, j[3]), j[2], job)
+  end
+  redis.call('HSET', key, 'status', status, 'sver', touch(job))
+end
 
 -- One movement of credits: the account's three pots and the ledger entry, always together.
 -- reserve: balance -> held; settle: held -> spent; refund: held -> balance; grant: from outside, with the operator's note.
@@ -78,22 +99,24 @@ local function grant(account, job, name, worker, ttl, random, from)
   local key = k_task(job, name)
   local counter = redis.call('HINCRBY', k_meta(), 'fence', 1)
   local fence = (redis.call('HGET', k_meta(), 'epoch') or '0') .. '-' .. int(counter) .. '-' .. random
-  redis.call('HSET', key, 'status', 'PROCESSING', 'fence', fence, 'worker', worker, 'ready', '0', 'from', from, 'progress', '0')
+  redis.call('HSET', key, 'status', 'PROCESSING', 'fence', fence, 'worker', worker, 'ready', '0', 'from', from, 'progress', '0',
+    'ver', touch(job))
   redis.call('HSETNX', key, 'started', NOWS)
   redis.call('ZADD', k_leases(), int(NOW + ttl), job .. '/' .. name)
-  touch(job)
   local t = redis.call('HMGET', key, 'spec', 'attempts', 'losses', 'ready_at', 'file', 'inputs')
   local lease = {account, job, fence, t[1], t[2], t[3], int(math.max(0, NOW - tonumber(t[4] or NOWS))), t[5] or ''}
   for input in words(t[6]) do
-    lease[#lease + 1] = redis.call('HGET', k_task(job, input), 'result') or ''
+    -- An input that failed and may (`ignore_error`) has no result: the task goes on without its files.
+    local made = redis.call('HGET', k_task(job, input), 'result')
+    if made then lease[#lease + 1] = made end
   end
   return lease
 end
 
 local function activate(account, job)
-  redis.call('HSET', k_job(job), 'status', 'PROCESSING', 'active', '1', 'queued', '0')
+  redis.call('HSET', k_job(job), 'active', '1', 'queued', '0')
   redis.call('HINCRBY', k_account(account), 'active', 1)
-  touch(job)
+  set_status(account, job, 'PROCESSING')
   for name in words(redis.call('HGET', k_job(job), 'tasks')) do
     local t = redis.call('HMGET', k_task(job, name), 'status', 'deps')
     if t[1] == 'WAITING' and t[2] == '0' then enqueue(account, job, name, false) end
@@ -106,7 +129,8 @@ local function queue_job(account, job)
   if tonumber(a[1] or '0') < tonumber(a[2] or '0') then
     activate(account, job)
   else
-    redis.call('HSET', k_job(job), 'status', 'WAITING', 'queued', '1')
+    redis.call('HSET', k_job(job), 'queued', '1')
+    set_status(account, job, 'WAITING')
     redis.call('RPUSH', k_waiting(account), job)
   end
 end
@@ -132,11 +156,13 @@ local function is_charged(status, ran, err)
     and redis.call('HGET', k_meta(), 'charge_errors') == '1'
 end
 
--- Ends an unfinished task without success: its lease, upload and place in line go, its credits come back.
+-- Ends an unfinished task without success: its lease, upload and place in line go, its credits come back. Returns whether
+-- the job may go on without it: it failed, and says `ignore_error`.
 local function end_task(account, job, name, status, err)
   local key, ref = k_task(job, name), job .. '/' .. name
-  local t = redis.call('HMGET', key, 'status', 'price', 'run', 'fence', 'slot', 'file')
-  redis.call('HSET', key, 'status', status, 'error', err, 'ended', NOWS, 'ready', '0')
+  local t = redis.call('HMGET', key, 'status', 'price', 'run', 'fence', 'slot', 'file', 'ignore')
+  local ignored = status == 'ERROR' and t[7] == '1'
+  redis.call('HSET', key, 'status', status, 'error', err, 'ended', NOWS, 'ready', '0', 'ver', touch(job))
   if t[1] == 'PROCESSING' then
     redis.call('ZREM', k_leases(), ref)
     redis.call('PUBLISH', CHANNEL_STOP, t[4])
@@ -150,32 +176,57 @@ local function end_task(account, job, name, status, err)
   local kept = is_charged(status, t[1] == 'PROCESSING', err)
   move(account, kept and 'settle' or 'refund', tonumber(t[2]), job, name, t[3])
   redis.call('HINCRBY', k_job(job), 'left', -1)
-  redis.call('HINCRBY', k_job(job), 'failed', 1)
-  redis.call('HSETNX', k_job(job), 'error', err)
+  if not ignored then
+    redis.call('HINCRBY', k_job(job), 'failed', 1)
+    redis.call('HSETNX', k_job(job), 'error', err)
+  end
   if status == 'ERROR' then event('task.failed', account, job, name, t[3]) end
+  return ignored
 end
 
--- Ends everything that waits, directly or not, for a task that will not deliver.
-local function fall(account, job, name, status, err)
-  local stack = {name}
+-- Whether some input of a task has delivered.
+local function has_input(job, name)
+  for input in words(redis.call('HGET', k_task(job, name), 'inputs')) do
+    if redis.call('HGET', k_task(job, input), 'status') == 'FINISHED' then return true end
+  end
+  return false
+end
+
+-- What follows from a task's end without success. What waits for it, directly or not, ends like it; but for a task that was
+-- `ignored` they wait no longer, and go on with the files of their other inputs, or end where there are none. Returns whether
+-- anything ended that the job cannot go on without.
+local function fall(account, job, name, status, err, ignored)
+  local active = redis.call('HGET', k_job(job), 'active') == '1'
+  local stack, hard = {{name, ignored}}, false
   while #stack > 0 do
-    for dependent in words(redis.call('HGET', k_task(job, table.remove(stack)), 'next')) do
-      if redis.call('HGET', k_task(job, dependent), 'status') == 'WAITING' then
-        end_task(account, job, dependent, status, err)
-        stack[#stack + 1] = dependent
+    local fallen = table.remove(stack)
+    for dependent in words(redis.call('HGET', k_task(job, fallen[1]), 'next')) do
+      local key = k_task(job, dependent)
+      if redis.call('HGET', key, 'status') == 'WAITING' then
+        local ends = not fallen[2]
+        if not ends and redis.call('HINCRBY', key, 'deps', -1) == 0 then
+          ends = not has_input(job, dependent)
+          if not ends and active then enqueue(account, job, dependent, false) end
+        end
+        if ends then
+          local pardoned = end_task(account, job, dependent, status, err)
+          stack[#stack + 1] = {dependent, pardoned}
+          hard = hard or not pardoned
+        end
       end
     end
   end
+  return hard
 end
 
 -- After a change: ends the job if nothing is left, or lets it start once its last upload is settled.
 local function settle_job(account, job)
   local key = k_job(job)
   local j = redis.call('HMGET', key, 'left', 'failed', 'active', 'uploads', 'status', 'queued', 'run')
-  touch(job)
   if j[1] == '0' then
     local failed = j[2] ~= '0'
-    redis.call('HSET', key, 'status', failed and 'ERROR' or 'FINISHED', 'ended', NOWS, 'queued', '0', 'active', '0')
+    redis.call('HSET', key, 'ended', NOWS, 'queued', '0', 'active', '0')
+    set_status(account, job, failed and 'ERROR' or 'FINISHED')
     local keep = tonumber(redis.call('HGET', k_meta(), 'keep_files') or '86400000')
     redis.call('ZADD', k_expiry(), int(NOW + keep), account .. '/' .. job)
     event(failed and 'job.failed' or 'job.finished', account, job, '', j[7])
@@ -191,9 +242,20 @@ end
 
 local INPUT_FAILED = '{"code":"INPUT_TASK_FAILED","message":"A task whose output this one needs has failed"}'
 local CANCELLED = '{"code":"CANCELLED","message":"The task was cancelled"}'
+local FAIL_FAST = '{"code":"CANCELLED","message":"Another task of the job has failed, and the job says fail_fast"}'
 
 local function fail_task(account, job, name, err)
-  end_task(account, job, name, 'ERROR', err)
-  fall(account, job, name, 'ERROR', INPUT_FAILED)
+  local ignored = end_task(account, job, name, 'ERROR', err)
+  local hard = fall(account, job, name, 'ERROR', INPUT_FAILED, ignored) or not ignored
+  local j = redis.call('HMGET', k_job(job), 'fail_fast', 'tasks')
+  if j[1] == '1' and hard then
+    for other in words(j[2]) do
+      local status = redis.call('HGET', k_task(job, other), 'status')
+      if status == 'WAITING' or status == 'PROCESSING' then
+        end_task(account, job, other, 'CANCELLED', FAIL_FAST)
+        redis.call('HSET', k_task(job, other), 'felled_by', name)
+      end
+    end
+  end
   settle_job(account, job)
 end

@@ -14,9 +14,8 @@ for _, ref in ipairs(due(k_leases())) do
       lost = lost + 1
     else
       redis.call('PUBLISH', CHANNEL_STOP, redis.call('HGET', key, 'fence'))
-      redis.call('HSET', key, 'status', 'WAITING', 'fence', '', 'worker', '')
+      redis.call('HSET', key, 'status', 'WAITING', 'fence', '', 'worker', '', 'ver', touch(job))
       enqueue(account, job, name, true)
-      touch(job)
       requeued = requeued + 1
     end
   end

@@ -1,28 +1,70 @@
 -- ARGV: account, job, task, claim. Runs a failed or cancelled task again, and what fell with it.
 -- Replies {'ok', credits, balance} | {'missing'} | {'claim'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance} | {'frozen'}
 local account, job, name = ARGV[1], ARGV[2], ARGV[3]
-local j = redis.call('HMGET', k_job(job), 'account', 'status', 'files')
+local j = redis.call('HMGET', k_job(job), 'account', 'status', 'files', 'fail_fast', 'tasks')
 local t = redis.call('HMGET', k_task(job, name), 'status', 'inputs', 'slot', 'file')
 if j[1] ~= account or not t[1] then return {'missing'} end
 if claim_lost(account, ARGV[4]) then return {'claim'} end
 if t[1] ~= 'ERROR' and t[1] ~= 'CANCELLED' then return {'state', t[1]} end
 if j[3] == 'gone' then return {'gone'} end
 if t[3] and not t[4] then return {'upload'} end
+-- Inputs that have failed and may are no obstacle, as long as another one has delivered.
+local finished, missing = 0, nil
 for input in words(t[2]) do
-  if redis.call('HGET', k_task(job, input), 'status') ~= 'FINISHED' then return {'input', input} end
+  local i = redis.call('HMGET', k_task(job, input), 'status', 'ignore')
+  if i[1] == 'FINISHED' then
+    finished = finished + 1
+  elseif i[1] ~= 'ERROR' or i[2] ~= '1' then
+    return {'input', input}
+  else
+    missing = input
+  end
 end
--- The task and every failed or cancelled one behind it.
-local again, seen, price, at = {name}, {[name] = true}, 0, 1
+if missing and finished == 0 then return {'input', missing} end
+-- The task, every failed or cancelled one behind it, and what its failure has cancelled by `fail_fast`.
+local again, seen, at = {}, {}, 1
+local function take(task)
+  local status = redis.call('HGET', k_task(job, task), 'status')
+  if seen[task] or (status ~= 'ERROR' and status ~= 'CANCELLED') then return end
+  seen[task] = true
+  again[#again + 1] = task
+end
+take(name)
+if j[4] == '1' then
+  for other in words(j[5]) do
+    if redis.call('HGET', k_task(job, other), 'felled_by') == name then take(other) end
+  end
+end
 while at <= #again do
-  price = price + tonumber(redis.call('HGET', k_task(job, again[at]), 'price'))
-  for dependent in words(redis.call('HGET', k_task(job, again[at]), 'next')) do
-    local status = redis.call('HGET', k_task(job, dependent), 'status')
-    if not seen[dependent] and (status == 'ERROR' or status == 'CANCELLED') then
-      seen[dependent] = true
-      again[#again + 1] = dependent
+  for dependent in words(redis.call('HGET', k_task(job, again[at]), 'next')) do take(dependent) end
+  at = at + 1
+end
+-- Without those that also need something else which has failed and stays so: they would wait for ever.
+local function obstructed(task)
+  local r = redis.call('HMGET', k_task(job, task), 'inputs', 'slot', 'file')
+  if r[2] and not r[3] then return true end
+  for input in words(r[1]) do
+    local i = redis.call('HMGET', k_task(job, input), 'status', 'ignore')
+    if not seen[input] and (i[1] == 'CANCELLED' or (i[1] == 'ERROR' and i[2] ~= '1')) then return true end
+  end
+  return false
+end
+local stable
+repeat
+  stable = true
+  for i = #again, 2, -1 do
+    if obstructed(again[i]) then
+      seen[again[i]] = nil
+      table.remove(again, i)
+      stable = false
     end
   end
-  at = at + 1
+until stable
+local price, counted = 0, 0
+for _, task in ipairs(again) do
+  local r = redis.call('HMGET', k_task(job, task), 'status', 'price', 'ignore')
+  price = price + tonumber(r[2])
+  if r[1] == 'CANCELLED' or r[3] ~= '1' then counted = counted + 1 end
 end
 local a = redis.call('HMGET', k_account(account), 'balance', 'frozen')
 local balance = tonumber(a[1])
@@ -34,30 +76,43 @@ for _, task in ipairs(again) do
   local key = k_task(job, task)
   local deps = 0
   for input in words(redis.call('HGET', key, 'inputs')) do
-    if redis.call('HGET', k_task(job, input), 'status') ~= 'FINISHED' then deps = deps + 1 end
+    local i = redis.call('HMGET', k_task(job, input), 'status', 'ignore')
+    local passed = i[1] == 'FINISHED' or (i[1] == 'ERROR' and i[2] == '1' and not seen[input])
+    if not passed then deps = deps + 1 end
   end
-  redis.call('HSET', key, 'status', 'WAITING', 'deps', deps, 'attempts', '0', 'losses', '0', 'run', run, 'fence', '', 'ready', '0')
-  redis.call('HDEL', key, 'error', 'explain', 'result', 'ended', 'started', 'progress')
+  redis.call('HSET', key, 'deps', deps)
+  -- What went on without this task counts its next end, too.
+  for dependent in words(redis.call('HGET', key, 'next')) do
+    local status = redis.call('HGET', k_task(job, dependent), 'status')
+    if not seen[dependent] and (status == 'WAITING' or status == 'PROCESSING') then
+      redis.call('HINCRBY', k_task(job, dependent), 'deps', 1)
+    end
+  end
+end
+for _, task in ipairs(again) do
+  local key = k_task(job, task)
+  redis.call('HSET', key, 'status', 'WAITING', 'attempts', '0', 'losses', '0', 'run', run, 'fence', '', 'ready', '0',
+    'ver', touch(job))
+  redis.call('HDEL', key, 'error', 'explain', 'result', 'ended', 'started', 'progress', 'felled_by')
 end
 redis.call('HINCRBY', k_job(job), 'left', #again)
-redis.call('HINCRBY', k_job(job), 'failed', -#again)
+redis.call('HINCRBY', k_job(job), 'failed', 0 - counted) -- `-counted` could be "-0", which is no integer to Redis
 redis.call('HDEL', k_job(job), 'error', 'ended')
 -- A first failure that is not run again stays the job's error.
 for other in words(redis.call('HGET', k_job(job), 'tasks')) do
-  local o = redis.call('HMGET', k_task(job, other), 'status', 'error')
-  if (o[1] == 'ERROR' or o[1] == 'CANCELLED') and o[2] then redis.call('HSETNX', k_job(job), 'error', o[2]) end
+  local o = redis.call('HMGET', k_task(job, other), 'status', 'error', 'ignore')
+  if ((o[1] == 'ERROR' and o[3] ~= '1') or o[1] == 'CANCELLED') and o[2] then redis.call('HSETNX', k_job(job), 'error', o[2]) end
 end
 move(account, 'reserve', price, job, name, run)
 bind_claim(account, ARGV[4], int(price))
 if j[2] == 'FINISHED' or j[2] == 'ERROR' then
   redis.call('ZREM', k_expiry(), account .. '/' .. job)
-  redis.call('HSET', k_job(job), 'status', 'WAITING', 'active', '0', 'queued', '0')
+  redis.call('HSET', k_job(job), 'active', '0', 'queued', '0')
   queue_job(account, job)
 elseif redis.call('HGET', k_job(job), 'active') == '1' then
   for _, task in ipairs(again) do
     if redis.call('HGET', k_task(job, task), 'deps') == '0' then enqueue(account, job, task, false) end
   end
 end
-touch(job)
 flush()
 return {'ok', price, redis.call('HGET', k_account(account), 'balance')}

@@ -1,5 +1,5 @@
 -- ARGV: account, job, tag, key id, choices (JSON), claim; then per task:
---   name, spec, lane, price, deps, next, inputs, slot, slot lifetime ms, file
+--   name, spec, lane, price, deps, next, inputs, slot, slot lifetime ms, file, '1' for ignore_error
 -- Replies {'ok', status, credits, balance} | {'exists'} | {'claim'} | {'account'} | {'credits', needed, balance} | {'full', limit}
 --   | {'suspended'} | {'frozen'}
 local account, job = ARGV[1], ARGV[2]
@@ -9,7 +9,7 @@ if a[6] then return {'suspended'} end
 if redis.call('EXISTS', k_job(job)) == 1 then return {'exists'} end
 if claim_lost(account, ARGV[6]) then return {'claim'} end
 local price, uploads, count = 0, 0, 0
-for i = 7, #ARGV, 10 do
+for i = 7, #ARGV, 11 do
   price = price + tonumber(ARGV[i + 3])
   if ARGV[i + 7] ~= '' then uploads = uploads + 1 end
   count = count + 1
@@ -21,8 +21,10 @@ if (uploads > 0 or tonumber(a[2] or '0') >= tonumber(a[3])) and waiting + math.m
   return {'full', a[4]}
 end
 
+local fail_fast = ARGV[5] ~= '{}' and cjson.decode(ARGV[5]).fail_fast
+
 local names = {}
-for i = 7, #ARGV, 10 do
+for i = 7, #ARGV, 11 do
   local name = ARGV[i]
   names[#names + 1] = name
   redis.call('HSET', k_task(job, name), 'status', 'WAITING', 'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'price', ARGV[i + 3],
@@ -34,16 +36,21 @@ for i = 7, #ARGV, 10 do
     redis.call('ZADD', k_uploads(), expires, job .. '/' .. name)
   end
   if ARGV[i + 9] ~= '' then redis.call('HSET', k_task(job, name), 'file', ARGV[i + 9]) end
+  if ARGV[i + 10] ~= '' then redis.call('HSET', k_task(job, name), 'ignore', ARGV[i + 10]) end
 end
-redis.call('HSET', k_job(job), 'v', '1', 'account', account, 'status', 'WAITING', 'created', NOWS, 'tasks', table.concat(names, ' '),
+redis.call('HSET', k_job(job), 'v', '1', 'account', account, 'created', NOWS, 'tasks', table.concat(names, ' '),
   'left', count, 'failed', '0', 'active', '0', 'queued', '0', 'uploads', uploads, 'credits', '0', 'run', '0', 'ver', '1')
-if ARGV[3] ~= '' then redis.call('HSET', k_job(job), 'tag', ARGV[3]) end
+if ARGV[3] ~= '' then
+  redis.call('HSET', k_job(job), 'tag', ARGV[3])
+  redis.call('ZADD', k_jobs_tagged(account, ARGV[3]), NOWS, job)
+end
 if ARGV[4] ~= '' then redis.call('HSET', k_job(job), 'key', ARGV[4]) end
 if ARGV[5] ~= '{}' then redis.call('HSET', k_job(job), 'choices', ARGV[5]) end
+if fail_fast then redis.call('HSET', k_job(job), 'fail_fast', '1') end
 redis.call('ZADD', k_account_jobs(account), NOWS, job)
 redis.call('HINCRBY', k_account(account), 'uploading', uploads)
 bind_claim(account, ARGV[6], job)
 move(account, 'reserve', price, job, '', '0')
-if uploads == 0 then queue_job(account, job) end
+if uploads == 0 then queue_job(account, job) else set_status(account, job, 'WAITING') end
 flush()
 return {'ok', redis.call('HGET', k_job(job), 'status'), price, redis.call('HGET', k_account(account), 'balance')}

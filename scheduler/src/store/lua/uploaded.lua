@@ -7,7 +7,7 @@ local t = redis.call('HMGET', k_task(job, name), 'status', 'file')
 if t[2] then return 'arrived' end
 if t[1] ~= 'WAITING' then return 'ended' end
 if ARGV[5] == '1' then return 'ok' end
-redis.call('HSET', k_task(job, name), 'file', ARGV[4])
+redis.call('HSET', k_task(job, name), 'file', ARGV[4], 'ver', touch(job))
 redis.call('ZREM', k_uploads(), job .. '/' .. name)
 redis.call('HINCRBY', k_job(job), 'uploads', -1)
 redis.call('HINCRBY', k_account(account), 'uploading', -1)
