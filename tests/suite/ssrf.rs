@@ -139,6 +139,11 @@ fn t1_no_form_of_a_private_address_is_reached_from_any_sink() {
             "sink": {"operation": "export/s3", "input": "file", "options": options},
         });
         assert!(fails(&server, export), "export/s3 {url:?}");
+        let hook = server.call("POST", "/webhooks", Some(&json!({"url": url, "events": ["job.finished"]})));
+        assert_eq!(hook.status, 400, "webhook {url:?}: {}", String::from_utf8_lossy(&hook.bytes));
+        let job = json!({"webhook_url": url, "tasks": {"file": {"operation": "import/base64", "file": "aGVsbG8=", "filename": "a.bin"}}});
+        let job = server.call("POST", "/jobs", Some(&job));
+        assert_eq!(job.status, 400, "webhook_url {url:?}: {}", String::from_utf8_lossy(&job.bytes));
         assert_eq!(hits.load(Ordering::SeqCst), 0, "{url:?} reached the canary");
     }
     // The canary works: where the operator allows it, it is reached.
