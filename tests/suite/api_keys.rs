@@ -27,7 +27,7 @@ fn keys_are_made_listed_and_kept_in_their_bounds() {
     r011_keys_have_their_prefix(&server);
     r012_r013_a_key_does_what_its_scopes_say(&server);
     r014_a_key_needs_a_name(&server);
-    r015_r016_the_key_is_shown_at_its_making_alone(&server);
+    r015_r016_r379c_the_key_is_shown_at_its_making_alone(&server);
     r017_r019_the_list_tells_keys_apart(&server);
     r019_unknown_scopes_are_refused_with_a_hint(&server);
     a84_a85_revoked_keys_are_401_and_only_full_keys_manage_keys(&server);
@@ -113,7 +113,7 @@ fn r014_a_key_needs_a_name(server: &Server) {
     assert_eq!(form.status, 400, "JSON is needed");
 }
 
-fn r015_r016_the_key_is_shown_at_its_making_alone(server: &Server) {
+fn r015_r016_r379c_the_key_is_shown_at_its_making_alone(server: &Server) {
     let answer = server.call("POST", "/api-keys", Some(&json!({ "name": "once", "scopes": ["jobs:read"] })));
     assert_eq!(answer.header("cache-control"), Some("no-store"), "nobody keeps a copy");
     let made = answer.json()["data"].clone();

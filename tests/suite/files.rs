@@ -116,7 +116,7 @@ fn a28_import_file_takes_a_file_into_another_job() {
 }
 
 #[test]
-fn a22_a23_a24_a29_several_inputs_make_several_named_outputs() {
+fn r077_a22_a23_a24_a29_several_inputs_make_several_named_outputs() {
     let server = Server::start();
     let import = |seed: u32, name: &str| json!({"operation": "import/base64", "file": base64(&pictures::png(9, 7, seed)), "filename": name});
     let job = server.run(&json!({"tasks": {

@@ -59,7 +59,7 @@ fn r321_r323_r361_a64_a77_every_answer_tells_limits_and_credits() {
 }
 
 #[test]
-fn r320_r322_r324_r379d_one_request_too_many() {
+fn r320_r322_r324_r348_r379d_one_request_too_many() {
     let server = Server::start_with(&[("CONVERTFLY_REQUESTS_PER_MINUTE", "7")]);
     // Twenty requests touch two minutes at most, so that at least one minute sees more than seven.
     let mut minutes: BTreeMap<u64, (u32, u32)> = BTreeMap::new();

@@ -133,7 +133,7 @@ fn assert_signed(received: &Received, secret: &str) {
 }
 
 #[test]
-fn r300_r301_r302_a74_a76_webhooks_are_registered_listed_and_deleted() {
+fn r300_r301_r302_r379a_a74_a76_webhooks_are_registered_listed_and_deleted() {
     let server = Server::start();
     // The reference's own request.
     let made = register(&server, "https://your-app.com/webhooks/convertfly", &["job.finished", "job.failed"]);

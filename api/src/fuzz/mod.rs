@@ -208,7 +208,8 @@ fn faults(checker: &Checker<'_>, target: &Target<'_>, answer: &Response<Vec<u8>>
     let Some(described) = content.get(media).or(content.get("*/*")) else {
         return vec![format!("the media type `{media}` is not described")];
     };
-    match (media.ends_with("json"), described.get("schema")) {
+    // The answer to HEAD has the headers of a body and none.
+    match (media.ends_with("json") && case.method != Method::HEAD, described.get("schema")) {
         (true, Some(schema)) => match serde_json::from_slice(answer.body()) {
             Ok(value) => checker.faults(schema, &value),
             Err(error) => vec![format!("no JSON: {error}")],

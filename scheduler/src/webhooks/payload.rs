@@ -11,8 +11,8 @@ pub const MAX_BYTES: usize = 20_000;
 
 /// The payload of a job's event.
 ///
-/// A job that is too large for [`MAX_BYTES`] is told in less detail: first without `explain`, then with the status, links and
-/// error of each task alone, then with as many of these as fit, failed and exporting tasks first. The last two say so:
+/// A job that is too large for [`MAX_BYTES`] is told in less detail: first without `explain`, then without warnings and with
+/// the status, links and error of each task alone, then with as many of these as fit, failed and exporting tasks first. The last two say so:
 /// `truncated` is true and `tasks_total` counts them all; the whole is at `GET /jobs/:id`.
 pub fn job_event(event: &str, at: u64, job: &JobRecord, links: &Links) -> String {
     let mut view = view::job(job, links);
@@ -29,6 +29,8 @@ pub fn job_event(event: &str, at: u64, job: &JobRecord, links: &Links) -> String
     if text.len() <= MAX_BYTES {
         return text;
     }
+    // A warning a task is as long as the tasks themselves.
+    view.as_object_mut().and_then(|view| view.shift_remove("warnings"));
     let brief: Vec<(String, Value)> = tasks(&mut view).map(|(name, task)| (name.clone(), in_brief(task))).collect();
     view["tasks_total"] = brief.len().into();
     view["truncated"] = true.into();

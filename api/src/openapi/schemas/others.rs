@@ -9,12 +9,12 @@ use crate::limits::Limits;
 pub(super) fn page_meta() -> Value {
     object(
         "Where in the list this page is.",
-        &["limit", "total", "next_cursor"],
+        &["limit", "total"],
         json!({
             "page": { "type": "integer", "minimum": 1, "description": "This page; absent when the list is read by cursor." },
             "limit": { "type": "integer", "minimum": 1, "maximum": 100, "description": "Results per page." },
             "total": count("Results in all."),
-            "next_cursor": { "type": ["string", "null"], "description": "Where the list goes on: give it as `cursor`. Null at the end." },
+            "next_cursor": { "type": ["string", "null"], "description": "Lists of jobs: where the list goes on; give it as `cursor`. Null at the end." },
         }),
     )
 }
