@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod bucket;
 pub(crate) mod pictures;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod sink;

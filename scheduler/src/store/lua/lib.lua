@@ -179,6 +179,8 @@ local function settle_job(account, job)
     local keep = tonumber(redis.call('HGET', k_meta(), 'keep_files') or '86400000')
     redis.call('ZADD', k_expiry(), int(NOW + keep), account .. '/' .. job)
     event(failed and 'job.failed' or 'job.finished', account, job, '', j[7])
+    -- A job whose tasks were all cancelled while it waited for a slot gives up its place in the line.
+    if j[6] == '1' then redis.call('LREM', k_waiting(account), 0, job) end
     if j[3] == '1' then
       redis.call('HINCRBY', k_account(account), 'active', -1)
       start_waiting(account)
