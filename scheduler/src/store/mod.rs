@@ -18,6 +18,7 @@ mod ledger;
 mod notices;
 mod read;
 mod scripts;
+mod sweep;
 mod upkeep;
 mod webhooks;
 
