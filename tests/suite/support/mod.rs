@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod api;
 pub(crate) mod bucket;
+pub(crate) mod fleet;
 pub(crate) mod pictures;
 pub(crate) mod process;
 pub(crate) mod random;
