@@ -17,6 +17,8 @@ mod hostile_json;
 mod idempotency;
 mod idor;
 mod imports;
+mod faults_api;
+mod faults_redis;
 mod jobs;
 mod openapi;
 mod queue;

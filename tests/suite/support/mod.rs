@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod api;
 pub(crate) mod bucket;
 pub(crate) mod fleet;
+pub(crate) mod own_redis;
 pub(crate) mod pictures;
 pub(crate) mod process;
 pub(crate) mod random;
