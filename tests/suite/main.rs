@@ -18,6 +18,7 @@ mod idempotency;
 mod idor;
 mod imports;
 mod faults_api;
+mod faults_disk;
 mod faults_redis;
 mod jobs;
 mod openapi;
