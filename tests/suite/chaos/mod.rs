@@ -153,6 +153,7 @@ pub(crate) async fn submit(t: &TestStore, storage: &Storage, account: &str, jobs
             size,
             format: None,
             sha256: Some(stored.sha256),
+            crc32: Some(stored.crc32),
             width: None,
             height: None,
         };

@@ -15,7 +15,8 @@ if t[1] == 'FINISHED' then
   for dependent in words(t[5]) do
     local d = redis.call('HMGET', k_task(job, dependent), 'status', 'from', 'worker')
     if d[1] == 'PROCESSING' and d[2] == fence and d[3] == ARGV[6] then
-      reply[#reply + 1] = grant(account, job, dependent, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence)
+      reply[#reply + 1] = grant(account, job, dependent, read_task(job, dependent), ARGV[6], tonumber(ARGV[7]), ARGV[8],
+        fence, {})
     end
   end
   return reply
@@ -29,20 +30,20 @@ event('task.finished', account, job, name, t[4])
 local reply, ready = {'ok'}, {}
 for dependent in words(t[5]) do
   local left = redis.call('HINCRBY', k_task(job, dependent), 'deps', -1)
-  local d = redis.call('HMGET', k_task(job, dependent), 'status', 'lane')
-  if left == 0 and d[1] == 'WAITING' then
-    if lanes[d[2]] and #reply == 1 then
-      -- Continuation: the first successor stays on this node, whose scratch still holds its input.
-      redis.call('HSET', k_task(job, dependent), 'ready_at', NOWS)
-      reply[#reply + 1] = grant(account, job, dependent, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence)
-    else
-      ready[#ready + 1] = dependent
+  if left == 0 then
+    local d = read_task(job, dependent)
+    if d[1] == 'WAITING' then
+      if lanes[d[10]] and #reply == 1 then
+        -- Continuation: the first successor stays on this node, whose scratch still holds its input.
+        reply[2] = grant(account, job, dependent, d, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence, {[name] = ARGV[4]})
+      else
+        ready[#ready + 1] = {dependent, d[10]}
+      end
     end
   end
 end
 -- First in line, so that a job that has begun ends soon; backwards, so that the first one listed comes first.
-for i = #ready, 1, -1 do enqueue(account, job, ready[i], true) end
-redis.call('HINCRBY', k_job(job), 'left', -1)
-settle_job(account, job)
+for i = #ready, 1, -1 do enqueue(account, job, ready[i][1], true, ready[i][2]) end
+if redis.call('HINCRBY', k_job(job), 'left', -1) == 0 then settle_job(account, job) else touch(job) end
 flush()
 return reply

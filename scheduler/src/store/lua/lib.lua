@@ -5,7 +5,7 @@ local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- Integers as text without an exponent (Lua's own conversion keeps 14 digits).
-local function int(number) return string.format('%.0f', number) end
+local function int(number) return string.format('%d', number) end
 local NOWS = int(NOW)
 
 local function words(text) return string.gmatch(text or '', '%S+') end
@@ -42,9 +42,9 @@ local function move(account, kind, amount, job, task, run, note)
   elseif kind == 'settle' then held, spent = -amount, amount
   elseif kind == 'refund' then balance, held = amount, -amount
   else balance = amount end
-  local left = redis.call('HINCRBY', key, 'balance', balance)
-  redis.call('HINCRBY', key, 'held', held)
-  redis.call('HINCRBY', key, 'spent', spent)
+  local pots = redis.call('HMGET', key, 'balance', 'held', 'spent')
+  local left = int(pots[1] + balance)
+  redis.call('HSET', key, 'balance', left, 'held', int(pots[2] + held), 'spent', int(pots[3] + spent))
   if kind == 'grant' then redis.call('HINCRBY', key, 'granted', amount) end
   local entry = {'kind', kind, 'amount', amount, 'balance', balance, 'held', held, 'spent', spent, 'job', job, 'task', task,
     'run', run, 'left', left, note and 'note', note}
@@ -59,9 +59,9 @@ local function event(name, account, job, task, run)
   redis.call('XADD', k_outbox(), '*', 'event', name, 'account', account, 'job', job, 'task', task, 'run', run, 'at', NOWS)
 end
 
--- Puts a ready task at the end (or the front) of its account's turn in a lane.
-local function enqueue(account, job, name, front)
-  local lane = redis.call('HGET', k_task(job, name), 'lane')
+-- Puts a ready task at the end (or the front) of its account's turn in a lane (its own, where the caller knows it).
+local function enqueue(account, job, name, front, lane)
+  lane = lane or redis.call('HGET', k_task(job, name), 'lane')
   redis.call('HSET', k_task(job, name), 'ready', '1', 'ready_at', NOWS)
   local length = redis.call(front and 'LPUSH' or 'RPUSH', k_lane_tasks(lane, account), job .. '/' .. name)
   if length == 1 then
@@ -69,46 +69,58 @@ local function enqueue(account, job, name, front)
     local clock = tonumber(redis.call('HGET', k_meta(), 'clock:' .. lane) or '0')
     local left_at = tonumber(redis.call('HGET', k_lane_times(lane), account) or '0')
     redis.call('ZADD', k_lane(lane), string.format('%.17g', math.max(clock, left_at)), account)
+    -- While the line is not empty, its beginning has been announced and not yet been worked off.
+    woken[lane] = true
   end
-  woken[lane] = true
 end
 
--- Leases a ready task. Returns the flat description that the worker gets.
-local function grant(account, job, name, worker, ttl, random, from)
-  local key = k_task(job, name)
-  local counter = redis.call('HINCRBY', k_meta(), 'fence', 1)
-  local fence = (redis.call('HGET', k_meta(), 'epoch') or '0') .. '-' .. int(counter) .. '-' .. random
-  redis.call('HSET', key, 'status', 'PROCESSING', 'fence', fence, 'worker', worker, 'ready', '0', 'from', from, 'progress', '0')
-  redis.call('HSETNX', key, 'started', NOWS)
+-- What `grant` has to know of a task, and its lane.
+local function read_task(job, name)
+  return redis.call('HMGET', k_task(job, name), 'status', 'ready', 'spec', 'attempts', 'losses', 'ready_at', 'file', 'inputs',
+    'started', 'lane')
+end
+
+local epoch = nil
+-- Leases a ready task that was read as `t`. Returns the flat description that the worker gets. `results` are those of tasks that
+-- are at hand.
+local function grant(account, job, name, t, worker, ttl, random, from, results)
+  epoch = epoch or redis.call('HGET', k_meta(), 'epoch') or '0'
+  local fence = epoch .. '-' .. int(redis.call('HINCRBY', k_meta(), 'fence', 1)) .. '-' .. random
+  redis.call('HSET', k_task(job, name), 'status', 'PROCESSING', 'fence', fence, 'worker', worker, 'ready', '0', 'from', from,
+    'progress', '0', 'started', t[9] or NOWS)
   redis.call('ZADD', k_leases(), int(NOW + ttl), job .. '/' .. name)
   touch(job)
-  local t = redis.call('HMGET', key, 'spec', 'attempts', 'losses', 'ready_at', 'file', 'inputs')
-  local lease = {account, job, fence, t[1], t[2], t[3], int(math.max(0, NOW - tonumber(t[4] or NOWS))), t[5] or ''}
-  for input in words(t[6]) do
-    lease[#lease + 1] = redis.call('HGET', k_task(job, input), 'result') or ''
+  local waited = from == '' and NOW - tonumber(t[6] or NOWS) or 0
+  local lease = {account, job, fence, t[3], t[4], t[5], int(math.max(0, waited)), t[7] or ''}
+  for input in words(t[8]) do
+    lease[#lease + 1] = results[input] or redis.call('HGET', k_task(job, input), 'result') or ''
   end
   return lease
 end
 
-local function activate(account, job)
+-- Gives a job a slot. `ready` are its tasks that wait for nothing, {name, lane}, where the caller knows them.
+local function activate(account, job, ready)
   redis.call('HSET', k_job(job), 'status', 'PROCESSING', 'active', '1', 'queued', '0')
   redis.call('HINCRBY', k_account(account), 'active', 1)
   touch(job)
+  for _, task in ipairs(ready or {}) do enqueue(account, job, task[1], false, task[2]) end
+  if ready then return end
   for name in words(redis.call('HGET', k_job(job), 'tasks')) do
-    local t = redis.call('HMGET', k_task(job, name), 'status', 'deps')
-    if t[1] == 'WAITING' and t[2] == '0' then enqueue(account, job, name, false) end
+    local t = redis.call('HMGET', k_task(job, name), 'status', 'deps', 'lane')
+    if t[1] == 'WAITING' and t[2] == '0' then enqueue(account, job, name, false, t[3]) end
   end
 end
 
--- Gives a job that has all its bytes a slot, or its place in the account's queue.
-local function queue_job(account, job)
+-- Gives a job that has all its bytes a slot, or its place in the account's queue. Returns its status.
+local function queue_job(account, job, ready)
   local a = redis.call('HMGET', k_account(account), 'active', 'max_concurrent')
   if tonumber(a[1] or '0') < tonumber(a[2] or '0') then
-    activate(account, job)
-  else
-    redis.call('HSET', k_job(job), 'status', 'WAITING', 'queued', '1')
-    redis.call('RPUSH', k_waiting(account), job)
+    activate(account, job, ready)
+    return 'PROCESSING'
   end
+  redis.call('HSET', k_job(job), 'status', 'WAITING', 'queued', '1')
+  redis.call('RPUSH', k_waiting(account), job)
+  return 'WAITING'
 end
 
 -- Fills free slots from the account's queue; jobs that were deleted meanwhile are passed over.
