@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::fleet::{Fleet, Member};
 use crate::support::own_redis::OwnRedis;
 use crate::support::pictures;
-use crate::support::redis::{TestStore, redis_client};
+use crate::support::redis::{TestStore, connect};
 
 async fn account(store: &convertfly_scheduler::store::Store, credits: u64) -> String {
     let id = "acct_default".to_owned();
@@ -205,7 +205,7 @@ async fn f21_rolling_restarts_under_load_are_not_noticed() {
     assert!(faults.is_empty(), "no client noticed anything undocumented: {faults:?}");
     let created = created.load(Ordering::Relaxed);
     let shard = keys::shard_of(&account, t.store.shards());
-    let mut connection = redis_client(&t.redis.url()).get_multiplexed_async_connection().await.expect("connect");
+    let mut connection = connect(&t.redis.url()).await.expect("connect");
     let deadline = Instant::now() + Duration::from_secs(180);
     loop {
         let ended: u32 = connection.zcard(keys::expiry(shard)).await.expect("ended");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Scene;
 use crate::support::fleet::{Fleet, Member};
-use crate::support::redis::{TestStore, redis_client, result};
+use crate::support::redis::{TestStore, connect, result};
 
 pub(super) const LEASE_MS: u64 = 1500;
 const WORKERS: usize = 5;
@@ -109,7 +109,7 @@ pub(super) async fn wreak(t: &TestStore, account: &str, fleet: &Fleet, scene: &S
 /// Whether every job has ended, asked without the store's own words for it.
 async fn all_ended(t: &TestStore, account: &str) -> bool {
     let shard = keys::shard_of(account, t.store.shards());
-    let Ok(mut connection) = redis_client(&t.redis.url()).get_multiplexed_async_connection().await else { return false };
+    let Ok(mut connection) = connect(&t.redis.url()).await else { return false };
     let jobs: Result<u64, _> = connection.zcard(keys::account_jobs(shard, account)).await;
     let ended: Result<u64, _> = connection.zcard(keys::expiry(shard)).await;
     matches!((jobs, ended), (Ok(jobs), Ok(ended)) if jobs == ended)
@@ -142,7 +142,7 @@ impl Wreaker<'_> {
     async fn poison(&mut self, account: &str, i: usize) -> bool {
         let tag = format!("chaos-{i}");
         let Ok(page) = self.t.store.jobs(account, 1, 1, None, Some(&tag)).await else { return false };
-        let Ok(mut connection) = redis_client(&self.t.redis.url()).get_multiplexed_async_connection().await else { return false };
+        let Ok(mut connection) = connect(&self.t.redis.url()).await else { return false };
         for job in page.jobs {
             let key = keys::task(keys::shard_of(account, self.t.store.shards()), &job.id, "import");
             let name: Result<Option<String>, _> = connection.hget(key, "worker").await;

@@ -12,13 +12,12 @@ use sha2::{Digest, Sha256};
 
 use super::Scene;
 use crate::support::pictures;
-use crate::support::redis::{TestStore, redis_client};
+use crate::support::redis::{TestStore, connect};
 
 /// Checks jobs, money, events and files; returns how many tasks ended how.
 pub(super) async fn verify(t: &TestStore, storage: &Storage, account: &str, jobs: usize) -> BTreeMap<String, usize> {
     let shard = keys::shard_of(account, t.store.shards());
-    let client = redis_client(&t.redis.url());
-    let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
+    let mut connection = connect(&t.redis.url()).await.expect("connect");
     let all: Vec<String> = connection.zrange(keys::account_jobs(shard, account), 0, -1).await.expect("jobs");
     assert_eq!(all.len(), jobs, "one job for each that was asked for, however often");
     let mut expected: BTreeSet<String> = BTreeSet::new();

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::random::Random;
-use crate::support::redis::{TTL, TestStore, chain, job, redis_client, result, task};
+use crate::support::redis::{TTL, TestStore, chain, connect, job, result, task};
 
 /// Takes tasks and finishes them until told to stop; every now and then it dies with one.
 async fn work(store: Store, shard: u16, stop: CancellationToken, seed: u64) {
@@ -68,8 +68,7 @@ async fn f19_damaged_indexes_are_mended_under_load() {
     let config = UpkeepConfig { reap: Duration::from_millis(100), sweep: Duration::from_millis(500), ..UpkeepConfig::default() };
     let upkeep = tokio::spawn(upkeep::run(t.store.clone(), storage, config, stop.clone()));
     let workers: Vec<_> = (0..2).map(|seed| tokio::spawn(work(t.store.clone(), shard, stop.clone(), seed))).collect();
-    let client = redis_client(&t.redis.url());
-    let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
+    let mut connection = connect(&t.redis.url()).await.expect("connect");
 
     let (mut jobs, mut removed) = (Vec::new(), 0);
     for round in 0..400 {
@@ -120,8 +119,7 @@ async fn f19_each_lost_place_is_found_and_a_sound_store_is_left_alone() {
     let t = TestStore::start().await;
     let account = t.account("a", 100, 2).await;
     let shard = keys::shard_of(&account, 16);
-    let client = redis_client(&t.redis.url());
-    let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
+    let mut connection = connect(&t.redis.url()).await.expect("connect");
     let mut upload = job(&account, vec![task("a", &[]), task("b", &["a"])]);
     upload.tasks[0].awaits_upload = true;
     let jobs = [chain(&account), chain(&account), chain(&account), upload];

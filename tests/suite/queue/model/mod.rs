@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::support::redis::{TestStore, redis_client};
+use tokio::task::JoinSet;
+
+use crate::support::redis::{TestStore, connect};
 
 /// Sequences at once: each has a shard of its own.
 const AT_ONCE: u16 = 8;
@@ -25,32 +27,30 @@ fn variable(name: &str) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t20_f16_f23_the_scripts_do_what_the_model_says() {
     let t = TestStore::start().await;
-    let client = redis_client(&t.redis.url());
-    let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
+    let mut connection = connect(&t.redis.url()).await.expect("connect");
     // Not what this test is about, and it would write gigabytes.
     let () = redis::cmd("CONFIG").arg("SET").arg("appendonly").arg("no").query_async(&mut connection).await.expect("set");
     let alone = variable("CONVERTFLY_MODEL_SEED");
     let sequences = if alone.is_some() { 1 } else { variable("CONVERTFLY_MODEL_SEQUENCES").unwrap_or(3000) };
     let (start, next, calls) = (Instant::now(), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let walkers: Vec<_> = (0..AT_ONCE)
-        .map(|shard| {
-            let (store, connection, next, calls) = (t.store.clone(), connection.clone(), Arc::clone(&next), Arc::clone(&calls));
-            tokio::spawn(async move {
-                let mut connection = connection;
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= sequences {
-                        return;
-                    }
-                    let seed = alone.unwrap_or(n);
-                    let done = walk::walk(&store, &mut connection, shard, seed, alone.is_some()).await;
-                    calls.fetch_add(done, Ordering::Relaxed);
+    let mut walkers = JoinSet::new();
+    for shard in 0..AT_ONCE {
+        let (store, mut connection) = (t.store.clone(), connection.clone());
+        let (next, calls) = (Arc::clone(&next), Arc::clone(&calls));
+        walkers.spawn(async move {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= sequences {
+                    return;
                 }
-            })
-        })
-        .collect();
-    for walker in walkers {
-        walker.await.expect("the store does what the model says");
+                let done = walk::walk(&store, &mut connection, shard, alone.unwrap_or(n), alone.is_some()).await;
+                calls.fetch_add(done, Ordering::Relaxed);
+            }
+        });
+    }
+    // The first difference ends the run.
+    while let Some(walker) = walkers.join_next().await {
+        walker.expect("the store does what the model says");
     }
     let (calls, seconds) = (calls.load(Ordering::Relaxed), start.elapsed().as_secs_f64());
     println!("model: {sequences} sequences, {calls} calls in {seconds:.0} s; 0 differences");
