@@ -77,7 +77,7 @@ async fn duties(store: &Store, storage: &Storage, config: &UpkeepConfig, shutdow
             _ = expire.tick() => if let Err(error) = expire_once(store, storage, config).await {
                 tracing::warn!(%error, "expiry failed; trying again");
             },
-            _ = audit.tick() => if let Err(error) = audit_once(&store, &config).await {
+            _ = audit.tick() => if let Err(error) = audit_once(store, config).await {
                 tracing::warn!(%error, "the audit failed; trying again");
             },
             () = shutdown.cancelled() => return,
