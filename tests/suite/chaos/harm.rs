@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,15 @@ use redis::AsyncCommands;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 
-use super::Scene;
+use super::{API, FREEZE, KILL, REDIS, Scene};
 use crate::support::fleet::{Fleet, Member};
 use crate::support::redis::{TestStore, connect, result};
 
 pub(super) const LEASE_MS: u64 = 1500;
 const WORKERS: usize = 5;
 const APIS: usize = 2;
+/// Harm may be ahead of the jobs that have ended by so many jobs.
+const AHEAD: usize = 100;
 /// Something bad happens this often.
 const EVERY: Duration = Duration::from_millis(60);
 
@@ -87,7 +89,7 @@ pub(super) async fn wreak(t: &TestStore, account: &str, fleet: &Fleet, scene: &S
     let mut wreaker = Wreaker { t, fleet, scene, workers, apis: (0..APIS).map(|_| fleet.api(None)).collect() };
     let deadline = Instant::now() + Duration::from_secs(300 + scene.jobs as u64);
     let mut poisoned: Vec<usize> = Vec::new();
-    let mut turn = 0usize;
+    let (mut turn, mut seen) = (0usize, 0);
     loop {
         tokio::time::sleep(EVERY).await;
         turn += 1;
@@ -98,21 +100,23 @@ pub(super) async fn wreak(t: &TestStore, account: &str, fleet: &Fleet, scene: &S
                 poisoned.push(i);
             }
         }
-        wreaker.harm(turn);
-        if scene.submitted.load(Ordering::Relaxed) && all_ended(t, account).await {
+        let jobs = count(t, account).await;
+        if let Some((_, ended)) = jobs {
+            seen = ended;
+        }
+        wreaker.harm(turn, seen);
+        if scene.submitted.load(Ordering::Relaxed) && jobs.is_some_and(|(all, ended)| all == ended && scene.due(scene.jobs - 1)) {
             return;
         }
         assert!(Instant::now() < deadline, "jobs are still unfinished: {:?}", t.store.account(account).await);
     }
 }
 
-/// Whether every job has ended, asked without the store's own words for it.
-async fn all_ended(t: &TestStore, account: &str) -> bool {
+/// Jobs, and those that have ended, asked without the store's own words for it; nothing while Redis is away.
+async fn count(t: &TestStore, account: &str) -> Option<(usize, usize)> {
     let shard = keys::shard_of(account, t.store.shards());
-    let Ok(mut connection) = connect(&t.redis.url()).await else { return false };
-    let jobs: Result<u64, _> = connection.zcard(keys::account_jobs(shard, account)).await;
-    let ended: Result<u64, _> = connection.zcard(keys::expiry(shard)).await;
-    matches!((jobs, ended), (Ok(jobs), Ok(ended)) if jobs == ended)
+    let mut connection = connect(&t.redis.url()).await.ok()?;
+    Some((connection.zcard(keys::account_jobs(shard, account)).await.ok()?, connection.zcard(keys::expiry(shard)).await.ok()?))
 }
 
 impl Wreaker<'_> {
@@ -158,28 +162,34 @@ impl Wreaker<'_> {
         true
     }
 
-    fn harm(&mut self, turn: usize) {
+    /// Does one bad thing, if one is due: in proportion to the jobs that have ended, or now and then where none do.
+    fn harm(&mut self, turn: usize, ended: usize) {
         let counts = &self.scene.counts;
+        let due = |counter: &AtomicU32, every: usize| {
+            counter.load(Ordering::Relaxed) as usize * every <= ended + AHEAD.max(2 * every) || turn.is_multiple_of(50)
+        };
         let mut byte = [0u8; 1];
         getrandom::fill(&mut byte).expect("random bytes");
         let victim = usize::from(byte[0]);
         let (worker, since) = &mut self.workers[victim % WORKERS];
-        if turn.is_multiple_of(41) {
+        if turn.is_multiple_of(31) && due(&counts.redis_kills, REDIS) {
             let pid = Pid::from_raw(self.t.redis.pid().cast_signed()).expect("Redis runs");
             let _ = kill_process(pid, Signal::KILL);
             counts.redis_kills.fetch_add(1, Ordering::Relaxed);
-        } else if turn.is_multiple_of(7) {
+        } else if turn.is_multiple_of(7) && due(&counts.api_kills, API) {
             // Only one that has answered: whatever a client was waiting for breaks off.
             let api = &mut self.apis[victim % APIS];
             if api.ready().is_some() {
                 *api = self.fleet.api(None);
                 counts.api_kills.fetch_add(1, Ordering::Relaxed);
             }
-        } else if turn.is_multiple_of(9) && since.is_none() && worker.ready().is_some() {
+        } else if since.is_some() || worker.ready().is_none() {
+            // It is frozen, or has only begun: one that never works proves nothing.
+        } else if turn.is_multiple_of(9) && due(&counts.freezes, FREEZE) {
             worker.process.signal(Signal::STOP);
             *since = Some(Instant::now());
             counts.freezes.fetch_add(1, Ordering::Relaxed);
-        } else if since.is_none() && worker.ready().is_some() {
+        } else if due(&counts.kills, KILL) {
             *worker = self.fleet.worker();
             counts.kills.fetch_add(1, Ordering::Relaxed);
         }

@@ -24,6 +24,12 @@ use crate::support::fleet::Fleet;
 use crate::support::pictures;
 use crate::support::redis::{TestStore, chain, redis_client};
 
+/// For so many jobs, a worker is killed; frozen; Redis is killed; an API is killed.
+const KILL: usize = 5;
+const FREEZE: usize = 80;
+const REDIS: usize = 200;
+const API: usize = 40;
+
 /// One job in so many is poison: whichever worker runs it dies.
 const POISON: usize = 100;
 
@@ -59,7 +65,7 @@ impl Scene {
     fn due(&self, i: usize) -> bool {
         let done = |counter: &AtomicU32, every: usize| counter.load(Ordering::Relaxed) as usize * every > i;
         let c = &self.counts;
-        done(&c.kills, 5) && done(&c.redis_kills, 200) && done(&c.freezes, 80) && done(&c.api_kills, 40)
+        done(&c.kills, KILL) && done(&c.redis_kills, REDIS) && done(&c.freezes, FREEZE) && done(&c.api_kills, API)
     }
 }
 
@@ -87,6 +93,7 @@ async fn t20_t23_f1_f6_f18_nothing_is_lost_or_done_twice() {
     let fleet = Fleet::new(t.folder.path(), t.redis.url(), root)
         .with("CONVERTFLY_LEASE_MS", harm::LEASE_MS.to_string())
         .with("CONVERTFLY_CPU_SLOTS", "1")
+        .with("CONVERTFLY_IO_SLOTS", "4")
         .with("CONVERTFLY_ALLOW_NETS", "127.0.0.0/8");
 
     let start = Instant::now();
