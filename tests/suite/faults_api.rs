@@ -88,7 +88,7 @@ async fn retry(url: &str, key: &str, idempotency: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f6_an_api_killed_before_its_script_leaves_nothing_and_a_retry_one_job() {
+async fn f6_an_api_killed_at_any_step_of_a_submit_leaves_one_job_and_one_charge() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("r");
     let mut redis = OwnRedis::start(&path, "always").await;
@@ -97,7 +97,7 @@ async fn f6_an_api_killed_before_its_script_leaves_nothing_and_a_retry_one_job()
     let mut api = fleet.api(None);
     let mut url = api.wait_ready();
     let key = std::fs::read_to_string(fleet.data.join("api-key")).expect("a key").trim().to_owned();
-    let steps = ["in the head", "in the body", "before the script"];
+    let steps = ["in the head", "in the body", "before the script", "after the script", "after the answer"];
     for (n, step) in steps.iter().enumerate() {
         let name = format!("step-{n}");
         match *step {
@@ -108,17 +108,23 @@ async fn f6_an_api_killed_before_its_script_leaves_nothing_and_a_retry_one_job()
                 kill(&mut api);
                 drop(stream);
             }
-            _ => {
-                // Redis holds still: the call waits for it with its script on the way, and its API dies.
+            "before the script" | "after the script" => {
+                // Redis holds still: the call waits for it with a command on the way, and its API dies.
                 redis.process.signal(Signal::STOP);
                 let stream = begin(&url, &key, &name, 1.0).expect("sent");
                 tokio::time::sleep(Duration::from_millis(700)).await;
                 kill(&mut api);
                 drop(stream);
-                // What was on the way is lost with Redis.
-                redis.kill();
-                redis = OwnRedis::start(&path, "always").await;
+                if *step == "before the script" {
+                    // What was on the way is lost with Redis.
+                    redis.kill();
+                    redis = OwnRedis::start(&path, "always").await;
+                } else {
+                    redis.process.signal(Signal::CONT);
+                    assert!(redis.answers().await, "Redis goes on");
+                }
             }
+            _ => retry(&url, &key, &name).await,
         }
         kill(&mut api);
         api = fleet.api(None);
