@@ -166,7 +166,10 @@ impl Metrics {
 }
 
 /// Counters that the processes of a store share, with their help.
-const SHARED: [(&str, &str); 1] = [("ledger_mismatches", "Audits that found an account's books apart.")];
+const SHARED: [(&str, &str); 2] = [
+    ("ledger_mismatches", "Audits that found an account's books apart."),
+    ("mended", "Places of unfinished tasks that the sweeper had to restore; above 0 something is wrong."),
+];
 
 /// The text form of the counters that the processes of a store share: by name, zero where nothing has been counted.
 pub(crate) fn shared(counters: &HashMap<String, u64>) -> String {

@@ -17,6 +17,8 @@ pub struct UpkeepConfig {
     pub expire: Duration,
     /// How long a job's files stay after its end.
     pub keep_files: Duration,
+    /// Pause between two sweeps for tasks that are listed nowhere.
+    pub sweep: Duration,
     /// How long a job's record stays after its files have gone: 29 days more make 30 in all.
     pub keep_record: Duration,
     /// Pause between two audits of the ledgers.
@@ -33,6 +35,7 @@ impl Default for UpkeepConfig {
             reap: Duration::from_secs(1),
             expire: Duration::from_secs(30),
             keep_files: Duration::from_hours(24),
+            sweep: Duration::from_secs(60),
             keep_record: Duration::from_hours(29 * 24),
             audit: Duration::from_secs(60),
             keep_ledger: Duration::from_hours(400 * 24),
@@ -47,6 +50,26 @@ pub async fn run(store: Store, storage: Storage, config: UpkeepConfig, shutdown:
         tracing::warn!(%error, "the retention of files could not be noted; trying again");
         tokio::select! { () = tokio::time::sleep(config.reap) => {}, () = shutdown.cancelled() => return }
     }
+    // A sweep takes its time; the reaper must not wait for it.
+    tokio::select! { () = sweep(&store, config.sweep) => {}, () = duties(&store, &storage, &config, &shutdown) => {} }
+}
+
+/// Pause between two pages of a sweep, so that it takes a small share of Redis' time however many jobs there are.
+const PAGE_PAUSE: Duration = Duration::from_millis(5);
+
+async fn sweep(store: &Store, period: Duration) {
+    let mut ticks = interval(period);
+    loop {
+        ticks.tick().await;
+        match store.sweep(PAGE_PAUSE).await {
+            Ok(0) => {}
+            Ok(mended) => tracing::error!(mended, "unfinished tasks were listed nowhere; they are listed again"),
+            Err(error) => tracing::warn!(%error, "the sweep failed; trying again"),
+        }
+    }
+}
+
+async fn duties(store: &Store, storage: &Storage, config: &UpkeepConfig, shutdown: &CancellationToken) {
     let mut reap = interval(config.reap);
     let mut expire = interval(config.expire);
     let mut audit = interval(config.audit);
@@ -58,10 +81,10 @@ pub async fn run(store: Store, storage: Storage, config: UpkeepConfig, shutdown:
                 Ok(reaped) => tracing::info!(?reaped, "reaped"),
                 Err(error) => tracing::warn!(%error, "reaping failed; trying again"),
             },
-            _ = expire.tick() => if let Err(error) = expire_once(&store, &storage, &config).await {
+            _ = expire.tick() => if let Err(error) = expire_once(store, storage, config).await {
                 tracing::warn!(%error, "expiry failed; trying again");
             },
-            _ = audit.tick() => if let Err(error) = audit_once(&store, &config).await {
+            _ = audit.tick() => if let Err(error) = audit_once(store, config).await {
                 tracing::warn!(%error, "the audit failed; trying again");
             },
             () = shutdown.cancelled() => return,

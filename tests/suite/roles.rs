@@ -67,9 +67,9 @@ fn the_key_is_private_and_survives_a_restart() {
     assert!(server.stop().success(), "stopped");
 }
 
-/// Two workers share the work; one is killed with -9 in the middle; everything is done once.
+/// Two workers with the same settings share the work; one is killed with -9 in the middle; everything is done once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_workers_share_and_one_may_die() {
+async fn f20_two_workers_alike_share_and_one_may_die() {
     let t = TestStore::start().await;
     let root = t.folder.path().join("storage");
     let storage = Storage::open(&StorageConfig::local(&root)).await.expect("storage");
@@ -79,15 +79,15 @@ async fn two_workers_share_and_one_may_die() {
     tokio::spawn(upkeep::run(t.store.clone(), storage.clone(), role, stop.clone()));
     let jobs = crate::chaos::submit(&t, &storage, &account, 60).await;
 
-    let spawn = |name: &str| {
-        let data = t.folder.path().join(name);
+    let spawn = || {
+        let data = t.folder.path().join("node");
         std::fs::create_dir_all(&data).expect("a folder");
         let mut command = program(&data);
         command.arg("worker").env("CONVERTFLY_REDIS_URL", t.redis.url()).env("CONVERTFLY_STORAGE", &root);
         command.env("CONVERTFLY_LEASE_MS", "1000").env("CONVERTFLY_CPU_SLOTS", "1").env("CONVERTFLY_IO_SLOTS", "1");
         Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker"))
     };
-    let (first, mut second) = (spawn("one"), spawn("two"));
+    let (first, mut second) = (spawn(), spawn());
     let deadline = Instant::now() + Duration::from_secs(120);
     let mut killed = false;
     loop {

@@ -58,7 +58,7 @@ async fn storage(state: &AppState) -> bool {
     ok
 }
 
-/// `GET /metrics`.
+/// `GET /metrics`: what this process counts, and what every process finds in the store.
 pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
     let mut text = state.metrics().render();
     // What all processes of the store count together; while it is away the rest is shown all the same.

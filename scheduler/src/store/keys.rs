@@ -98,6 +98,15 @@ pub fn prefix(shard: u16) -> String {
     format!("{{s{shard}}}:")
 }
 
+/// Pattern of every job's key, in whichever shard.
+pub const ANY_JOB: &str = "{s*}:job:*";
+
+/// The shard and identifier in a job's key.
+pub fn read_job(key: &str) -> Option<(u16, &str)> {
+    let (shard, job) = key.strip_prefix("{s")?.split_once("}:job:")?;
+    Some((shard.parse().ok()?, job))
+}
+
 /// Hash: shard count, layout version and the secret that signs URLs.
 pub const GLOBAL_META: &str = "cf:meta";
 
@@ -156,6 +165,7 @@ mod tests {
     #[test]
     fn lua_and_rust_name_the_same_keys() {
         assert_eq!(task(3, "job_1", "convert"), "{s3}:task:job_1:convert", "Rust name");
+        assert_eq!(read_job(&job(3, "job_1")), Some((3, "job_1")), "and back");
         assert!(
             lua_prelude().contains("local function k_task(job, task) return P .. 'task:' .. job .. ':' .. task end"),
             "Lua name"

@@ -19,6 +19,7 @@ mod lists;
 mod notices;
 mod read;
 mod scripts;
+mod sweep;
 mod upkeep;
 mod watch;
 mod webhooks;

@@ -82,6 +82,10 @@ scripts! {
     DOOMED = "lua/doomed.lua";
     /// A new epoch after a restart of Redis.
     EPOCH = "lua/epoch.lua";
+    /// Unfinished tasks that are listed nowhere.
+    SWEEP = "lua/sweep.lua";
+    /// Places in lists that the sweeper missed.
+    RELIST = "lua/relist.lua";
     /// Old events leave the outbox.
     TRIM = "lua/trim.lua";
 }

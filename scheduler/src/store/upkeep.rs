@@ -40,24 +40,31 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn reap(&self) -> Result<Reaped, StoreError> {
+        let mut sum = Reaped::default();
+        for shard in 0..self.shards() {
+            let Reaped { requeued, lost, delayed, expired_uploads } = self.reap_shard(shard).await?;
+            sum.requeued += requeued;
+            sum.lost += lost;
+            sum.delayed += delayed;
+            sum.expired_uploads += expired_uploads;
+        }
+        Ok(sum)
+    }
+
+    /// [`Store::reap`] for one shard.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn reap_shard(&self, shard: u16) -> Result<Reaped, StoreError> {
         let lost = to_json(&TaskError::new(
             ErrorCode::WorkerLost,
             "The workers that ran this task were lost three times; it was stopped and no credits were charged. Check the file, then retry",
         ))?;
         let expired = to_json(&TaskError::new(ErrorCode::UploadExpired, "The file was not uploaded in time. Create a new job"))?;
-        let mut sum = Reaped::default();
-        for shard in 0..self.shards() {
-            let mut call = self.invocation(&scripts::REAP, shard);
-            let counts: Vec<u64> =
-                call.arg(BATCH).arg(MAX_LOSSES).arg(&lost).arg(&expired).invoke_async(&mut self.connection()).await?;
-            if let [requeued, lost, delayed, uploads] = counts[..] {
-                sum.requeued += requeued;
-                sum.lost += lost;
-                sum.delayed += delayed;
-                sum.expired_uploads += uploads;
-            }
-        }
-        Ok(sum)
+        let mut call = self.invocation(&scripts::REAP, shard);
+        let [requeued, lost, delayed, expired_uploads] =
+            call.arg(BATCH).arg(MAX_LOSSES).arg(&lost).arg(&expired).invoke_async(&mut self.connection()).await?;
+        Ok(Reaped { requeued, lost, delayed, expired_uploads })
     }
 
     /// Notes how long the files of jobs stay that end from now on.

@@ -2,6 +2,7 @@
 
 mod admission;
 mod claims;
+mod drift;
 mod fair;
 mod fences;
 mod flow;

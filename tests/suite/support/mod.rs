@@ -3,8 +3,11 @@
 pub(crate) mod accounts;
 pub(crate) mod api;
 pub(crate) mod bucket;
+pub(crate) mod fleet;
+pub(crate) mod own_redis;
 pub(crate) mod pictures;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod sink;

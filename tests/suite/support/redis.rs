@@ -85,8 +85,7 @@ impl TestStore {
 
     /// Every event in the outboxes, as `event job task run`, sorted.
     pub(crate) async fn events(&self) -> Vec<String> {
-        let client = redis_client(&self.redis.url());
-        let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
+        let mut connection = connect(&self.redis.url()).await.expect("connect");
         let mut events = Vec::new();
         for shard in 0..self.store.shards() {
             let reply: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
@@ -109,6 +108,13 @@ impl TestStore {
 /// A client beside the store, for looking at what it wrote.
 pub(crate) fn redis_client(url: &str) -> redis::Client {
     redis::Client::open(url).expect("a Redis URL")
+}
+
+/// A connection beside the store, patient with a busy machine.
+pub(crate) async fn connect(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+    let patience = Some(std::time::Duration::from_secs(60));
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(patience).set_connection_timeout(patience);
+    redis_client(url).get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// A task of one credit in the cpu lane (or, without inputs, a free import in the io lane).

@@ -28,6 +28,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Pause after the store did not answer.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
+/// Pause before the next look at a scratch folder that is nearly full.
+const SPACE_PAUSE: Duration = Duration::from_millis(500);
+
 /// A running node.
 pub struct Node {
     shared: Arc<Shared>,
@@ -72,7 +75,12 @@ impl Node {
         let heart = tokio::spawn(active::beat(Arc::clone(&shared), beating.clone()));
         let mut leaser = Leaser::new(shared.store.clone(), shared.worker.clone(), shared.ttl_ms);
         tracing::info!(worker = %shared.worker, lanes = ?shared.free(), "worker ready");
+        let mut low = false;
         while !shutdown.is_cancelled() {
+            if shared.space_is_low(&mut low) {
+                tokio::select! { () = tokio::time::sleep(SPACE_PAUSE) => {}, () = shutdown.cancelled() => {} }
+                continue;
+            }
             let free = shared.free();
             if !free.is_empty() {
                 match leaser.ask(&free).await {
@@ -108,6 +116,23 @@ impl Node {
 }
 
 impl Shared {
+    /// Whether no new work can be taken for want of scratch space: tasks wait then, or go to other nodes, rather than fail. Says
+    /// so in the log when that changes.
+    fn space_is_low(&self, was_low: &mut bool) -> bool {
+        // A file system that does not say how full it is must not stop the node.
+        let low = self.services.scratch.space().is_ok_and(crate::scratch::Space::is_low);
+        if low != *was_low {
+            let path = self.services.scratch.path().display();
+            if low {
+                tracing::warn!(%path, "less than 10 % of the scratch space is free: no new tasks until there is more");
+            } else {
+                tracing::info!(%path, "scratch space is free again: taking tasks");
+            }
+            *was_low = low;
+        }
+        low
+    }
+
     /// Free slots a lane; lanes without any are left out.
     fn free(&self) -> Vec<(Lane, u32)> {
         let count = |slots: &Semaphore| u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
