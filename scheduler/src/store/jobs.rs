@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Conflict`] when it is in another state, its inputs are missing or its files have
-    /// expired, [`StoreError::InsufficientCredits`], [`StoreError::Unavailable`].
+    /// expired, [`StoreError::QueueFull`], [`StoreError::InsufficientCredits`], [`StoreError::Unavailable`].
     pub async fn retry_task(&self, account: &str, job: &str, task: &str) -> Result<(TaskRecord, i64), StoreError> {
         self.retry_task_once(account, job, task, None).await
     }
@@ -118,6 +118,7 @@ impl Store {
             Some("frozen") => Err(StoreError::Frozen),
             Some("gone") => Err(StoreError::Conflict("The files of this job have expired; create a new job".into())),
             Some("credits") => Err(StoreError::InsufficientCredits { needed: number(1), balance: number(2) }),
+            Some("full") => Err(StoreError::QueueFull { limit: u64::try_from(number(1)).unwrap_or(0) }),
             _ => Err(StoreError::NotFound),
         }
     }
