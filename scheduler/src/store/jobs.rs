@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Conflict`] when it is in another state, its inputs are missing or its files have
-    /// expired, [`StoreError::InsufficientCredits`], [`StoreError::QueueFull`], [`StoreError::Unavailable`].
+    /// expired, [`StoreError::QueueFull`], [`StoreError::InsufficientCredits`], [`StoreError::Unavailable`].
     pub async fn retry_task(&self, account: &str, job: &str, task: &str) -> Result<(TaskRecord, i64), StoreError> {
         self.retry_task_once(account, job, task, None).await
     }

@@ -55,6 +55,33 @@ async fn a_full_waiting_line_refuses_without_a_trace() {
 }
 
 #[tokio::test]
+async fn a_cancelled_job_gives_up_its_place_and_a_retry_needs_one() {
+    let t = TestStore::start().await;
+    let new = NewAccount {
+        id: "acct_y".into(),
+        name: "y".into(),
+        plan: "test".into(),
+        weight: 1,
+        max_concurrent_jobs: 1,
+        max_waiting_jobs: 1,
+        requests_per_minute: 1,
+        credits: 5,
+    };
+    t.store.create_account(&new).await.expect("account");
+    t.submit(&job("acct_y", vec![task("in", &[])])).await;
+    let waiting = job("acct_y", vec![task("in", &[])]);
+    t.submit(&waiting).await;
+    t.store.cancel_task("acct_y", &waiting.id, "in").await.expect("cancelled in the line");
+    let next = job("acct_y", vec![task("in", &[])]);
+    assert_eq!(t.submit(&next).await.status, JobStatus::Waiting, "its place is free again");
+    let refused = t.store.retry_task("acct_y", &waiting.id, "in").await;
+    assert!(matches!(refused, Err(StoreError::QueueFull { limit: 1 })), "a retry waits like any other job: {refused:?}");
+    assert_eq!(t.store.job("acct_y", &waiting.id).await.expect("job").status, JobStatus::Error, "nothing changed");
+    t.store.delete_job("acct_y", &next.id).await.expect("delete");
+    t.store.retry_task("acct_y", &waiting.id, "in").await.expect("now there is room");
+}
+
+#[tokio::test]
 async fn an_unsafe_redis_is_refused() {
     for (arguments, expected) in [
         (&["--appendonly", "no"][..], "append-only"),

@@ -225,6 +225,8 @@ local function settle_job(account, job)
   local j = redis.call('HMGET', key, 'left', 'failed', 'active', 'uploads', 'status', 'queued', 'run')
   if j[1] == '0' then
     local failed = j[2] ~= '0'
+    -- A job that is cancelled in the line gives up its place.
+    if j[6] == '1' then redis.call('LREM', k_waiting(account), 1, job) end
     redis.call('HSET', key, 'ended', NOWS, 'queued', '0', 'active', '0')
     set_status(account, job, failed and 'ERROR' or 'FINISHED')
     local keep = tonumber(redis.call('HGET', k_meta(), 'keep_files') or '86400000')

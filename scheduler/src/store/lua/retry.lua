@@ -1,5 +1,6 @@
 -- ARGV: account, job, task, claim. Runs a failed or cancelled task again, and what fell with it.
--- Replies {'ok', credits, balance} | {'missing'} | {'claim'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance} | {'frozen'}
+-- Replies {'ok', credits, balance} | {'missing'} | {'claim'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance}
+--   | {'full', limit} | {'frozen'}
 local account, job, name = ARGV[1], ARGV[2], ARGV[3]
 local j = redis.call('HMGET', k_job(job), 'account', 'status', 'files', 'fail_fast', 'tasks')
 local t = redis.call('HMGET', k_task(job, name), 'status', 'inputs', 'slot', 'file')
@@ -66,19 +67,26 @@ for _, task in ipairs(again) do
   price = price + tonumber(r[2])
   if r[1] == 'CANCELLED' or r[3] ~= '1' then counted = counted + 1 end
 end
-local a = redis.call('HMGET', k_account(account), 'balance', 'frozen')
+local a = redis.call('HMGET', k_account(account), 'balance', 'frozen', 'active', 'max_concurrent', 'max_waiting', 'uploading')
 local balance = tonumber(a[1])
 if price > 0 and a[2] then return {'frozen'} end
 if balance < price then return {'credits', price, balance} end
+local ended = j[2] == 'FINISHED' or j[2] == 'ERROR'
+if ended and tonumber(a[3] or '0') >= tonumber(a[4])
+  and redis.call('LLEN', k_waiting(account)) + tonumber(a[6] or '0') + 1 > tonumber(a[5]) then
+  return {'full', a[5]}
+end
 
 local run = redis.call('HINCRBY', k_job(job), 'run', 1)
 for _, task in ipairs(again) do
   local key = k_task(job, task)
-  local deps = 0
+  -- Each input counts once, however often it is named.
+  local deps, told = 0, {}
   for input in words(redis.call('HGET', key, 'inputs')) do
     local i = redis.call('HMGET', k_task(job, input), 'status', 'ignore')
     local passed = i[1] == 'FINISHED' or (i[1] == 'ERROR' and i[2] == '1' and not seen[input])
-    if not passed then deps = deps + 1 end
+    if not passed and not told[input] then deps = deps + 1 end
+    told[input] = true
   end
   redis.call('HSET', key, 'deps', deps)
   -- What went on without this task counts its next end, too.
@@ -105,7 +113,7 @@ for other in words(redis.call('HGET', k_job(job), 'tasks')) do
 end
 move(account, 'reserve', price, job, name, run)
 bind_claim(account, ARGV[4], int(price))
-if j[2] == 'FINISHED' or j[2] == 'ERROR' then
+if ended then
   redis.call('ZREM', k_expiry(), account .. '/' .. job)
   redis.call('HSET', k_job(job), 'active', '0', 'queued', '0')
   queue_job(account, job)
