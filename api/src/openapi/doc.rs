@@ -155,6 +155,14 @@ impl Doc {
         self
     }
 
+    /// A further text form of the last answer, for those who ask for it by `Accept`.
+    pub(crate) fn or_text(mut self, media: &str) -> Self {
+        if let Some(content) = self.answers.last_mut().and_then(|(_, answer)| answer["content"].as_object_mut()) {
+            content.insert(media.to_owned(), json!({ "schema": { "type": "string" } }));
+        }
+        self
+    }
+
     /// An answer without a body.
     pub(crate) fn empty(mut self, status: u16, text: &str) -> Self {
         self.answers.push((status, json!({ "description": text })));

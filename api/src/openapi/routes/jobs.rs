@@ -122,6 +122,7 @@ pub(crate) fn wait() -> Doc {
         .header("Accept", "`text/event-stream`: follow the job instead, as under /events.", json!({ "type": "string" }))
         .data(200, "The job has ended.", reference("Job"))
         .example(finished())
+        .or_text("text/event-stream")
         .data(202, "The job is still under way.", reference("Job"))
         .example(running())
         .with("Retry-After", "Seconds to wait before asking again.", count(""))
