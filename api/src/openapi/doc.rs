@@ -57,7 +57,7 @@ impl Tag {
 /// path, security, the headers of every answer, and the errors that any such route can give (400, 401, 403, 404, 408, 413,
 /// 429, 500, 503) are added from the row by [`super::document`]. A whole one:
 ///
-/// ```ignore
+/// ```text
 /// Doc::new("createWebhook", Tag::Webhooks, "Create a webhook")
 ///     .text("All payloads are signed.")
 ///     .body(reference("WebhookRequest"), json!({ "url": "https://your-app.com/hook", "events": ["job.finished"] }))
