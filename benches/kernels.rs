@@ -33,7 +33,7 @@ fn kernels(criterion: &mut Criterion) {
     ];
     for (name, channels, step) in cases {
         let image = photo(channels);
-        let recording = Recording { steps: vec![step] };
+        let recording = Recording { steps: vec![step], ..Recording::default() };
         let mut group = criterion.benchmark_group(format!("{name}, {channels:?} of 12 Mpixel"));
         group.throughput(Throughput::Elements(u64::from(image.width()) * u64::from(image.height()))).sample_size(10);
         for level in CpuLevel::ALL.into_iter().filter(|level| level.usable() == *level) {

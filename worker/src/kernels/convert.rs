@@ -7,7 +7,7 @@ use super::{Kernel, Tolerance, at_level, by_depth, wrong_step};
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
 use crate::pixels::samples::{Bits8, Bits16, Samples, expect_shape};
-use crate::pixels::{Channels, CpuLevel, Depth, Image, Shape, Step};
+use crate::pixels::{Channels, CpuLevel, Depth, Image, Layer, Shape, Step};
 
 /// See [`Step::Convert`].
 pub(super) struct Convert;
@@ -36,7 +36,7 @@ impl Kernel for Convert {
         matches!(*step, Step::Convert { channels, depth } if channels == src.channels && depth == src.depth)
     }
 
-    fn cpu(&self, level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure> {
+    fn cpu(&self, level: CpuLevel, step: &Step, _layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
         let (from, to) = (src.channels(), dst.channels());
         let depths = (src.depth(), dst.depth());
@@ -59,7 +59,7 @@ impl Kernel for Convert {
         Ok(())
     }
 
-    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure> {
+    fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         Ok(vec![Pass::over_words(self.name(), src, self.output(step, src)?, [0; 8])])
     }
 }

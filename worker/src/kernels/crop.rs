@@ -4,7 +4,7 @@ use super::{Kernel, Tolerance, wrong_step};
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
 use crate::pixels::samples::expect_shape;
-use crate::pixels::{CpuLevel, Image, Shape, Step};
+use crate::pixels::{CpuLevel, Image, Layer, Shape, Step};
 
 /// See [`Step::Crop`].
 pub(super) struct Crop;
@@ -34,7 +34,7 @@ impl Kernel for Crop {
         matches!(*step, Step::Crop { x: 0, y: 0, width, height } if width == src.width && height == src.height)
     }
 
-    fn cpu(&self, _level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure> {
+    fn cpu(&self, _level: CpuLevel, step: &Step, _layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
         let &Step::Crop { x, y, .. } = step else { return Err(wrong_step(self.name(), step)) };
         let pixel = src.channels().count() * src.depth().bytes();
@@ -46,7 +46,7 @@ impl Kernel for Crop {
         Ok(())
     }
 
-    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure> {
+    fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         let dst = self.output(step, src)?;
         let &Step::Crop { x, y, .. } = step else { return Err(wrong_step(self.name(), step)) };
         Ok(vec![Pass::over_words(self.name(), src, dst, [x, y, 0, 0, 0, 0, 0, 0])])

@@ -4,7 +4,7 @@ use super::{Kernel, Tolerance, at_level, by_depth, wrong_step};
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
 use crate::pixels::samples::{Bits8, Bits16, Samples, expect_shape, widen};
-use crate::pixels::{Channels, CpuLevel, Depth, Image, Shape, Step};
+use crate::pixels::{Channels, CpuLevel, Depth, Image, Layer, Shape, Step};
 
 /// See [`Step::Flatten`].
 pub(super) struct Flatten;
@@ -43,7 +43,7 @@ impl Kernel for Flatten {
         !src.channels.has_alpha()
     }
 
-    fn cpu(&self, level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure> {
+    fn cpu(&self, level: CpuLevel, step: &Step, _layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
         let Step::Flatten { color } = *step else { return Err(wrong_step(self.name(), step)) };
         if self.is_identity(step, src.shape()) {
@@ -66,7 +66,7 @@ impl Kernel for Flatten {
         Ok(())
     }
 
-    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure> {
+    fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         let dst = self.output(step, src)?;
         let Step::Flatten { color } = *step else { return Err(wrong_step(self.name(), step)) };
         let [a, b, c] = background(color, src);

@@ -13,7 +13,7 @@ mod resize;
 
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
-use crate::pixels::{CpuLevel, Image, Shape, Step};
+use crate::pixels::{CpuLevel, Image, Layer, Shape, Step};
 
 /// How far a result may be from the scalar one, in steps of the sample (1 of 255, or 1 of 65535).
 ///
@@ -32,7 +32,8 @@ impl Tolerance {
     pub const EXACT: Self = Self { simd: 0, gpu: 0 };
 }
 
-/// One operation on pixels. Each function takes the [`Step`] that holds its parameters.
+/// One operation on pixels. Each function takes the [`Step`] that holds its parameters, and those that read pixels or tables beside
+/// the image itself the layers of the recording, which such a step names by their position.
 pub trait Kernel: Sync {
     /// The name, also that of the WGSL twin.
     fn name(&self) -> &'static str;
@@ -53,13 +54,13 @@ pub trait Kernel: Sync {
     ///
     /// # Errors
     /// As [`Kernel::output`], and [`Failure::TooLarge`] when there is no memory for an intermediate image.
-    fn cpu(&self, level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure>;
+    fn cpu(&self, level: CpuLevel, step: &Step, layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure>;
 
     /// The passes that do the same on the GPU.
     ///
     /// # Errors
     /// As [`Kernel::output`].
-    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure>;
+    fn gpu(&self, step: &Step, layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure>;
 }
 
 /// Every kernel, sorted by name.

@@ -4,7 +4,7 @@ use super::{Kernel, Tolerance, wrong_step};
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
 use crate::pixels::samples::expect_shape;
-use crate::pixels::{CpuLevel, Image, Orientation, Shape, Step};
+use crate::pixels::{CpuLevel, Image, Layer, Orientation, Shape, Step};
 
 /// See [`Step::Orient`].
 pub(super) struct Orient;
@@ -57,7 +57,7 @@ impl Kernel for Orient {
         matches!(step, Step::Orient { orientation: Orientation::Upright })
     }
 
-    fn cpu(&self, level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure> {
+    fn cpu(&self, level: CpuLevel, step: &Step, _layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
         let Step::Orient { orientation } = *step else { return Err(wrong_step(self.name(), step)) };
         let walk = Walk::new(orientation, src.shape());
@@ -78,7 +78,7 @@ impl Kernel for Orient {
         Ok(())
     }
 
-    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure> {
+    fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         let dst = self.output(step, src)?;
         let Step::Orient { orientation } = *step else { return Err(wrong_step(self.name(), step)) };
         let Walk { start, column, row } = Walk::new(orientation, src);

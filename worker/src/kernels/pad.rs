@@ -4,7 +4,7 @@ use super::{Kernel, Tolerance, wrong_step};
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
 use crate::pixels::samples::{Bits8, Bits16, Samples, expect_shape, widen};
-use crate::pixels::{Channels, CpuLevel, Depth, Image, Shape, Step};
+use crate::pixels::{Channels, CpuLevel, Depth, Image, Layer, Shape, Step};
 
 /// See [`Step::Pad`].
 pub(super) struct Pad;
@@ -46,7 +46,7 @@ impl Kernel for Pad {
         matches!(*step, Step::Pad { width, height, .. } if width == src.width && height == src.height)
     }
 
-    fn cpu(&self, _level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure> {
+    fn cpu(&self, _level: CpuLevel, step: &Step, _layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
         let &Step::Pad { x, y, color, .. } = step else { return Err(wrong_step(self.name(), step)) };
         let (samples, count) = canvas(color, src.shape());
@@ -78,7 +78,7 @@ impl Kernel for Pad {
         Ok(())
     }
 
-    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure> {
+    fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         let dst = self.output(step, src)?;
         let &Step::Pad { x, y, color, .. } = step else { return Err(wrong_step(self.name(), step)) };
         let ([a, b, c, d], _) = canvas(color, src);

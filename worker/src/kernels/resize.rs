@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::pixels::pass::Pass;
 use crate::pixels::samples::{Samples, expect_shape};
 use crate::pixels::weights::Weights;
-use crate::pixels::{Channels, CpuLevel, Depth, Filter, Image, Shape, Step};
+use crate::pixels::{Channels, CpuLevel, Depth, Filter, Image, Layer, Shape, Step};
 
 /// See [`Step::Resize`].
 pub(super) struct Resize;
@@ -61,7 +61,7 @@ impl Kernel for Resize {
         matches!(*step, Step::Resize { width, height, .. } if width == src.width && height == src.height)
     }
 
-    fn cpu(&self, level: CpuLevel, step: &Step, src: &Image, dst: &mut Image) -> Result<(), Failure> {
+    fn cpu(&self, level: CpuLevel, step: &Step, _layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
         let Step::Resize { filter, .. } = *step else { return Err(wrong_step(self.name(), step)) };
         if self.is_identity(step, src.shape()) {
@@ -74,7 +74,7 @@ impl Kernel for Resize {
         by_depth!(src.depth(), S => scalar::<S>(filter, src, dst))
     }
 
-    fn gpu(&self, step: &Step, src: Shape) -> Result<Vec<Pass>, Failure> {
+    fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         let dst = self.output(step, src)?;
         let Step::Resize { filter, .. } = *step else { return Err(wrong_step(self.name(), step)) };
         let (between, vertical_first) = intermediate(src, dst);

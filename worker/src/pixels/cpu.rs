@@ -20,7 +20,7 @@ pub(crate) fn run(level: CpuLevel, recording: &Recording, mut image: Image, canc
             continue;
         }
         let mut made = Image::zeroed(shape)?;
-        kernel.cpu(level, step, &image, &mut made)?;
+        kernel.cpu(level, step, &recording.layers, &image, &mut made)?;
         image = made;
     }
     Ok(image)

@@ -21,4 +21,4 @@ pub use gpu::Injected;
 pub use image::{Channels, Depth, Image, Shape};
 pub use level::CpuLevel;
 pub use processor::{AdapterInfo, GPU_RESIZE_PIXELS, GpuPolicy, Processor, Ran};
-pub use recording::{Filter, Fit, Gravity, Orientation, Recording, Step};
+pub use recording::{Filter, Fit, Gravity, Layer, Orientation, Recording, Step};

@@ -288,7 +288,9 @@ mod tests {
     fn auto_sends_large_resizes_alone_to_the_gpu() {
         // Routing looks at shapes and opens nothing.
         let processor = Processor::new(CpuLevel::Scalar, GpuPolicy::Auto).expect("auto needs no GPU");
-        let to_gpu = |steps: Vec<Step>, shape| processor.route(&Recording { steps }, shape).map(|(gpu, _)| gpu.is_some());
+        let to_gpu = |steps: Vec<Step>, shape| {
+            processor.route(&Recording { steps, ..Recording::default() }, shape).map(|(gpu, _)| gpu.is_some())
+        };
         let side = 8192;
         assert!(u64::from(side) * u64::from(side) >= GPU_RESIZE_PIXELS, "this side is large");
         assert_eq!(to_gpu(vec![resize(100, 100)], grey(side, side)), Ok(true), "a large resize");

@@ -2,9 +2,11 @@
 //!
 //! A recording holds no pixels and no device; the scalar, SIMD and GPU interpreters run the same list.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::image::{Channels, Depth};
+use super::image::{Channels, Depth, Image};
 
 /// EXIF orientation: what has to be done to the stored pixels to show them upright (EXIF 2.32, tag 0x0112).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -225,17 +227,28 @@ pub enum Step {
     },
 }
 
+/// Pixels that a step reads beside the image that it changes: what is overlaid, or a table of colours in the form of an image.
+pub type Layer = Arc<Image>;
+
 /// The list of kernels, run first to last.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recording {
     /// The kernels.
     pub steps: Vec<Step>,
+    /// What steps refer to by position. One picture or table can serve many steps and many frames.
+    pub layers: Vec<Layer>,
 }
 
 impl Recording {
     /// An empty recording: the image as it is.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Keeps a layer; gives the position by which steps name it.
+    pub fn layer(&mut self, layer: Layer) -> u32 {
+        self.layers.push(layer);
+        u32::try_from(self.layers.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// Adds a step.

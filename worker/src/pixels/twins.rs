@@ -145,7 +145,7 @@ fn steps(width: u32, height: u32) -> Vec<Step> {
 }
 
 fn run_on(processor: &Processor, step: Step, image: &Image) -> (Image, Ran) {
-    let recording = Recording { steps: vec![step] };
+    let recording = Recording { steps: vec![step], ..Recording::default() };
     processor.run(&recording, image.clone(), &Cancel::new()).unwrap_or_else(|failure| panic!("{step:?}: {failure}"))
 }
 
@@ -214,7 +214,7 @@ fn a_recording_of_many_steps_stays_on_the_gpu() {
         Step::Pad { x: 2, y: 0, width: 23, height: 31, color: [1, 2, 3, 4] },
         Step::Convert { channels: Channels::Rgb, depth: Depth::U8 },
     ];
-    let recording = Recording { steps };
+    let recording = Recording { steps, ..Recording::default() };
     let image = picture(shape, 5);
     let cpu = Processor::new(CpuLevel::Scalar, GpuPolicy::Off).expect("the CPU is always there");
     let (expected, _) = cpu.run(&recording, image.clone(), &Cancel::new()).expect("the steps fit");
@@ -325,7 +325,7 @@ proptest! {
         let image = picture(shape, seed);
         let turn = Step::Orient { orientation: Orientation::Rotate90 };
         for processor in everywhere() {
-            let recording = Recording { steps: vec![turn; 4] };
+            let recording = Recording { steps: vec![turn; 4], ..Recording::default() };
             let (found, _) = processor.run(&recording, image.clone(), &Cancel::new()).expect("turning always fits");
             prop_assert_eq!(&found, &image, "{:?}", processor);
         }
@@ -364,7 +364,7 @@ fn same_size_through_the_passes_themselves_changes_nothing() {
         let image = picture(shape, 8);
         for filter in [Filter::Lanczos3, Filter::Box] {
             let step = Step::Resize { width: 23, height: 11, filter };
-            let passes = kernels::of(&step).gpu(&step, shape).expect("the step fits");
+            let passes = kernels::of(&step).gpu(&step, &[], shape).expect("the step fits");
             let found = gpu().run_passes(passes, shape, &image);
             assert_eq!(found, image, "{filter:?} {channels:?} {depth:?}");
         }

@@ -340,7 +340,7 @@ fn two_turns_are_one() {
     let all: Vec<Orientation> = (1..=8).map(Orientation::from_exif).collect();
     let start = picture(3, 2, Channels::Rgb);
     let turn = |image: Image, orientation| {
-        let recording = Recording { steps: vec![Step::Orient { orientation }] };
+        let recording = Recording { steps: vec![Step::Orient { orientation }], ..Recording::default() };
         processor().run(&recording, image, &Cancel::new()).expect("it turns").0
     };
     for &first in &all {

@@ -28,7 +28,7 @@ impl Plan {
             let kernel = kernels::of(step);
             let made = kernel.output(step, plan.output)?;
             if !kernel.is_identity(step, plan.output) {
-                plan.passes.extend(kernel.gpu(step, plan.output)?);
+                plan.passes.extend(kernel.gpu(step, &recording.layers, plan.output)?);
                 plan.output = made;
             }
         }

@@ -12,7 +12,7 @@ const SHAPE: Shape = Shape { width: 64, height: 48, channels: Channels::Rgba, de
 
 fn recording() -> Recording {
     let turn = Step::Orient { orientation: Orientation::Rotate270 };
-    Recording { steps: vec![turn, Step::Resize { width: 31, height: 50, filter: Filter::Lanczos3 }] }
+    Recording { steps: vec![turn, Step::Resize { width: 31, height: 50, filter: Filter::Lanczos3 }], ..Recording::default() }
 }
 
 fn on_cpu(image: &Image) -> Image {
@@ -152,7 +152,7 @@ fn an_image_beyond_the_binding_limit_goes_to_the_cpu_and_the_device_stays() {
     let shape = Shape { width: 60_000, height: 1, channels: Channels::Grey, depth: Depth::U8 };
     let pad = Step::Pad { x: 0, y: 0, width: 60_000, height: 40_000, color: [0; 4] };
     let crop = Step::Crop { x: 0, y: 0, width: 100, height: 1 };
-    let recording = Recording { steps: vec![pad, crop] };
+    let recording = Recording { steps: vec![pad, crop], ..Recording::default() };
     let plan = Plan::new(&recording, shape).expect("the steps fit").expect("there is work");
     let gpu = Gpu::new(GpuPolicy::Software);
     gpu.open().expect("lavapipe opens");
@@ -170,7 +170,7 @@ fn nothing_of_an_image_is_left_in_idle_buffers_or_in_later_results() {
     let full = Shape { width: 64, height: 64, ..SHAPE };
     let data = secret.iter().copied().cycle().take(full.bytes().expect("small")).collect();
     let image = Image::new(64, 64, SHAPE.channels, SHAPE.depth, data).expect("the length fits");
-    let flip = Recording { steps: vec![Step::Orient { orientation: Orientation::FlipVertical }] };
+    let flip = Recording { steps: vec![Step::Orient { orientation: Orientation::FlipVertical }], ..Recording::default() };
     let run = |recording: &Recording, image: &Image| {
         let plan = Plan::new(recording, image.shape()).expect("the steps fit").expect("there is work");
         backend.run(&plan, image, &Cancel::new()).expect("lavapipe runs it").image
