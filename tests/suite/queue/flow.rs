@@ -159,3 +159,25 @@ async fn a03_a_retry_of_an_ignored_failure_while_others_go_on() {
     assert_eq!(statuses(&t, &new).await.0, JobStatus::Finished, "well");
     t.assert_money(&account).await;
 }
+
+#[tokio::test]
+async fn a03_what_has_gone_on_without_an_input_is_left_alone_when_that_is_retried() {
+    let t = TestStore::start().await;
+    let account = t.account("a", 100, 10).await;
+    let new = job(&account, vec![pardoned("a", &[]), task("b", &[]), task("both", &["a", "b"])]);
+    t.submit(&new).await;
+    let running = leases(&t).await;
+    fail(&t, &running["a"]).await;
+    finish(&t, &running["b"]).await;
+    let both = t.lease(TTL).await;
+    // It pauses before its next attempt.
+    let error = TaskError::new(ErrorCode::ServerError, "once more");
+    t.store.fail(&both, &error, &Value::Null, true).await.expect("fail");
+    t.store.retry_task(&account, &new.id, "a").await.expect("retry");
+    assert_eq!(t.store.sweep(std::time::Duration::ZERO).await.expect("sweep"), 0, "it is where it belongs");
+    finish(&t, &t.lease(TTL).await).await;
+    assert_eq!(t.store.sweep(std::time::Duration::ZERO).await.expect("sweep"), 0, "and nowhere else");
+    let record = t.store.job(&account, &new.id).await.expect("job");
+    assert_eq!(record.task("both").map(|task| task.status), Some(TaskStatus::Waiting), "its pause goes on");
+    t.assert_money(&account).await;
+}

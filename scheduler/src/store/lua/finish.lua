@@ -15,9 +15,11 @@ if t[1] == 'FINISHED' then
   for dependent in words(t[5]) do
     local d = redis.call('HMGET', k_task(job, dependent), 'status', 'from', 'worker')
     if d[1] == 'PROCESSING' and d[2] == fence and d[3] == ARGV[6] then
-      reply[#reply + 1] = grant(account, job, dependent, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence)
+      reply[#reply + 1] = grant(account, job, dependent, read_task(job, dependent), ARGV[6], tonumber(ARGV[7]), ARGV[8],
+        fence, {})
     end
   end
+  flush()
   return reply
 end
 if t[1] ~= 'PROCESSING' then return {'stale'} end
@@ -29,21 +31,20 @@ move(account, 'settle', tonumber(t[3]), job, name, t[4])
 event('task.finished', account, job, name, t[4])
 local reply, ready = {'ok'}, {}
 for dependent in words(t[5]) do
-  local left = redis.call('HINCRBY', k_task(job, dependent), 'deps', -1)
-  local d = redis.call('HMGET', k_task(job, dependent), 'status', 'lane')
-  if left == 0 and d[1] == 'WAITING' then
-    if lanes[d[2]] and #reply == 1 then
+  local d = read_task(job, dependent)
+  if is_blocked(d) then
+    if d[4] ~= '1' then
+      redis.call('HINCRBY', k_task(job, dependent), 'deps', -1)
+    elseif lanes[d[5]] and #reply == 1 then
       -- Continuation: the first successor stays on this node, whose scratch still holds its input.
-      redis.call('HSET', k_task(job, dependent), 'ready_at', NOWS)
-      reply[#reply + 1] = grant(account, job, dependent, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence)
+      reply[2] = grant(account, job, dependent, d, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence, {[name] = ARGV[4]})
     else
-      ready[#ready + 1] = dependent
+      ready[#ready + 1] = {dependent, d[5]}
     end
   end
 end
 -- First in line, so that a job that has begun ends soon; backwards, so that the first one listed comes first.
-for i = #ready, 1, -1 do enqueue(account, job, ready[i], true) end
-redis.call('HINCRBY', k_job(job), 'left', -1)
-settle_job(account, job)
+for i = #ready, 1, -1 do enqueue(account, job, ready[i][1], true, ready[i][2]) end
+if redis.call('HINCRBY', k_job(job), 'left', -1) == 0 then settle_job(account, job) end
 flush()
 return reply

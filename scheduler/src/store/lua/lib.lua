@@ -39,18 +39,22 @@ local function touch(job)
   return version
 end
 
--- Sets a job's status and moves it between the account's lists by status and by tag.
-local function set_status(account, job, status)
+-- Sets a job's status, with any further fields, and moves it between the account's lists by status and by tag. `known` is
+-- {status, created, tag} as they are, where the caller has them at hand.
+local function set_status(account, job, status, known, ...)
   local key = k_job(job)
-  local j = redis.call('HMGET', key, 'status', 'created', 'tag')
-  if j[1] == status then return end
+  local j = known or redis.call('HMGET', key, 'status', 'created', 'tag')
+  if j[1] == status then
+    if select('#', ...) > 0 then redis.call('HSET', key, ...) end
+    return
+  end
   if j[1] then redis.call('ZREM', k_jobs_in(account, j[1]), job) end
   redis.call('ZADD', k_jobs_in(account, status), j[2], job)
   if j[3] then
     if j[1] then redis.call('ZREM', k_jobs_tagged_in(account, j[1], j[3]), job) end
     redis.call('ZADD', k_jobs_tagged_in(account, status, j[3]), j[2], job)
   end
-  redis.call('HSET', key, 'status', status, 'sver', touch(job))
+  redis.call('HSET', key, 'status', status, 'sver', touch(job), ...)
 end
 
 -- One movement of credits: the account's three pots and the ledger entry, always together.
@@ -63,9 +67,9 @@ local function move(account, kind, amount, job, task, run, note)
   elseif kind == 'settle' then held, spent = -amount, amount
   elseif kind == 'refund' then balance, held = amount, -amount
   else balance = amount end
-  local left = redis.call('HINCRBY', key, 'balance', balance)
-  redis.call('HINCRBY', key, 'held', held)
-  redis.call('HINCRBY', key, 'spent', spent)
+  local pots = redis.call('HMGET', key, 'balance', 'held', 'spent')
+  local left = int((pots[1] or 0) + balance)
+  redis.call('HSET', key, 'balance', left, 'held', int((pots[2] or 0) + held), 'spent', int((pots[3] or 0) + spent))
   if kind == 'grant' then redis.call('HINCRBY', key, 'granted', amount) end
   local entry = {'kind', kind, 'amount', amount, 'balance', balance, 'held', held, 'spent', spent, 'job', job, 'task', task,
     'run', run, 'left', left, note and 'note', note}
@@ -80,59 +84,75 @@ local function event(name, account, job, task, run)
   redis.call('XADD', k_outbox(), '*', 'event', name, 'account', account, 'job', job, 'task', task, 'run', run, 'at', NOWS)
 end
 
--- Puts a ready task at the end (or the front) of its account's turn in a lane.
-local function enqueue(account, job, name, front)
-  local lane = redis.call('HGET', k_task(job, name), 'lane')
-  redis.call('HSET', k_task(job, name), 'ready', '1', 'ready_at', NOWS)
+-- Puts a ready task at the end (or the front) of its account's turn in a lane (its own, where the caller knows it).
+local function enqueue(account, job, name, front, lane)
+  lane = lane or redis.call('HGET', k_task(job, name), 'lane')
+  redis.call('HSET', k_task(job, name), 'ready', '1', 'ready_at', NOWS, 'deps', '0')
   local length = redis.call(front and 'LPUSH' or 'RPUSH', k_lane_tasks(lane, account), job .. '/' .. name)
   if length == 1 then
     -- An account that comes back starts at the lane's clock, never earlier than it left: no gain from leaving.
     local clock = tonumber(redis.call('HGET', k_meta(), 'clock:' .. lane) or '0')
     local left_at = tonumber(redis.call('HGET', k_lane_times(lane), account) or '0')
     redis.call('ZADD', k_lane(lane), string.format('%.17g', math.max(clock, left_at)), account)
+    -- While the line is not empty, its beginning has been announced and not yet been worked off.
+    woken[lane] = true
   end
-  woken[lane] = true
 end
 
--- Leases a ready task. Returns the flat description that the worker gets.
-local function grant(account, job, name, worker, ttl, random, from)
-  local key = k_task(job, name)
-  local counter = redis.call('HINCRBY', k_meta(), 'fence', 1)
-  local fence = (redis.call('HGET', k_meta(), 'epoch') or '0') .. '-' .. int(counter) .. '-' .. random
-  redis.call('HSET', key, 'status', 'PROCESSING', 'fence', fence, 'worker', worker, 'ready', '0', 'from', from, 'progress', '0',
-    'ver', touch(job))
-  redis.call('HSETNX', key, 'started', NOWS)
+-- What `is_blocked` and `grant` have to know of a task, and its lane.
+local function read_task(job, name)
+  return redis.call('HMGET', k_task(job, name), 'status', 'ready', 'attempts', 'deps', 'lane', 'spec', 'losses', 'ready_at', 'file',
+    'inputs', 'started')
+end
+
+-- Whether a task that was read as `t` is behind its inputs, or in a job without a slot. One that has been ready, even if it
+-- now pauses after a failure, no longer minds what becomes of an input that it has gone on without.
+local function is_blocked(t) return t[1] == 'WAITING' and t[2] ~= '1' and t[3] == '0' end
+
+local epoch = nil
+-- Leases a ready task that was read as `t`. Returns the flat description that the worker gets. `results` are those of tasks
+-- that are at hand.
+local function grant(account, job, name, t, worker, ttl, random, from, results)
+  epoch = epoch or redis.call('HGET', k_meta(), 'epoch') or '0'
+  local fence = epoch .. '-' .. int(redis.call('HINCRBY', k_meta(), 'fence', 1)) .. '-' .. random
+  redis.call('HSET', k_task(job, name), 'status', 'PROCESSING', 'fence', fence, 'worker', worker, 'ready', '0', 'from', from,
+    'progress', '0', 'started', t[11] or NOWS, 'deps', '0', 'ver', touch(job))
   redis.call('ZADD', k_leases(), int(NOW + ttl), job .. '/' .. name)
-  local t = redis.call('HMGET', key, 'spec', 'attempts', 'losses', 'ready_at', 'file', 'inputs')
-  local lease = {account, job, fence, t[1], t[2], t[3], int(math.max(0, NOW - tonumber(t[4] or NOWS))), t[5] or ''}
-  for input in words(t[6]) do
+  local waited = from == '' and NOW - tonumber(t[8] or NOWS) or 0
+  local lease = {account, job, fence, t[6], t[3], t[7], int(math.max(0, waited)), t[9] or ''}
+  for input in words(t[10]) do
     -- An input that failed and may (`ignore_error`) has no result: the task goes on without its files.
-    local made = redis.call('HGET', k_task(job, input), 'result')
+    local made = results[input] or redis.call('HGET', k_task(job, input), 'result')
     if made then lease[#lease + 1] = made end
   end
   return lease
 end
 
-local function activate(account, job)
-  redis.call('HSET', k_job(job), 'active', '1', 'queued', '0')
+-- Gives a job a slot. `ready` are its tasks that wait for nothing, {name, lane}, where the caller knows them; `known` as for
+-- `set_status`.
+local function activate(account, job, ready, known)
   redis.call('HINCRBY', k_account(account), 'active', 1)
-  set_status(account, job, 'PROCESSING')
+  set_status(account, job, 'PROCESSING', known, 'active', '1', 'queued', '0')
+  if ready then
+    for _, task in ipairs(ready) do enqueue(account, job, task[1], false, task[2]) end
+    return
+  end
   for name in words(redis.call('HGET', k_job(job), 'tasks')) do
-    local t = redis.call('HMGET', k_task(job, name), 'status', 'deps')
-    if t[1] == 'WAITING' and t[2] == '0' then enqueue(account, job, name, false) end
+    local t = redis.call('HMGET', k_task(job, name), 'status', 'deps', 'lane')
+    if t[1] == 'WAITING' and t[2] == '0' then enqueue(account, job, name, false, t[3]) end
   end
 end
 
--- Gives a job that has all its bytes a slot, or its place in the account's queue.
-local function queue_job(account, job)
+-- Gives a job that has all its bytes a slot, or its place in the account's queue. Returns its status.
+local function queue_job(account, job, ready, known)
   local a = redis.call('HMGET', k_account(account), 'active', 'max_concurrent')
   if tonumber(a[1] or '0') < tonumber(a[2] or '0') then
-    activate(account, job)
-  else
-    redis.call('HSET', k_job(job), 'queued', '1')
-    set_status(account, job, 'WAITING')
-    redis.call('RPUSH', k_waiting(account), job)
+    activate(account, job, ready, known)
+    return 'PROCESSING'
   end
+  set_status(account, job, 'WAITING', known, 'queued', '1')
+  redis.call('RPUSH', k_waiting(account), job)
+  return 'WAITING'
 end
 
 -- Fills free slots from the account's queue; jobs that were deleted meanwhile are passed over.
@@ -201,12 +221,12 @@ local function fall(account, job, name, status, err, ignored)
   while #stack > 0 do
     local fallen = table.remove(stack)
     for dependent in words(redis.call('HGET', k_task(job, fallen[1]), 'next')) do
-      local key = k_task(job, dependent)
-      if redis.call('HGET', key, 'status') == 'WAITING' then
+      local d = redis.call('HMGET', k_task(job, dependent), 'status', 'ready', 'attempts', 'lane')
+      if d[1] == 'WAITING' then
         local ends = not fallen[2]
-        if not ends and redis.call('HINCRBY', key, 'deps', -1) == 0 then
+        if not ends and is_blocked(d) and redis.call('HINCRBY', k_task(job, dependent), 'deps', -1) == 0 then
           ends = not has_input(job, dependent)
-          if not ends and active then enqueue(account, job, dependent, false) end
+          if not ends and active then enqueue(account, job, dependent, false, d[4]) end
         end
         if ends then
           local pardoned = end_task(account, job, dependent, status, err)
@@ -222,13 +242,12 @@ end
 -- After a change: ends the job if nothing is left, or lets it start once its last upload is settled.
 local function settle_job(account, job)
   local key = k_job(job)
-  local j = redis.call('HMGET', key, 'left', 'failed', 'active', 'uploads', 'status', 'queued', 'run')
+  local j = redis.call('HMGET', key, 'left', 'failed', 'active', 'uploads', 'status', 'queued', 'run', 'created', 'tag')
   if j[1] == '0' then
     local failed = j[2] ~= '0'
     -- A job that is cancelled in the line gives up its place.
     if j[6] == '1' then redis.call('LREM', k_waiting(account), 1, job) end
-    redis.call('HSET', key, 'ended', NOWS, 'queued', '0', 'active', '0')
-    set_status(account, job, failed and 'ERROR' or 'FINISHED')
+    set_status(account, job, failed and 'ERROR' or 'FINISHED', {j[5], j[8], j[9]}, 'ended', NOWS, 'queued', '0', 'active', '0')
     local keep = tonumber(redis.call('HGET', k_meta(), 'keep_files') or '86400000')
     redis.call('ZADD', k_expiry(), int(NOW + keep), account .. '/' .. job)
     event(failed and 'job.failed' or 'job.finished', account, job, '', j[7])
@@ -238,7 +257,7 @@ local function settle_job(account, job)
     end
     redis.call('PUBLISH', CHANNEL_DONE, job)
   elseif j[5] == 'WAITING' and j[3] == '0' and j[4] == '0' and j[6] == '0' then
-    queue_job(account, job)
+    queue_job(account, job, nil, {j[5], j[8], j[9]})
   end
 end
 

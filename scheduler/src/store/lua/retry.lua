@@ -89,12 +89,10 @@ for _, task in ipairs(again) do
     told[input] = true
   end
   redis.call('HSET', key, 'deps', deps)
-  -- What went on without this task counts its next end, too.
+  -- What still waits for others counts this task's next end, too.
   for dependent in words(redis.call('HGET', key, 'next')) do
-    local status = redis.call('HGET', k_task(job, dependent), 'status')
-    if not seen[dependent] and (status == 'WAITING' or status == 'PROCESSING') then
-      redis.call('HINCRBY', k_task(job, dependent), 'deps', 1)
-    end
+    local d = redis.call('HMGET', k_task(job, dependent), 'status', 'ready', 'attempts')
+    if not seen[dependent] and is_blocked(d) then redis.call('HINCRBY', k_task(job, dependent), 'deps', 1) end
   end
 end
 for _, task in ipairs(again) do

@@ -16,17 +16,18 @@ for i = 7, #ARGV, 11 do
 end
 if price > 0 and a[7] then return {'frozen'} end
 if tonumber(a[1]) < price then return {'credits', price, a[1]} end
-local waiting = redis.call('LLEN', k_waiting(account)) + tonumber(a[5] or '0')
-if (uploads > 0 or tonumber(a[2] or '0') >= tonumber(a[3])) and waiting + math.max(1, uploads) > tonumber(a[4]) then
-  return {'full', a[4]}
+if uploads > 0 or tonumber(a[2] or '0') >= tonumber(a[3]) then
+  local waiting = redis.call('LLEN', k_waiting(account)) + tonumber(a[5] or '0')
+  if waiting + math.max(1, uploads) > tonumber(a[4]) then return {'full', a[4]} end
 end
 
 local fail_fast = ARGV[5] ~= '{}' and cjson.decode(ARGV[5]).fail_fast
 
-local names = {}
+local names, ready = {}, {}
 for i = 7, #ARGV, 11 do
   local name = ARGV[i]
   names[#names + 1] = name
+  if ARGV[i + 4] == '0' then ready[#ready + 1] = {name, ARGV[i + 2]} end
   redis.call('HSET', k_task(job, name), 'status', 'WAITING', 'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'price', ARGV[i + 3],
     'deps', ARGV[i + 4], 'next', ARGV[i + 5], 'inputs', ARGV[i + 6], 'attempts', '0', 'losses', '0', 'run', '0', 'ready', '0')
   if ARGV[i + 7] ~= '' then
@@ -38,19 +39,25 @@ for i = 7, #ARGV, 11 do
   if ARGV[i + 9] ~= '' then redis.call('HSET', k_task(job, name), 'file', ARGV[i + 9]) end
   if ARGV[i + 10] ~= '' then redis.call('HSET', k_task(job, name), 'ignore', ARGV[i + 10]) end
 end
-redis.call('HSET', k_job(job), 'v', '1', 'account', account, 'created', NOWS, 'tasks', table.concat(names, ' '),
-  'left', count, 'failed', '0', 'active', '0', 'queued', '0', 'uploads', uploads, 'credits', '0', 'run', '0', 'ver', '1')
+local fields = {'v', '1', 'account', account, 'created', NOWS, 'tasks', table.concat(names, ' '), 'left', count, 'failed', '0',
+  'active', '0', 'queued', '0', 'uploads', uploads, 'credits', '0', 'run', '0', 'ver', '1'}
+local function field(name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
 if ARGV[3] ~= '' then
-  redis.call('HSET', k_job(job), 'tag', ARGV[3])
+  field('tag', ARGV[3])
   redis.call('ZADD', k_jobs_tagged(account, ARGV[3]), NOWS, job)
 end
-if ARGV[4] ~= '' then redis.call('HSET', k_job(job), 'key', ARGV[4]) end
-if ARGV[5] ~= '{}' then redis.call('HSET', k_job(job), 'choices', ARGV[5]) end
-if fail_fast then redis.call('HSET', k_job(job), 'fail_fast', '1') end
+if ARGV[4] ~= '' then field('key', ARGV[4]) end
+if ARGV[5] ~= '{}' then field('choices', ARGV[5]) end
+if fail_fast then field('fail_fast', '1') end
+redis.call('HSET', k_job(job), unpack(fields))
 redis.call('ZADD', k_account_jobs(account), NOWS, job)
-redis.call('HINCRBY', k_account(account), 'uploading', uploads)
+if uploads > 0 then redis.call('HINCRBY', k_account(account), 'uploading', uploads) end
 bind_claim(account, ARGV[6], job)
 move(account, 'reserve', price, job, '', '0')
-if uploads == 0 then queue_job(account, job) else set_status(account, job, 'WAITING') end
+local known, status = {false, NOWS, ARGV[3] ~= '' and ARGV[3]}, 'WAITING'
+if uploads == 0 then status = queue_job(account, job, ready, known) else set_status(account, job, status, known) end
 flush()
-return {'ok', redis.call('HGET', k_job(job), 'status'), price, redis.call('HGET', k_account(account), 'balance')}
+return {'ok', status, price, int(a[1] - price)}
