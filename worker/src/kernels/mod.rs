@@ -8,6 +8,7 @@ mod convert;
 mod crop;
 mod flatten;
 mod orient;
+mod overlay;
 mod pad;
 mod resize;
 
@@ -65,7 +66,7 @@ pub trait Kernel: Sync {
 
 /// Every kernel, sorted by name.
 pub static KERNELS: &[&dyn Kernel] =
-    &[&convert::Convert, &crop::Crop, &flatten::Flatten, &orient::Orient, &pad::Pad, &resize::Resize];
+    &[&convert::Convert, &crop::Crop, &flatten::Flatten, &orient::Orient, &overlay::Overlay, &pad::Pad, &resize::Resize];
 
 /// The kernel that runs `step`.
 pub fn of(step: &Step) -> &'static dyn Kernel {
@@ -74,6 +75,7 @@ pub fn of(step: &Step) -> &'static dyn Kernel {
         Step::Crop { .. } => &crop::Crop,
         Step::Flatten { .. } => &flatten::Flatten,
         Step::Orient { .. } => &orient::Orient,
+        Step::Overlay { .. } => &overlay::Overlay,
         Step::Pad { .. } => &pad::Pad,
         Step::Resize { .. } => &resize::Resize,
     }

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::image::Shape;
+use super::image::{Image, Shape};
 use super::weights::Weights;
 
 /// What a shader is told. Mirrors `struct Params` of `shaders/wgsl/shared/bindings.wgsl`, field by field.
@@ -61,6 +61,15 @@ impl Pass {
     pub fn over_pixels(shader: &'static str, src: Shape, dst: Shape, own: [u32; 8]) -> Self {
         let output_bytes = dst.pixels().saturating_mul(dst.channels.count() as u64 * 4);
         Self { shader, params: params(src, dst, dst.pixels(), own), table: Vec::new(), output_bytes }
+    }
+
+    /// Gives the shader a second image: its bytes, packed as the source is.
+    pub fn with_layer(mut self, layer: &Image) -> Self {
+        let (words, rest) = layer.data().as_chunks::<4>();
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        self.table = words.iter().chain((!rest.is_empty()).then_some(&last)).map(|word| u32::from_ne_bytes(*word)).collect();
+        self
     }
 
     /// Gives the shader these weights: start and count of each position, then the window's values.

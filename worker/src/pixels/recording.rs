@@ -218,6 +218,19 @@ pub enum Step {
         /// 8-bit sRGB.
         color: [u8; 3],
     },
+    /// Place a layer over the image; what reaches beyond the image is cut off.
+    Overlay {
+        /// Position among the recording's layers. Its channels and depth may differ from the image's.
+        layer: u32,
+        /// Left edge of the layer on the image; may be negative.
+        x: i32,
+        /// Top edge of the layer on the image; may be negative.
+        y: i32,
+        /// What the layer's alpha is multiplied by, of 255.
+        opacity: u8,
+        /// Pixels from one copy to the next, across and down, at least the layer's size; `None` is a single copy.
+        every: Option<(u32, u32)>,
+    },
     /// Convert channels and depth. Colour to grey by ITU-R BT.601 luma weights as JFIF uses; dropping alpha here discards it.
     Convert {
         /// Wanted channels.

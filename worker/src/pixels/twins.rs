@@ -138,14 +138,29 @@ fn steps(width: u32, height: u32) -> Vec<Step> {
     steps.push(Step::Pad { x: 0, y: 0, width: width + 1, height, color: [0, 0, 0, 0] });
     steps.push(Step::Flatten { color: [255, 255, 255] });
     steps.push(Step::Flatten { color: [3, 130, 64] });
+    for (layer, x, y) in [(0, 0, 0), (1, -2, 3), (2, width as i32 - 2, -1), (0, width as i32 + 9, 0)] {
+        steps.push(Step::Overlay { layer, x, y, opacity: 255, every: None });
+        steps.push(Step::Overlay { layer, x, y, opacity: 99, every: Some((7, 6)) });
+    }
     for channels in CHANNELS {
         steps.extend(DEPTHS.map(|depth| Step::Convert { channels, depth }));
     }
     steps
 }
 
+/// Layers of each kind for steps that read one.
+fn layers() -> Vec<Layer> {
+    let shape = |width, height, channels, depth| Shape { width, height, channels, depth };
+    let shapes = [
+        shape(7, 5, Channels::Rgba, Depth::U8),
+        shape(3, 6, Channels::Grey, Depth::U16),
+        shape(5, 4, Channels::GreyAlpha, Depth::U16),
+    ];
+    shapes.into_iter().zip(70..).map(|(shape, seed)| Layer::new(picture(shape, seed))).collect()
+}
+
 fn run_on(processor: &Processor, step: Step, image: &Image) -> (Image, Ran) {
-    let recording = Recording { steps: vec![step], ..Recording::default() };
+    let recording = Recording { steps: vec![step], layers: layers() };
     processor.run(&recording, image.clone(), &Cancel::new()).unwrap_or_else(|failure| panic!("{step:?}: {failure}"))
 }
 

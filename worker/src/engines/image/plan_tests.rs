@@ -42,7 +42,7 @@ fn size(source: &Source, steps: &[Step]) -> (u32, u32) {
             assert!(x + width <= w && y + height <= h, "the crop lies within {w} x {h}");
             (width, height)
         }
-        Step::Flatten { .. } | Step::Convert { .. } => (w, h),
+        Step::Flatten { .. } | Step::Convert { .. } | Step::Overlay { .. } => (w, h),
     })
 }
 
