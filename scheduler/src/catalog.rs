@@ -122,6 +122,9 @@ pub struct OperationEntry {
     pub fields: Vec<OptionEntry>,
     /// Keys of its `options` object.
     pub options: Vec<OptionEntry>,
+    /// Groups of options; of each exactly one has to be given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exactly_one: Vec<Vec<String>>,
 }
 
 /// A field or option.
@@ -190,6 +193,8 @@ pub enum OptionKind {
     },
     /// Absolute http or https URL.
     Url,
+    /// Name of another task of the job, whose file is read beside the inputs.
+    Task,
 }
 
 impl OptionKind {
@@ -229,6 +234,10 @@ impl OptionKind {
             Self::StringMap | Self::Headers => match value.as_object() {
                 Some(map) if map.values().all(Value::is_string) => Ok(()),
                 _ => Err("must be an object whose values are strings".to_owned()),
+            },
+            Self::Task => match value.as_str() {
+                Some(_) => Ok(()),
+                None => Err("must be the name of another task of the job".to_owned()),
             },
             Self::Base64 { .. } => match value.as_str() {
                 Some(_) => Ok(()),

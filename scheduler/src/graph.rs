@@ -50,7 +50,7 @@ pub fn check(tasks: &[TaskSpec]) -> Result<Vec<usize>, Vec<GraphError>> {
     let mut dependents = vec![Vec::new(); tasks.len()];
     let mut waiting_for = vec![0usize; tasks.len()];
     for (i, task) in tasks.iter().enumerate() {
-        for input in task.input.iter().collect::<HashSet<_>>() {
+        for input in task.needs().collect::<HashSet<_>>() {
             match index.get(input.as_str()) {
                 Some(&j) if j == i => faults.push(GraphError::SelfInput { task: task.name.clone() }),
                 Some(&j) => {
@@ -90,7 +90,7 @@ fn cycle(tasks: &[TaskSpec], index: &HashMap<&str, usize>, waiting_for: &[usize]
             return path;
         }
         seen.push(i);
-        at = tasks[i].input.iter().filter_map(|name| index.get(name.as_str()).copied()).find(|&j| waiting_for[j] > 0);
+        at = tasks[i].needs().filter_map(|name| index.get(name.as_str()).copied()).find(|&j| waiting_for[j] > 0);
     }
     Vec::new()
 }
@@ -100,7 +100,7 @@ pub fn dependents(tasks: &[TaskSpec]) -> Vec<Vec<usize>> {
     let mut result = vec![Vec::new(); tasks.len()];
     for (i, task) in tasks.iter().enumerate() {
         for (j, other) in tasks.iter().enumerate() {
-            if i != j && task.input.contains(&other.name) {
+            if i != j && task.needs().any(|name| *name == other.name) {
                 result[j].push(i);
             }
         }

@@ -178,6 +178,10 @@ pub struct TaskSpec {
     /// Names of the tasks whose files it takes, in the customer's order.
     #[serde(default)]
     pub input: Vec<String>,
+    /// Names of the tasks whose files it reads beside its inputs (the picture of a watermark), in the order of the fields that
+    /// name them. They come first in time as inputs do, and cost nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// Which lane it runs in.
     pub lane: Lane,
     /// Credits reserved for it.
@@ -194,6 +198,13 @@ pub struct TaskSpec {
     /// Part of a job of a test key: what it makes is marked TEST.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+}
+
+impl TaskSpec {
+    /// Every task that has to end before this one can start: inputs, then those beside them.
+    pub fn needs(&self) -> impl Iterator<Item = &String> {
+        self.input.iter().chain(&self.beside)
+    }
 }
 
 /// A task as it is read back from the store. `TaskRecord { spec, ..Default::default() }` is one that has just been submitted.

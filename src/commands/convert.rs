@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use convertfly_scheduler::catalog::{Catalog, OptionKind};
 use convertfly_worker::engines::image::options::ConvertOptions;
 use convertfly_worker::engines::image::{ImageEngine, Runner};
-use convertfly_worker::engines::{Engine, Work};
+use convertfly_worker::engines::{Action, Engine, Work};
 use convertfly_worker::failure::Failure;
 use convertfly_worker::formats::{self, Cancel, Format, Limits, SNIFF_BYTES};
 use convertfly_worker::options::Options;
@@ -101,7 +101,9 @@ fn read_options(texts: &[String]) -> anyhow::Result<Map<String, Value>> {
             }
         };
         let value = match entry.kind {
-            OptionKind::Integer { .. } => value.parse::<i64>().map_or_else(|_| Value::from(value), Value::from),
+            OptionKind::Integer { .. } | OptionKind::OneOfIntegers { .. } => {
+                value.parse::<i64>().map_or_else(|_| Value::from(value), Value::from)
+            }
             OptionKind::Boolean => value.parse::<bool>().map_or_else(|_| Value::from(value), Value::from),
             _ => Value::from(value),
         };
@@ -185,6 +187,8 @@ fn convert_one(
     let folder = item.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new().prefix(".convertfly-").tempfile_in(folder)?;
     let work = Work {
+        action: Action::Convert,
+        beside: Vec::new(),
         from: format.name.to_owned(),
         to: item.target.name.to_owned(),
         input: File::open(&item.input)?,

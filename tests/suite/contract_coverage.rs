@@ -31,11 +31,10 @@ const STATEMENTS: [(u16, u16); 18] = [
 const LETTERED: [&str; 7] = ["r379a", "r379b", "r379c", "r379d", "r379e", "r379f", "r379g"];
 
 /// What waits for an engine or operation that does not exist yet, and which.
-const WAITING: [(u16, u16, &str); 14] = [
+const WAITING: &[(u16, u16, &str)] = &[
     (72, 72, "any public address: the suite reaches this machine alone"),
     (91, 91, "optimize"),
     (93, 93, "merge"),
-    (94, 94, "watermark"),
     (95, 95, "metadata"),
     (100, 141, "documents: no engine yet"),
     (142, 157, "spreadsheets: no engine yet"),

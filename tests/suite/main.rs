@@ -42,5 +42,6 @@ mod tasks;
 mod tus;
 mod uploads;
 mod waiters;
+mod watermark;
 mod webhook_faults;
 mod webhooks;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::engines::Made;
 use crate::engines::image::Remote;
 use crate::engines::image::admission::Memory;
-use crate::engines::image::pipeline::{self, ImageJob};
+use crate::engines::image::job::{self, ImageJob};
 use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::node::WorkerConfig;
@@ -50,8 +50,7 @@ pub fn child() -> ExitCode {
     };
     let handler = move |job: Value, files: Vec<File>, cancel: &Cancel| {
         let job: ImageJob = serde_json::from_value(job).map_err(Failure::internal)?;
-        let [input, output] = <[File; 2]>::try_from(files).map_err(|_| Failure::internal("a job has an input and an output"))?;
-        let made = pipeline::run(&job, input, output, &processor, cancel)?;
+        let made = job::run(&job, files, &processor, cancel)?;
         serde_json::to_value(made).map_err(Failure::internal)
     };
     sandbox::serve(sandbox::threads_from_environment(), &confinement, Arc::new(handler))
@@ -86,11 +85,11 @@ fn program() -> Result<PathBuf, Failure> {
 
 /// The image engine's way into the pool.
 pub fn remote(pool: Pool) -> Remote {
-    Arc::new(move |job: ImageJob, input: File, output: File, cancel: Cancel, deadline: Duration| {
+    Arc::new(move |job: ImageJob, files: Vec<File>, cancel: Cancel, deadline: Duration| {
         let pool = pool.clone();
         async move {
             let job = serde_json::to_value(job).map_err(Failure::internal)?;
-            let made = pool.run(job, vec![input.into(), output.into()], &cancel, deadline).await?;
+            let made = pool.run(job, files.into_iter().map(Into::into).collect(), &cancel, deadline).await?;
             serde_json::from_value::<Made>(made).map_err(Failure::internal)
         }
         .boxed()

@@ -41,7 +41,7 @@ pub(crate) async fn find(state: &AppState, account: &str, id: &str) -> Result<Fo
     // An export passes on what another task has made.
     let maker =
         holders.iter().find(|task| !task.spec.operation.starts_with("export/")).or(holders.first()).ok_or_else(missing)?;
-    let consumed = |name: &String| record.tasks.iter().any(|task| task.spec.input.contains(name));
+    let consumed = |name: &String| record.tasks.iter().any(|task| task.spec.needs().any(|need| need == name));
     let import = |task: &TaskRecord| task.spec.operation.starts_with("import/");
     let shown = record.choices.keep_intermediates || holders.iter().any(|task| import(task) || !consumed(&task.spec.name));
     if !shown {

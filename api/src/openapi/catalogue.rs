@@ -111,6 +111,7 @@ fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
                 json!({ "type": "string", "pattern": "^\\.?[0-9A-Za-z]{1,16}$", "description": "An alias (`jpeg`, `.PNG`)." });
             json!({ "anyOf": [{ "type": "string", "enum": names }, alias] })
         }
+        OptionKind::Task => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
         OptionKind::StringMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         OptionKind::Headers => {
             json!({ "type": "object", "maxProperties": MAX_HEADERS.0, "additionalProperties": { "type": "string" }, "writeOnly": true })

@@ -77,7 +77,7 @@ pub(crate) fn job(catalog: &Catalog, body: &[u8], account: &str, key: &str) -> R
     let routes = match graph::check(&specs) {
         Ok(order) => price::price(catalog, &order, &mut specs, &facts, &mut problems),
         Err(faults) => {
-            faults.iter().for_each(|fault| graph_problem(fault, &specs, &mut problems));
+            faults.iter().for_each(|fault| graph_problem(fault, &specs, &facts, &mut problems));
             HashMap::new()
         }
     };
@@ -193,8 +193,7 @@ pub(crate) fn is_task_name(name: &str) -> bool {
 }
 
 /// A fault of the graph, as a problem of the task's `input`.
-fn graph_problem(fault: &GraphError, specs: &[TaskSpec], problems: &mut Problems) {
-    let place = Place::task(fault.task()).key("input");
+fn graph_problem(fault: &GraphError, specs: &[TaskSpec], facts: &[task::Facts], problems: &mut Problems) {
     let reason = match fault {
         GraphError::UnknownInput { input, .. } => {
             let hint = problems.hint(input, specs.iter().map(|spec| spec.name.as_str()));
@@ -206,5 +205,18 @@ fn graph_problem(fault: &GraphError, specs: &[TaskSpec], problems: &mut Problems
             format!("tasks wait for each other in a circle: {}", steps.join(" -> "))
         }
     };
+    let place = match fault {
+        GraphError::UnknownInput { task, input } => named_at(task, input, specs, facts),
+        GraphError::SelfInput { task } => named_at(task, task, specs, facts),
+        GraphError::Cycle { .. } => Place::task(fault.task()).key("input"),
+    };
     problems.invalid(&place, reason);
+}
+
+/// Where a task names another one: in its `input`, or in an option that takes the name of a task.
+fn named_at(task: &str, needed: &str, specs: &[TaskSpec], facts: &[task::Facts]) -> Place {
+    let found = specs.iter().zip(facts).find(|(spec, _)| spec.name == task);
+    let beside = found.filter(|(spec, _)| !spec.input.iter().any(|input| input == needed));
+    let option = beside.and_then(|(spec, facts)| spec.beside.iter().zip(&facts.beside).find(|(name, _)| *name == needed));
+    option.map_or_else(|| Place::task(task).key("input"), |(_, place)| place.clone())
 }

@@ -38,7 +38,8 @@ pub(super) fn price(
             continue;
         }
         let inputs: Vec<usize> = specs[i].input.iter().filter_map(|name| index.get(name).copied()).collect();
-        for &input in &inputs {
+        let needs = specs[i].needs().filter_map(|name| index.get(name).copied());
+        for input in needs.collect::<Vec<_>>() {
             if catalog.operation(&specs[input].operation).is_some_and(|operation| operation.kind == OperationKind::Export) {
                 let place = Place::task(&specs[i].name).key("input");
                 problems.invalid(&place, format!("`{}` hands files out and passes none on", specs[input].name));

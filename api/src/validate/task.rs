@@ -62,6 +62,8 @@ pub(super) struct Facts {
     pub(super) sound: bool,
     /// The decoded file of `import/base64`.
     pub(super) payload: Option<Bytes>,
+    /// Where each of the tasks beside the inputs is named.
+    pub(super) beside: Vec<Place>,
 }
 
 /// Reads one task. A task with problems still takes part in the graph, so that its dependents are judged fairly.
@@ -91,9 +93,10 @@ pub(super) fn read(catalog: &Catalog, name: &str, definition: &Value, problems: 
         } else if !takes_input && !draft.spec.input.is_empty() {
             problems.invalid(&place.key("input"), "an import takes no input");
         }
-        let mut reader = Reader { catalog, problems, payload: None };
+        let mut reader = Reader { catalog, problems, payload: None, beside: Vec::new() };
         draft.spec.fields = reader.fields(operation, definition, &place);
         draft.facts.payload = reader.payload;
+        (draft.spec.beside, draft.facts.beside) = reader.beside.into_iter().unzip();
         if let Some(seconds) = timeout(operation, definition, &place, problems) {
             draft.spec.fields.insert(TIMEOUT.to_owned(), seconds.into());
         }
@@ -174,6 +177,7 @@ struct Reader<'a> {
     catalog: &'a Catalog,
     problems: &'a mut Problems,
     payload: Option<Bytes>,
+    beside: Vec<(String, Place)>,
 }
 
 impl Reader<'_> {
@@ -201,10 +205,31 @@ impl Reader<'_> {
                 self.problems.missing(&place.key("options").key(&entry.name));
             }
         }
+        for group in &operation.exactly_one {
+            self.exactly_one(group, &options, &|name| definition.contains_key(name) || beside(name), place);
+        }
         if !options.is_empty() {
             fields.insert("options".to_owned(), Value::Object(options));
         }
         fields
+    }
+
+    /// One option of a group and no second one. What was given and refused is not missing as well.
+    fn exactly_one(&mut self, group: &[String], options: &Map<String, Value>, given: &dyn Fn(&String) -> bool, place: &Place) {
+        let place = |name: &str| place.key("options").key(name);
+        let mut found = group.iter().filter(|name| options.get(*name).is_some_and(|value| !value.is_null()));
+        match (found.next(), found.next()) {
+            (Some(first), Some(second)) => {
+                self.problems.invalid(&place(second), format!("cannot be given together with `{first}`"));
+            }
+            (None, _) if !group.iter().any(given) => {
+                if let [first, others @ ..] = group {
+                    let others: Vec<_> = others.iter().map(|name| format!("`{name}`")).collect();
+                    self.problems.invalid(&place(first), format!("is required, or else {}", others.join(" or ")));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The `options` object.
@@ -257,6 +282,10 @@ impl Reader<'_> {
             (OptionKind::Url, Value::String(url)) if url.len() > MAX_URL => {
                 self.problems.invalid(place, format!("must be at most {MAX_URL} bytes long"));
                 None
+            }
+            (OptionKind::Task, Value::String(name)) => {
+                self.beside.push((name.clone(), place.clone()));
+                Some(value.clone())
             }
             (OptionKind::Headers, Value::Object(headers)) => {
                 self.headers(headers, place);

@@ -34,7 +34,8 @@ impl Store {
             .arg(to_json(&job.choices)?)
             .arg(Claim::argument(job.claim.as_ref()));
         for (task, next) in job.tasks.iter().zip(&dependents) {
-            let distinct: std::collections::HashSet<&String> = task.input.iter().collect();
+            let distinct: std::collections::HashSet<&String> = task.needs().collect();
+            let needs: Vec<&str> = task.needs().map(String::as_str).collect();
             let next: Vec<&str> = next.iter().map(|&i| job.tasks[i].name.as_str()).collect();
             let file = uploads.get(&task.name).map(to_json).transpose()?.unwrap_or_default();
             let slot = if task.awaits_upload { ids::new_id("up") } else { String::new() };
@@ -44,7 +45,7 @@ impl Store {
                 .arg(task.credits)
                 .arg(distinct.len())
                 .arg(next.join(" "))
-                .arg(task.input.join(" "))
+                .arg(needs.join(" "))
                 .arg(slot)
                 .arg(job.upload_lifetime_ms.unwrap_or(UPLOAD_LIFETIME_MS))
                 .arg(file)

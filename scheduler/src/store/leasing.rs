@@ -13,7 +13,7 @@ use super::notices::Notice;
 use super::{Failed, Finished, Lease, MAX_ATTEMPTS, Pulse, StoreError, scripts};
 use crate::catalog::Lane;
 use crate::ids;
-use crate::task::{FileRef, TaskError, TaskResult};
+use crate::task::{FileRef, TaskError, TaskResult, TaskSpec};
 
 /// Pause before another attempt: 1 s, then 4 s.
 fn pause_ms(attempts: u32) -> u64 {
@@ -262,19 +262,26 @@ fn read_lease(items: Vec<Value>) -> Result<Lease, StoreError> {
         return Err(StoreError::Broken("a lease with too few fields".into()));
     };
     let broken = |e: serde_json::Error| StoreError::Broken(format!("a leased record does not read: {e}"));
-    let mut inputs: Vec<FileRef> = Vec::new();
-    for result in results {
-        inputs.extend(serde_json::from_str::<TaskResult>(result).map_err(broken)?.files);
-    }
+    let spec: TaskSpec = serde_json::from_str(spec).map_err(broken)?;
+    let read = |results: &[String]| -> Result<Vec<FileRef>, StoreError> {
+        let mut files = Vec::new();
+        for result in results {
+            files.append(&mut serde_json::from_str::<TaskResult>(result).map_err(broken)?.files);
+        }
+        Ok(files)
+    };
+    let (inputs, beside) = results.split_at(spec.input.len().min(results.len()));
+    let (inputs, beside) = (read(inputs)?, read(beside)?);
     Ok(Lease {
         account: account.clone(),
         job: job.clone(),
         fence: fence.clone(),
-        spec: serde_json::from_str(spec).map_err(broken)?,
+        spec,
         attempts: attempts.parse().unwrap_or(0),
         losses: losses.parse().unwrap_or(0),
         queued_ms: queued_ms.parse().unwrap_or(0),
         upload: if file.is_empty() { None } else { Some(serde_json::from_str(file).map_err(broken)?) },
         inputs,
+        beside,
     })
 }

@@ -123,6 +123,8 @@ pub struct Lease {
     pub fence: String,
     /// Files of the input tasks, in the customer's order.
     pub inputs: Vec<FileRef>,
+    /// Files of the tasks that it reads beside its inputs.
+    pub beside: Vec<FileRef>,
     /// The upload to read, for `import/upload` and `import/base64`.
     pub upload: Option<FileRef>,
     /// Times that it failed before.

@@ -18,7 +18,7 @@ pub fn of_plan<'a>(tasks: impl Iterator<Item = &'a TaskSpec> + Clone) -> Vec<Val
         let text = "No task exports the result: fetch it from /files/{file_id}/content, or add an export/url task for a link";
         warnings.push(json!({ "code": "NO_EXPORT", "message": text }));
     } else {
-        let used: HashSet<&str> = tasks.clone().flat_map(|task| task.input.iter().map(String::as_str)).collect();
+        let used: HashSet<&str> = tasks.clone().flat_map(|task| task.needs().map(String::as_str)).collect();
         for task in tasks.clone().filter(|task| !exports(task) && !used.contains(task.name.as_str())) {
             let text = "Nothing takes the files of this task: name it as the input of another one, or fetch them from /files/{file_id}/content";
             warnings.push(json!({ "code": "UNUSED_OUTPUT", "task": task.name, "message": text }));

@@ -29,6 +29,45 @@ pub struct Edge {
     pub lane: Lane,
 }
 
+/// What is done with a file. Conversions are edges, which a route may chain; the others are done by one engine, in one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Another format, or the same one at another size.
+    #[default]
+    Convert,
+    /// Several files into one.
+    Merge,
+    /// What is known about the file.
+    Metadata,
+    /// The same, in fewer bytes.
+    Optimize,
+    /// The same, with a text or a picture on it.
+    Watermark,
+}
+
+impl Action {
+    /// The name, as that of the operation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Convert => "convert",
+            Self::Merge => "merge",
+            Self::Metadata => "metadata",
+            Self::Optimize => "optimize",
+            Self::Watermark => "watermark",
+        }
+    }
+}
+
+/// A file that is read beside the input: the picture of a watermark, or what is merged with the first one.
+#[derive(Debug)]
+pub struct Beside {
+    /// Detected format, canonical name.
+    pub format: String,
+    /// The file, opened for reading, at its start.
+    pub file: File,
+}
+
 /// Whether an engine can run on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Availability {
@@ -45,12 +84,16 @@ pub enum Availability {
 
 /// One piece of work for an engine.
 pub struct Work {
+    /// What is done.
+    pub action: Action,
     /// Detected source format, canonical name.
     pub from: String,
     /// Target format, canonical name.
     pub to: String,
     /// The source, opened for reading, at its start.
     pub input: File,
+    /// Files that are read beside it.
+    pub beside: Vec<Beside>,
     /// Where the result goes: empty, opened for reading and writing.
     pub output: File,
     /// The task's `options` object, validated.
@@ -70,6 +113,9 @@ pub struct Made {
     pub width: Option<u32>,
     /// Pixels of the result, where it is an image.
     pub height: Option<u32>,
+    /// What is known about the input, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
     /// Things the customer should know.
     pub warnings: Vec<String>,
     /// How it was done: device, milliseconds per stage, bytes, pixels. Shown as the task's `explain`.
@@ -83,6 +129,11 @@ pub trait Engine: Send + Sync {
 
     /// What it converts.
     fn edges(&self) -> Vec<Edge>;
+
+    /// What it does with files of a format beside converting them; the result's format is that of [`Work::to`].
+    fn offers(&self) -> Vec<(Action, &'static str)> {
+        Vec::new()
+    }
 
     /// Whether it can run here.
     fn probe(&self) -> Availability;

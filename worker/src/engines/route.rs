@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Availability, Edge, Engine, Made, Work};
+use super::{Action, Availability, Edge, Engine, Made, Work};
 use crate::failure::Failure;
 use crate::formats::by_name;
 
@@ -38,6 +38,7 @@ pub type Scratch<'a> = &'a (dyn Fn() -> io::Result<File> + Send + Sync);
 pub struct Router {
     engines: Vec<Arc<dyn Engine>>,
     edges: HashMap<&'static str, Vec<Hop>>,
+    offers: HashMap<(Action, &'static str), Vec<usize>>,
 }
 
 impl Router {
@@ -46,12 +47,16 @@ impl Router {
         let ready = |engine: &Arc<dyn Engine>| matches!(engine.probe(), Availability::Ready(_));
         let engines: Vec<_> = engines.into_iter().filter(ready).collect();
         let mut edges: HashMap<_, Vec<Hop>> = HashMap::new();
+        let mut offers: HashMap<_, Vec<usize>> = HashMap::new();
         for (engine, offered) in engines.iter().enumerate() {
             for edge in offered.edges() {
                 edges.entry(edge.from).or_default().push(Hop { engine, edge });
             }
+            for offer in offered.offers() {
+                offers.entry(offer).or_default().push(engine);
+            }
         }
-        Self { engines, edges }
+        Self { engines, edges, offers }
     }
 
     /// The cheapest route; `None` where there is none.
@@ -141,6 +146,26 @@ impl Router {
         }))
     }
 
+    /// Does what is not a conversion, by the first engine that offers it for files of that format.
+    ///
+    /// # Errors
+    /// [`Failure::Unsupported`] where none does; otherwise what the engine fails with.
+    pub async fn perform(&self, work: Work) -> Result<Made, Failure> {
+        let offered = self.offers.iter().find(|((action, from), _)| *action == work.action && *from == work.from);
+        let Some(engine) = offered.and_then(|(_, engines)| self.engines.get(*engines.first()?)) else {
+            let mut known: Vec<_> =
+                self.offers.keys().filter(|(action, _)| *action == work.action).map(|(_, from)| *from).collect();
+            known.sort_unstable();
+            let title = by_name(&work.from).map_or(work.from.as_str(), |format| format.title);
+            let action = work.action.as_str();
+            return Err(Failure::unsupported(match known.as_slice() {
+                [] => format!("`{action}` is not available on this server"),
+                _ => format!("`{action}` does not take {title} files, but {}. Convert the file first", known.join(", ")),
+            }));
+        };
+        engine.convert(work).await
+    }
+
     fn describe(&self, route: &Route) -> Vec<String> {
         route.hops.iter().map(|hop| format!("{}: {} -> {}", self.engine_id(hop), hop.edge.from, hop.edge.to)).collect()
     }
@@ -172,6 +197,8 @@ impl Router {
             }
             last = engine
                 .convert(Work {
+                    action: Action::Convert,
+                    beside: Vec::new(),
                     from: hop.edge.from.to_owned(),
                     to: hop.edge.to.to_owned(),
                     input: source,

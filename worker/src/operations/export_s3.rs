@@ -33,6 +33,7 @@ pub(super) static OPERATION: Operation = Operation {
         entries.extend(storage_entries());
         entries
     },
+    exactly_one: &[],
     run: |context, explain| run(context, explain).boxed(),
 };
 

@@ -23,6 +23,7 @@ pub(super) static OPERATION: Operation = Operation {
             field("inline", OptionKind::Boolean, false, "Whether browsers show the file instead of saving it."),
         ]
     },
+    exactly_one: &[],
     run: |context, _| {
         async move {
             let until = SystemTime::now() + context.services.link_lifetime;

@@ -22,5 +22,6 @@ pub(super) static OPERATION: Operation = Operation {
         ]
     },
     options: no_options,
+    exactly_one: &[],
     run: |context, explain| import_upload::run(context, explain).boxed(),
 };

@@ -25,6 +25,7 @@ pub(super) static OPERATION: Operation = Operation {
         entries.push(field("key_prefix", OptionKind::String { max_length: 1024 }, false, help));
         entries
     },
+    exactly_one: &[],
     run: |context, explain| run(context, explain).boxed(),
 };
 

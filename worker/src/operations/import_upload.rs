@@ -19,6 +19,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     fields: || vec![filename_field(false), input_format_field()],
     options: no_options,
+    exactly_one: &[],
     run: |context, explain| run(context, explain).boxed(),
 };
 

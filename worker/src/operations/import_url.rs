@@ -26,6 +26,7 @@ pub(super) static OPERATION: Operation = Operation {
         ]
     },
     options: no_options,
+    exactly_one: &[],
     run: |context, explain| run(context, explain).boxed(),
 };
 

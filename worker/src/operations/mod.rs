@@ -3,6 +3,7 @@
 //! A new operation is its own file, one `mod` line and one row.
 
 mod convert;
+mod each;
 mod export_s3;
 mod export_url;
 mod files;
@@ -12,6 +13,7 @@ mod import_s3;
 mod import_upload;
 mod import_url;
 mod thumbnail;
+mod watermark;
 
 use std::time::Duration;
 
@@ -80,6 +82,8 @@ pub struct Operation {
     pub fields: fn() -> Vec<OptionEntry>,
     /// Keys of `options`.
     pub options: fn() -> Vec<OptionEntry>,
+    /// Groups of options; of each exactly one has to be given.
+    pub exactly_one: &'static [&'static [&'static str]],
     /// Does it.
     pub run: Run,
 }
@@ -95,6 +99,7 @@ pub static OPERATIONS: &[&Operation] = &[
     &import_upload::OPERATION,
     &import_url::OPERATION,
     &thumbnail::OPERATION,
+    &watermark::OPERATION,
 ];
 
 /// The operation of that name.
@@ -113,6 +118,7 @@ impl Operation {
             lane: self.lane,
             fields: (self.fields)(),
             options: (self.options)(),
+            exactly_one: self.exactly_one.iter().map(|group| group.iter().map(|&name| name.to_owned()).collect()).collect(),
         }
     }
 }

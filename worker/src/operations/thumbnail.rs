@@ -4,7 +4,9 @@ use convertfly_scheduler::catalog::{Lane, OperationKind, OptionEntry, OptionKind
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 
-use super::{Operation, convert, field, input_format_field};
+use super::each::Each;
+use super::{Operation, field, input_format_field};
+use crate::engines::Action;
 use crate::engines::image::options::ConvertOptions;
 use crate::failure::Failure;
 use crate::formats;
@@ -29,12 +31,13 @@ pub(super) static OPERATION: Operation = Operation {
         ]
     },
     options: entries,
+    exactly_one: &[],
     run: |context, explain| {
         async move {
             let (format, options) = conversion(context.options().clone());
             let target = formats::by_name(&format)
                 .ok_or_else(|| Failure::invalid_field("output_format", format!("The format {format} is not supported")))?;
-            convert::convert_all(context, target, &options, explain).await
+            Each { action: Action::Convert, target: &|_| Ok(target), options: &options }.run(context, explain).await
         }
         .boxed()
     },

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::image::{Channels, Depth, Image};
+use super::image::{Channels, Depth, Image, Shape};
+use crate::failure::Failure;
 
 /// EXIF orientation: what has to be done to the stored pixels to show them upright (EXIF 2.32, tag 0x0112).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -256,6 +257,14 @@ impl Recording {
     /// An empty recording: the image as it is.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What the steps make of an image like `src`.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] when a step does not fit.
+    pub fn output(&self, src: Shape) -> Result<Shape, Failure> {
+        self.steps.iter().try_fold(src, |shape, step| crate::kernels::of(step).output(step, shape))
     }
 
     /// Keeps a layer; gives the position by which steps name it.

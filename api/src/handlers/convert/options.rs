@@ -100,7 +100,9 @@ fn typed(catalog: &Catalog, name: &str, text: &str) -> Value {
     let operation = catalog.operation(OPERATION);
     let kind = operation.and_then(|operation| operation.options.iter().find(|entry| entry.name == name)).map(|entry| &entry.kind);
     match (kind, text) {
-        (Some(OptionKind::Integer { .. }), _) => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        (Some(OptionKind::Integer { .. } | OptionKind::OneOfIntegers { .. }), _) => {
+            text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
+        }
         (Some(OptionKind::Boolean), "true" | "1" | "") => true.into(),
         (Some(OptionKind::Boolean), "false" | "0") => false.into(),
         (None, _) if name == crate::validate::TIMEOUT => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),

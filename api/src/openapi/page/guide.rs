@@ -141,6 +141,7 @@ fn kind(kind: &OptionKind) -> String {
         OptionKind::StringMap => "object of strings".to_owned(),
         OptionKind::Base64 { max_bytes } => format!("base64, up to {} decoded", bytes(*max_bytes)),
         OptionKind::Url => "URL".to_owned(),
+        OptionKind::Task => "name of a task".to_owned(),
         OptionKind::String { .. } => "string".to_owned(),
     }
 }

@@ -122,8 +122,7 @@ local function grant(account, job, name, t, worker, ttl, random, from, results)
   local lease = {account, job, fence, t[6], t[3], t[7], int(math.max(0, waited)), t[9] or ''}
   for input in words(t[10]) do
     -- An input that failed and may (`ignore_error`) has no result: the task goes on without its files.
-    local made = results[input] or redis.call('HGET', k_task(job, input), 'result')
-    if made then lease[#lease + 1] = made end
+    lease[#lease + 1] = results[input] or redis.call('HGET', k_task(job, input), 'result') or '{}'
   end
   return lease
 end

@@ -1,10 +1,13 @@
 //! The image engine: every decoder to every encoder, in memory.
 
 pub mod admission;
+pub mod job;
 pub mod options;
 pub mod pipeline;
 pub mod plan;
 mod stamp;
+mod turn;
+pub mod watermark;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -13,8 +16,8 @@ use std::time::Duration;
 use convertfly_scheduler::catalog::Lane;
 use futures_util::future::BoxFuture;
 
-use self::pipeline::ImageJob;
-use super::{Availability, Edge, Engine, Made, Work};
+use self::job::ImageJob;
+use super::{Action, Availability, Edge, Engine, Made, Work};
 use crate::failure::Failure;
 use crate::formats::{Cancel, FORMATS, Limits};
 use crate::pixels::Processor;
@@ -23,7 +26,8 @@ use crate::pixels::Processor;
 pub(crate) const ID: &str = "image";
 
 /// Runs a job somewhere else: in the pool of sandboxed processes.
-pub type Remote = Arc<dyn Fn(ImageJob, File, File, Cancel, Duration) -> BoxFuture<'static, Result<Made, Failure>> + Send + Sync>;
+/// Takes the job, its files (the input, those beside it, the output), the flag that ends it, and its time limit.
+pub type Remote = Arc<dyn Fn(ImageJob, Vec<File>, Cancel, Duration) -> BoxFuture<'static, Result<Made, Failure>> + Send + Sync>;
 
 /// Where jobs run.
 #[derive(Clone)]
@@ -57,6 +61,12 @@ pub(crate) fn edges() -> Vec<Edge> {
         .collect()
 }
 
+/// What is done with images of a format beside converting them.
+pub(crate) fn offers() -> Vec<(Action, &'static str)> {
+    let readable = FORMATS.iter().filter(|format| format.decode.is_some());
+    readable.map(|format| (Action::Watermark, format.name)).collect()
+}
+
 impl Engine for ImageEngine {
     fn id(&self) -> &'static str {
         ID
@@ -64,6 +74,10 @@ impl Engine for ImageEngine {
 
     fn edges(&self) -> Vec<Edge> {
         edges()
+    }
+
+    fn offers(&self) -> Vec<(Action, &'static str)> {
+        offers()
     }
 
     fn probe(&self) -> Availability {
@@ -74,25 +88,26 @@ impl Engine for ImageEngine {
     }
 
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
-        let Work { from, to, input, output, options, test, cancel, deadline } = work;
-        let job = ImageJob { from, to, options, limits: self.limits, test };
+        let Work { action, from, to, input, beside, output, options, test, cancel, deadline } = work;
+        let (formats, between): (Vec<_>, Vec<_>) = beside.into_iter().map(|beside| (beside.format, beside.file)).unzip();
+        let job = ImageJob { action, from, to, beside: formats, options, limits: self.limits, test };
+        let files = [input].into_iter().chain(between).chain([output]).collect();
         match &self.runner {
-            Runner::Remote(remote) => remote(job, input, output, cancel, deadline),
-            Runner::InProcess(processor) => Box::pin(in_process(job, input, output, cancel, deadline, Arc::clone(processor))),
+            Runner::Remote(remote) => remote(job, files, cancel, deadline),
+            Runner::InProcess(processor) => Box::pin(in_process(job, files, cancel, deadline, Arc::clone(processor))),
         }
     }
 }
 
 async fn in_process(
     job: ImageJob,
-    input: File,
-    output: File,
+    files: Vec<File>,
     cancel: Cancel,
     deadline: Duration,
     processor: Arc<Processor>,
 ) -> Result<Made, Failure> {
     let seen = cancel.clone();
-    let work = tokio::task::spawn_blocking(move || pipeline::run(&job, input, output, &processor, &seen));
+    let work = tokio::task::spawn_blocking(move || job::run(&job, files, &processor, &seen));
     match tokio::time::timeout(deadline, work).await {
         Ok(Ok(made)) => made,
         Ok(Err(error)) if error.is_panic() => Err(Failure::Crashed { cause: error.to_string() }),

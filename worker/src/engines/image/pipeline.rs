@@ -3,80 +3,47 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::admission::Memory;
+use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
 use super::plan::{Source, plan, reduced_size};
 use super::stamp;
 use crate::engines::Made;
 use crate::failure::Failure;
-use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Frame, Header, Limits, by_name, sniff};
-use crate::options::Options;
-use crate::pixels::{Processor, Ran};
+use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Flags, Format, Frame, Header, by_name, sniff};
+use crate::pixels::{Processor, Ran, Recording, Shape};
 
 /// Largest file that is read into memory, bytes: 100 megapixels of 16-bit RGBA and some.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// What to do with a file; crosses the executor's process boundary as JSON.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ImageJob {
-    /// Source format, canonical name.
-    pub from: String,
-    /// Target format, canonical name.
-    pub to: String,
-    /// The task's `options` object.
-    pub options: Map<String, Value>,
-    /// What is refused before decoding.
-    #[serde(default)]
-    pub limits: Limits,
-    /// Whether the result is marked TEST.
-    #[serde(default)]
-    pub test: bool,
-}
+/// What is added to a recording whose result has that shape, for a target with those flags.
+pub(super) type Finish<'a> = &'a dyn Fn(&mut Recording, Shape, Flags) -> Result<(), Failure>;
 
-/// Milliseconds per stage, for `explain`.
-#[derive(Default)]
-struct Clock {
-    stages: Map<String, Value>,
-}
-
-impl Clock {
-    fn set(&mut self, stage: &str, micros: u128) {
-        // Two decimals: below that is noise.
-        self.stages.insert(stage.to_owned(), json!((micros as f64 / 10.0).round() / 100.0));
-    }
-
-    fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
-        let made = work();
-        self.set(stage, start.elapsed().as_micros());
-        made
-    }
-}
-
-/// Converts `input` to `output`, which becomes exactly the result.
+/// Converts the input to the output by `options`; `finish` may add steps to those that the options need.
 ///
 /// # Errors
-/// [`Failure::Invalid`], [`Failure::Unsupported`] and [`Failure::TooLarge`] for faults of the file or of an option,
-/// [`Failure::Crashed`] when a decoder panicked, [`Failure::Cancelled`] once `cancel` is set, [`Failure::Internal`] when a file
-/// cannot be read or written.
-pub fn run(job: &ImageJob, input: File, output: File, processor: &Processor, cancel: &Cancel) -> Result<Made, Failure> {
+/// As [`super::job::run`].
+pub(super) fn run(
+    job: &ImageJob,
+    options: &ConvertOptions,
+    files: Files,
+    processor: &Processor,
+    cancel: &Cancel,
+    finish: Finish<'_>,
+) -> Result<Made, Failure> {
     let (from, to) = (format(&job.from)?, format(&job.to)?);
-    let options = ConvertOptions::read(&job.options)?;
-    let data = read(input)?;
+    let data = read(files.input)?;
     let mut clock = Clock::default();
     let header = probe(from, to, job, &data, cancel, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
     // Held until the result is written.
-    let _room =
-        clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, &options, to, data.len()), cancel))?;
+    let _room = clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, options, to, data.len()), cancel))?;
     let wanted = DecodeOptions {
         limits: job.limits,
         all_frames: to.flags.animated,
-        at_least: Some(reduced_size((header.width, header.height), header.orientation, &options)),
+        at_least: Some(reduced_size((header.width, header.height), header.orientation, options)),
         cancel: cancel.clone(),
     };
     let decoded = decode(from, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
@@ -85,16 +52,14 @@ pub fn run(job: &ImageJob, input: File, output: File, processor: &Processor, can
 
     let frames = decoded.frames.len();
     let mut warnings = warnings(&decoded, &header, from, to);
-    let (mut made, ran) = process(decoded, &header, &options, to, processor, cancel)?;
-    for (stage, micros) in [("kernel", ran.kernel_us), ("upload", ran.upload_us), ("readback", ran.readback_us)] {
-        clock.set(stage, micros.into());
-    }
+    let (mut made, ran) = process(decoded, &header, options, to, &Runner { processor, cancel, finish })?;
+    clock.ran(&ran);
     if job.test {
         clock.time("mark", || made.frames.iter_mut().for_each(|frame| stamp::mark(&mut frame.image)));
         warnings.push("Made with a test key: the result is marked TEST".to_owned());
     }
     let (width, height) = made.frames.first().map_or((0, 0), |frame| (frame.image.width(), frame.image.height()));
-    let bytes_out = clock.time("encode", || encode(to, &made, &options, output, cancel))?;
+    let bytes_out = clock.time("encode", || encode(to, &made, options.quality, files.output, cancel))?;
 
     warnings.dedup();
     let pixels = |width: u32, height: u32| u64::from(width) * u64::from(height) * frames as u64;
@@ -114,14 +79,14 @@ pub fn run(job: &ImageJob, input: File, output: File, processor: &Processor, can
         Value::Object(explain) => explain,
         _ => Map::new(),
     };
-    Ok(Made { width: Some(width), height: Some(height), warnings, explain })
+    Ok(Made { width: Some(width), height: Some(height), warnings, explain, ..Made::default() })
 }
 
-fn format(name: &str) -> Result<&'static Format, Failure> {
+pub(super) fn format(name: &str) -> Result<&'static Format, Failure> {
     by_name(name).ok_or_else(|| Failure::unsupported(format!("{name} is not an image format that is known here")))
 }
 
-fn read(mut input: File) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(mut input: File) -> Result<Vec<u8>, Failure> {
     let length = input.metadata().map_err(Failure::internal)?.len();
     if length > MAX_FILE_BYTES {
         return Err(Failure::too_large(format!("The file has {length} bytes; the limit for images is {MAX_FILE_BYTES} bytes")));
@@ -162,13 +127,13 @@ fn predicted_bytes(header: &Header, options: &ConvertOptions, to: &Format, file:
     decoded.saturating_mul(2).saturating_add(result).saturating_add(file as u64)
 }
 
-fn decode(from: &Format, wanted: &DecodeOptions, data: &[u8], clock: &mut Clock) -> Result<Decoded, Failure> {
+pub(super) fn decode(from: &Format, wanted: &DecodeOptions, data: &[u8], clock: &mut Clock) -> Result<Decoded, Failure> {
     let decoder = from.decode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be read", from.title)))?;
     clock.time("decode", || guarded(|| (decoder.decode)(data, wanted)))
 }
 
 /// Runs a decoder; a panic in it is the fault of this input alone.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
@@ -177,7 +142,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 }
 
 /// Says what the file is, where that explains the failure.
-fn mislabelled(failure: Failure, from: &Format, data: &[u8]) -> Failure {
+pub(super) fn mislabelled(failure: Failure, from: &Format, data: &[u8]) -> Failure {
     match (&failure, sniff(data)) {
         (Failure::Invalid { field: None, .. } | Failure::Unsupported { .. }, Some(found)) if found.name != from.name => {
             Failure::invalid(format!("The file is a {}, not a {}", found.title, from.title))
@@ -199,13 +164,19 @@ fn warnings(decoded: &Decoded, header: &Header, from: &Format, to: &Format) -> V
     warnings
 }
 
+/// What runs recordings.
+struct Runner<'a> {
+    processor: &'a Processor,
+    cancel: &'a Cancel,
+    finish: Finish<'a>,
+}
+
 fn process(
     decoded: Decoded,
     header: &Header,
     options: &ConvertOptions,
     to: &Format,
-    processor: &Processor,
-    cancel: &Cancel,
+    runner: &Runner<'_>,
 ) -> Result<(Decoded, Ran), Failure> {
     let first = decoded.frames.first().ok_or_else(|| Failure::internal("a decoder gave no frame"))?;
     let source = Source {
@@ -214,11 +185,13 @@ fn process(
         orientation: decoded.orientation,
         frames: u32::try_from(decoded.frames.len()).unwrap_or(u32::MAX),
     };
-    let recording = plan(&source, options, to.flags)?;
+    let mut recording = plan(&source, options, to.flags)?;
+    let shape = recording.output(source.decoded)?;
+    (runner.finish)(&mut recording, shape, to.flags)?;
     let mut total = Ran::default();
     let mut frames = Vec::with_capacity(decoded.frames.len());
     for Frame { image, delay_ms } in decoded.frames {
-        let (image, ran) = processor.run(&recording, image, cancel)?;
+        let (image, ran) = runner.processor.run(&recording, image, runner.cancel)?;
         frames.push(Frame { image, delay_ms });
         total.kernel_us += ran.kernel_us;
         total.upload_us += ran.upload_us;
@@ -231,10 +204,10 @@ fn process(
 }
 
 /// Writes the result and returns its length.
-fn encode(to: &Format, made: &Decoded, options: &ConvertOptions, mut output: File, cancel: &Cancel) -> Result<u64, Failure> {
+pub(super) fn encode(to: &Format, made: &Decoded, quality: u8, mut output: File, cancel: &Cancel) -> Result<u64, Failure> {
     let encoder = to.encode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be written", to.title)))?;
     output.rewind().and_then(|()| output.set_len(0)).map_err(Failure::internal)?;
-    let encode = EncodeOptions { quality: options.quality, cancel: cancel.clone() };
+    let encode = EncodeOptions { quality, cancel: cancel.clone() };
     encoder(made, &encode, &mut output)?;
     output.flush().map_err(Failure::internal)?;
     Ok(output.metadata().map_err(Failure::internal)?.len())

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engines::image::pipeline::run;
+use crate::engines::image::job::run;
 use crate::formats::support::testing::{decode, deep, encode, exif, icc, picture, psnr, still};
 use crate::formats::{Decoded, Format, Frame, by_name};
 use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Orientation, Recording, Step};
@@ -22,13 +22,21 @@ fn file(data: &[u8]) -> File {
 
 fn job(from: &str, to: &str, options: Value) -> ImageJob {
     let options = options.as_object().expect("options are an object").clone();
-    ImageJob { from: from.to_owned(), to: to.to_owned(), options, limits: Limits::default(), test: false }
+    ImageJob {
+        action: Action::Convert,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        beside: Vec::new(),
+        options,
+        limits: Limits::default(),
+        test: false,
+    }
 }
 
 fn convert(data: &[u8], from: &str, to: &str, options: Value) -> Result<(Vec<u8>, Made), Failure> {
     let mut output = file(b"what was there before, and longer than nothing");
     let handle = output.try_clone().expect("a second handle");
-    let made = run(&job(from, to, options), file(data), handle, &processor(), &Cancel::new())?;
+    let made = run(&job(from, to, options), vec![file(data), handle], &processor(), &Cancel::new())?;
     let mut result = Vec::new();
     output.rewind().and_then(|()| output.read_to_end(&mut result)).expect("it is read back");
     Ok((result, made))
@@ -303,13 +311,13 @@ fn cancelled_work_stops() {
     let cancel = Cancel::new();
     cancel.cancel();
     let png = fixture(by_name("png").expect("PNG"), 30, 10);
-    let got = run(&job("png", "webp", json!({})), file(&png), file(b""), &processor(), &cancel);
+    let got = run(&job("png", "webp", json!({})), vec![file(&png), file(b"")], &processor(), &cancel);
     assert_eq!(got, Err(Failure::Cancelled), "before it begins");
 }
 
 #[tokio::test]
 async fn the_engine_offers_all_pairs_and_runs_them_anywhere() {
-    let remote: Remote = Arc::new(|job, _, _, _, _| {
+    let remote: Remote = Arc::new(|job, _, _, _| {
         Box::pin(async move { Err(Failure::unsupported(format!("{} to {} elsewhere", job.from, job.to))) })
     });
     let limits = Limits::default();
@@ -318,6 +326,8 @@ async fn the_engine_offers_all_pairs_and_runs_them_anywhere() {
     assert_eq!(here.edges().len(), FORMATS.len() * FORMATS.len(), "every format to every format");
     let output = file(b"");
     let work = |deadline| Work {
+        action: Action::Convert,
+        beside: Vec::new(),
         from: "png".to_owned(),
         to: "gif".to_owned(),
         input: file(&fixture(by_name("png").expect("PNG"), 6, 5)),

@@ -71,6 +71,8 @@ async fn convert(router: &Router, from: &str, to: &str) -> (Result<Made, Failure
     write!(input, "source").expect("it is written");
     let mut output = tempfile::tempfile().expect("a temporary file");
     let work = Work {
+        action: Action::Convert,
+        beside: Vec::new(),
         from: from.to_owned(),
         to: to.to_owned(),
         input,

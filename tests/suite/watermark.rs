@@ -1,0 +1,68 @@
+//! Watermarks over the API: the picture is a task of its own, and what is wrong with the request is said before anything runs.
+
+use serde_json::{Value, json};
+
+use crate::support::pictures;
+use crate::support::server::Server;
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn import(picture: &[u8], name: &str) -> Value {
+    json!({ "operation": "import/base64", "file": base64(picture), "filename": name })
+}
+
+#[test]
+fn r094_r077_a26_a_picture_is_placed_by_the_name_of_its_task() {
+    let server = Server::start();
+    let job = server.run(&json!({ "tasks": {
+        "photo": import(&pictures::png(120, 90, 3), "photo.png"),
+        "logo": import(&pictures::png(30, 20, 8), "logo.png"),
+        "mark": { "operation": "watermark", "input": "photo", "image": "logo", "opacity": 70, "position_vertical": "bottom" },
+        "export": { "operation": "export/url", "input": "mark" },
+    }}));
+    assert_eq!(job["status"], "FINISHED", "{job:#}");
+    assert_eq!(job["credits_used"], 1, "one input, one credit: the picture is no input");
+    let file = server.download(&job);
+    assert_eq!(pictures::png_size(&file.bytes), Some((120, 90)), "the size of the photo");
+    assert_ne!(file.bytes, pictures::png(120, 90, 3), "it is marked");
+    assert_eq!(job["tasks"]["mark"]["result"]["files"][0]["filename"], "photo.png", "{job:#}");
+    let warned = job["warnings"].to_string();
+    assert!(!warned.contains("UNUSED_OUTPUT"), "the logo is used: {warned}");
+}
+
+#[test]
+fn a_watermark_needs_a_text_or_a_picture_that_is_there() {
+    let server = Server::start();
+    let refused = |mark: Value| {
+        let body = json!({ "tasks": { "photo": import(&pictures::png(9, 9, 3), "photo.png"), "mark": mark } });
+        let answer = server.call("POST", "/jobs", Some(&body));
+        assert_eq!(answer.status, 400, "{mark}: {:#}", answer.json());
+        answer.json()["details"]["field"].as_str().map(str::to_owned)
+    };
+    let mark = |more: Value| {
+        let mut mark = json!({ "operation": "watermark", "input": "photo" });
+        mark.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        mark
+    };
+    assert_eq!(refused(mark(json!({}))), Some("text".into()), "neither");
+    assert_eq!(refused(mark(json!({ "text": "a", "image": "photo" }))), Some("image".into()), "both");
+    assert_eq!(refused(mark(json!({ "options": { "image": "logo" } }))), Some("image".into()), "no such task");
+    assert_eq!(refused(mark(json!({ "image": "mark" }))), Some("image".into()), "itself");
+    assert_eq!(refused(mark(json!({ "text": "a", "opacity": 101 }))), Some("opacity".into()), "out of range");
+}
+
+#[test]
+fn a_picture_whose_import_failed_fails_the_watermark_and_costs_nothing() {
+    let server = Server::start();
+    let job = server.run(&json!({ "tasks": {
+        "photo": import(&pictures::png(12, 9, 3), "photo.png"),
+        "logo": { "operation": "import/url", "url": "http://192.0.2.1/logo.png", "ignore_error": true, "timeout": 1 },
+        "mark": { "operation": "watermark", "input": "photo", "image": "logo" },
+    }}));
+    assert_eq!(job["status"], "ERROR", "{job:#}");
+    assert_eq!(job["tasks"]["mark"]["error"]["details"]["field"], "image", "{job:#}");
+    assert_eq!(job["credits_used"], 0, "nothing was made");
+}

@@ -1,0 +1,102 @@
+//! A piece of work for the image engine, and the way to what does it.
+
+use std::fs::File;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{pipeline, watermark};
+use crate::engines::{Action, Beside, Made};
+use crate::failure::Failure;
+use crate::formats::{Cancel, Limits};
+use crate::options::Options;
+use crate::pixels::{Processor, Ran};
+
+/// What to do with a file; crosses the executor's process boundary as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageJob {
+    /// What is done.
+    #[serde(default)]
+    pub action: Action,
+    /// Source format, canonical name.
+    pub from: String,
+    /// Target format, canonical name.
+    pub to: String,
+    /// Formats of the files beside the input, in their order.
+    #[serde(default)]
+    pub beside: Vec<String>,
+    /// The task's `options` object.
+    pub options: Map<String, Value>,
+    /// What is refused before decoding.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Whether the result is marked TEST.
+    #[serde(default)]
+    pub test: bool,
+}
+
+/// The files of a job, opened.
+pub(super) struct Files {
+    pub(super) input: File,
+    pub(super) beside: Vec<Beside>,
+    pub(super) output: File,
+}
+
+/// Does `job`; `files` are its input, those beside it, and its output, which becomes exactly the result.
+///
+/// # Errors
+/// [`Failure::Invalid`], [`Failure::Unsupported`] and [`Failure::TooLarge`] for faults of a file or of an option,
+/// [`Failure::Crashed`] when a decoder panicked, [`Failure::Cancelled`] once `cancel` is set, [`Failure::Internal`] when a file
+/// cannot be read or written, or is missing.
+pub fn run(job: &ImageJob, files: Vec<File>, processor: &Processor, cancel: &Cancel) -> Result<Made, Failure> {
+    let files = split(job, files)?;
+    match job.action {
+        Action::Convert => {
+            let options = super::options::ConvertOptions::read(&job.options)?;
+            pipeline::run(job, &options, files, processor, cancel, &|_, _, _| Ok(()))
+        }
+        Action::Watermark => watermark::run(job, files, processor, cancel),
+        Action::Merge | Action::Metadata | Action::Optimize => {
+            Err(Failure::unsupported(format!("`{}` does not take images", job.action.as_str())))
+        }
+    }
+}
+
+fn split(job: &ImageJob, files: Vec<File>) -> Result<Files, Failure> {
+    let count = files.len();
+    let mut files = files.into_iter();
+    match (files.next(), files.next_back()) {
+        (Some(input), Some(output)) if count == job.beside.len() + 2 => {
+            let beside = job.beside.iter().zip(files).map(|(format, file)| Beside { format: format.clone(), file }).collect();
+            Ok(Files { input, beside, output })
+        }
+        _ => Err(Failure::internal(format!("a job of {} files beside its input came with {count} files", job.beside.len()))),
+    }
+}
+
+/// Milliseconds per stage, for `explain`.
+#[derive(Default)]
+pub(super) struct Clock {
+    pub(super) stages: Map<String, Value>,
+}
+
+impl Clock {
+    pub(super) fn set(&mut self, stage: &str, micros: u128) {
+        // Two decimals: below that is noise.
+        self.stages.insert(stage.to_owned(), json!((micros as f64 / 10.0).round() / 100.0));
+    }
+
+    pub(super) fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let made = work();
+        self.set(stage, start.elapsed().as_micros());
+        made
+    }
+
+    pub(super) fn ran(&mut self, ran: &Ran) {
+        for (stage, micros) in [("kernel", ran.kernel_us), ("upload", ran.upload_us), ("readback", ran.readback_us)] {
+            self.set(stage, micros.into());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The pixels of a watermark: a picture, or a text that is drawn.
+
+use super::options::WatermarkOptions;
+use super::place::fitted;
+use crate::engines::Beside;
+use crate::engines::image::job::ImageJob;
+use crate::engines::image::pipeline::{format, guarded, mislabelled, read};
+use crate::engines::image::turn;
+use crate::failure::Failure;
+use crate::formats::{Cancel, DecodeOptions, Decoder, Limits};
+use crate::pixels::{Channels, Depth, Filter, Image, Orientation, Processor, Recording, Step};
+
+/// What is placed, before it has a size.
+pub(super) struct Source {
+    decoder: Decoder,
+    data: Vec<u8>,
+    limits: Limits,
+    /// Upright pixels of the whole.
+    own: (u32, u32),
+    orientation: Orientation,
+}
+
+impl Source {
+    /// The picture that came beside the input.
+    pub(super) fn read(
+        job: &ImageJob,
+        options: &WatermarkOptions,
+        beside: Vec<Beside>,
+        cancel: &Cancel,
+    ) -> Result<Self, Failure> {
+        cancel.check()?;
+        let named = |failure: Failure| match failure {
+            Failure::Invalid { message, field: None } => {
+                Failure::invalid_field("image", format!("The watermark's picture: {message}"))
+            }
+            other => other,
+        };
+        let picture = beside.into_iter().next().ok_or_else(|| {
+            let task = options.image.as_deref().unwrap_or_default();
+            Failure::invalid_field("image", format!("The task `{task}` has made no file to place. Check that its import works"))
+        })?;
+        let from = format(&picture.format)?;
+        let decoder = from.decode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be read", from.title)))?;
+        let data = read(picture.file).map_err(named)?;
+        let header = guarded(|| (decoder.probe)(&data, &job.limits)).map_err(|f| named(mislabelled(f, from, &data)))?;
+        job.limits.check(from.title, header.width, header.height, 1)?;
+        let own = (header.width, header.height);
+        let own = if header.orientation.swaps_sides() { (own.1, own.0) } else { own };
+        Ok(Self { decoder, data, limits: job.limits, own, orientation: header.orientation })
+    }
+
+    /// The size that it takes on an image of `canvas` pixels, before it is turned.
+    pub(super) fn size(&self, options: &WatermarkOptions, canvas: (u32, u32)) -> (u32, u32) {
+        let own = (f64::from(self.own.0), f64::from(self.own.1));
+        // What has to fit is the turned mark.
+        let (wide, high) = turn::bounds(own, f64::from(options.rotation));
+        let (width, _) = fitted(options, (wide, high), canvas);
+        let factor = f64::from(width) / wide;
+        let side = |length: f64| (length * factor).round().max(1.0) as u32;
+        (side(own.0), side(own.1))
+    }
+
+    /// Its pixels at that size, 8-bit RGBA, then turned.
+    pub(super) fn draw(
+        &self,
+        options: &WatermarkOptions,
+        size: (u32, u32),
+        processor: &Processor,
+        cancel: &Cancel,
+    ) -> Result<Image, Failure> {
+        let stored = if self.orientation.swaps_sides() { (size.1, size.0) } else { size };
+        let wanted = DecodeOptions { limits: self.limits, all_frames: false, at_least: Some(stored), cancel: cancel.clone() };
+        let decoded = guarded(|| (self.decoder.decode)(&self.data, &wanted))?;
+        let orientation = decoded.orientation;
+        let first = decoded.frames.into_iter().next().ok_or_else(|| Failure::internal("a decoder gave no frame"))?;
+        let (width, height) = if orientation.swaps_sides() { (size.1, size.0) } else { size };
+        let mut recording = Recording::new();
+        recording.push(Step::Convert { channels: Channels::Rgba, depth: Depth::U8 });
+        recording.push(Step::Resize { width, height, filter: Filter::Lanczos3 });
+        recording.push(Step::Orient { orientation });
+        let (image, _) = processor.run(&recording, first.image, cancel)?;
+        turn::turned(image, options.rotation)
+    }
+}

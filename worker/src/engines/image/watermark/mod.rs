@@ -1,0 +1,51 @@
+//! A text or a picture on an image: a conversion to the same format with one more kernel.
+
+mod layer;
+pub mod options;
+mod place;
+
+use std::sync::Arc;
+
+use super::job::{Files, ImageJob};
+use super::options::ConvertOptions;
+use super::pipeline;
+use crate::engines::Made;
+use crate::failure::Failure;
+use crate::formats::{Cancel, Flags};
+use crate::options::Options;
+use crate::pixels::{Channels, Processor, Recording, Shape, Step};
+use options::WatermarkOptions;
+
+/// Puts a watermark on every frame of the input.
+///
+/// # Errors
+/// As [`super::job::run`].
+pub(super) fn run(job: &ImageJob, mut files: Files, processor: &Processor, cancel: &Cancel) -> Result<Made, Failure> {
+    let options = WatermarkOptions::read(&job.options)?;
+    options.check()?;
+    let source = layer::Source::read(job, &options, std::mem::take(&mut files.beside), cancel)?;
+    let finish = |recording: &mut Recording, shape: Shape, target: Flags| {
+        let (width, height) = source.size(&options, (shape.width, shape.height));
+        let layer = source.draw(&options, (width, height), processor, cancel)?;
+        let step = place::overlay(recording.layers.len(), &options, (layer.width(), layer.height()), (shape.width, shape.height));
+        // A coloured mark needs an image with colours.
+        if shape.channels.without_alpha() == Channels::Grey && is_coloured(&layer) {
+            let channels = if shape.channels.has_alpha() && target.alpha { Channels::Rgba } else { Channels::Rgb };
+            recording.push(Step::Convert { channels, depth: shape.depth });
+        }
+        recording.layer(Arc::new(layer));
+        recording.push(step);
+        Ok(())
+    };
+    let converted = ConvertOptions { quality: options.quality, ..ConvertOptions::default() };
+    pipeline::run(job, &converted, files, processor, cancel, &finish)
+}
+
+/// Whether any pixel of an 8-bit RGBA layer that shows has a colour.
+fn is_coloured(layer: &crate::pixels::Image) -> bool {
+    let (pixels, _) = layer.data().as_chunks::<4>();
+    pixels.iter().any(|[r, g, b, a]| *a > 0 && (r != g || g != b))
+}
+
+#[cfg(test)]
+mod tests;

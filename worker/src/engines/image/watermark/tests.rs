@@ -1,0 +1,132 @@
+//! Watermarks through the engine's door: files in, a file out.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+
+use serde_json::{Value, json};
+
+use crate::engines::image::job::{ImageJob, run};
+use crate::engines::{Action, Made};
+use crate::failure::Failure;
+use crate::formats::support::testing::{decode, encode, still};
+use crate::formats::{Cancel, Limits};
+use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Processor};
+
+fn file(data: &[u8]) -> File {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(data).expect("it is written");
+    file
+}
+
+fn plain(width: u32, height: u32, channels: Channels, pixel: &[u8]) -> Image {
+    Image::new(width, height, channels, Depth::U8, pixel.repeat((width * height) as usize)).expect("an image")
+}
+
+fn mark(data: &[u8], format: &str, picture: Option<&[u8]>, options: Value) -> Result<(Image, Made), Failure> {
+    let job = ImageJob {
+        action: Action::Watermark,
+        from: format.to_owned(),
+        to: format.to_owned(),
+        beside: picture.map(|_| "png".to_owned()).into_iter().collect(),
+        options: options.as_object().expect("an object").clone(),
+        limits: Limits::default(),
+        test: false,
+    };
+    let mut output = file(b"");
+    let handle = output.try_clone().expect("a second handle");
+    let files = [file(data)].into_iter().chain(picture.map(file)).chain([handle]).collect();
+    let processor = Processor::new(CpuLevel::detect(), GpuPolicy::Off).expect("the CPU is always there");
+    let made = run(&job, files, &processor, &Cancel::new())?;
+    let mut result = Vec::new();
+    output.rewind().and_then(|()| output.read_to_end(&mut result)).expect("it is read back");
+    let decoded = decode(format, &result);
+    Ok((decoded.frames.into_iter().next().expect("a frame").image, made))
+}
+
+fn png(image: &Image) -> Vec<u8> {
+    encode("png", &still(image.clone()))
+}
+
+/// The pixels that differ from a plain one: left, top, right, bottom of their box, and how many.
+fn changed(image: &Image, plain: &[u8]) -> (u32, u32, u32, u32, usize) {
+    let count = image.channels().count();
+    let (mut left, mut top, mut right, mut bottom, mut changed) = (u32::MAX, u32::MAX, 0, 0, 0);
+    for (index, pixel) in image.data().chunks_exact(count).enumerate() {
+        if pixel != plain {
+            let (x, y) = (index as u32 % image.width(), index as u32 / image.width());
+            (left, top, right, bottom) = (left.min(x), top.min(y), right.max(x + 1), bottom.max(y + 1));
+            changed += 1;
+        }
+    }
+    (left, top, right, bottom, changed)
+}
+
+const WHITE: [u8; 3] = [255; 3];
+
+#[test]
+fn a_picture_lies_where_it_is_wanted() {
+    let ground = png(&plain(100, 80, Channels::Rgb, &WHITE));
+    let logo = png(&plain(20, 10, Channels::Rgb, &[255, 0, 0]));
+    let at = |options: Value| {
+        let (image, _) = mark(&ground, "png", Some(&logo), options).expect("it is marked");
+        assert_eq!((image.width(), image.height()), (100, 80), "the picture keeps its size");
+        changed(&image, &WHITE)
+    };
+    assert_eq!(at(json!({ "image": "logo" })), (40, 35, 60, 45, 200), "in the middle");
+    let corner = json!({ "image": "logo", "position_horizontal": "right", "position_vertical": "bottom", "margin_horizontal": 3, "margin_vertical": 4 });
+    assert_eq!(at(corner), (77, 66, 97, 76, 200), "off the corner by the margins");
+    let corner = json!({ "image": "logo", "position_horizontal": "left", "position_vertical": "top" });
+    assert_eq!(at(corner), (25, 25, 45, 35, 200), "25 pixels where nothing is said");
+    assert_eq!(at(json!({ "image": "logo", "rotation": 90 })), (45, 30, 55, 50, 200), "turned");
+    let scaled = json!({ "image": "logo", "scale": 50, "margin_horizontal": 0, "margin_vertical": 0 });
+    assert_eq!(at(scaled), (25, 27, 75, 52, 1250), "half as wide as the picture");
+    assert_eq!(at(json!({ "image": "logo", "opacity": 0 })).4, 0, "nothing of it is seen");
+}
+
+#[test]
+fn tiles_are_all_over() {
+    let ground = png(&plain(100, 80, Channels::Rgb, &WHITE));
+    let logo = png(&plain(20, 10, Channels::Rgb, &[255, 0, 0]));
+    let options = json!({ "image": "logo", "tile": true, "margin_horizontal": 5, "margin_vertical": 10 });
+    let (image, _) = mark(&ground, "png", Some(&logo), options).expect("it is marked");
+    let (.., count) = changed(&image, &WHITE);
+    assert_eq!(count, 100 * 80 * (20 * 10) / (25 * 20), "a share of the area: logos of 20 x 10 every 25 x 20");
+}
+
+#[test]
+fn a_large_mark_is_made_to_fit_and_half_opacity_is_half() {
+    let ground = png(&plain(100, 80, Channels::Rgb, &WHITE));
+    let logo = png(&plain(400, 100, Channels::Rgb, &[0, 0, 255]));
+    let (image, _) = mark(&ground, "png", Some(&logo), json!({ "image": "logo", "opacity": 50 })).expect("it is marked");
+    assert_eq!(changed(&image, &WHITE), (25, 33, 75, 46, 650), "inside the margins, with its own aspect ratio");
+    let middle = (40 * 100 + 50) * 3;
+    assert_eq!(&image.data()[middle..middle + 3], [127, 127, 255], "half of white and blue");
+}
+
+#[test]
+fn a_grey_picture_takes_colour_where_the_mark_has_one() {
+    let ground = png(&plain(60, 60, Channels::Grey, &[200]));
+    let red = png(&plain(8, 8, Channels::Rgb, &[255, 0, 0]));
+    let grey = png(&plain(8, 8, Channels::Grey, &[9]));
+    let (image, _) = mark(&ground, "png", Some(&red), json!({ "image": "logo" })).expect("it is marked");
+    assert_eq!((image.channels(), changed(&image, &[200; 3]).4), (Channels::Rgb, 64), "with colours");
+    let (image, _) = mark(&ground, "png", Some(&grey), json!({ "image": "logo" })).expect("it is marked");
+    assert_eq!((image.channels(), changed(&image, &[200]).4), (Channels::Grey, 64), "without");
+}
+
+#[test]
+fn what_is_missing_or_broken_is_named() {
+    let ground = png(&plain(60, 60, Channels::Grey, &[200]));
+    for (picture, options) in [
+        (None, json!({})),
+        (None, json!({ "image": "logo" })),
+        (Some(&b"no picture at all"[..]), json!({ "image": "logo" })),
+        (None, json!({ "text": "a", "image": "logo" })),
+        (None, json!({ "text": "  \n" })),
+    ] {
+        match mark(&ground, "png", picture, options.clone()) {
+            Err(Failure::Invalid { field: Some(_), message }) => assert!(message.len() > 20, "{options}: {message}"),
+            other => panic!("{options} gave {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What operations share that make one file of each input file.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Instant;
+
+use convertfly_scheduler::ids;
+use convertfly_scheduler::task::{FileRef, TaskResult};
+use serde_json::{Map, Value};
+
+use super::{Context, files};
+use crate::engines::{Action, Beside, Made, Work};
+use crate::failure::Failure;
+use crate::formats::Format;
+use crate::node::LocalFile;
+use crate::scratch::TaskDir;
+
+/// Decides the result's format from the input's.
+pub(super) type Target<'a> = &'a (dyn Fn(&'static Format) -> Result<&'static Format, Failure> + Send + Sync);
+
+/// What is done with each file.
+pub(super) struct Each<'a> {
+    pub(super) action: Action,
+    pub(super) target: Target<'a>,
+    /// Those of the engines.
+    pub(super) options: &'a Map<String, Value>,
+}
+
+/// An input at hand, recognised.
+pub(super) struct Fetched {
+    pub(super) local: LocalFile,
+    pub(super) format: &'static Format,
+    /// What is odd about it.
+    pub(super) warning: Option<String>,
+    pub(super) fetch_ms: u64,
+}
+
+fn millis(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Brings a file here and finds out what it is.
+///
+/// # Errors
+/// [`Failure::Unsupported`] where its format is not known.
+pub(super) async fn fetch(context: &Context<'_>, input: &FileRef, folder: &Arc<TaskDir>) -> Result<Fetched, Failure> {
+    let start = Instant::now();
+    let local = files::fetch(context, input, folder).await?;
+    let fetch_ms = millis(start);
+    let said = context.field("input_format").or(input.format.as_deref());
+    let (format, warning) = files::recognise(&files::head(local.path())?, said, &input.filename);
+    let format = format.ok_or_else(|| {
+        Failure::unsupported(format!("The format of `{}` was not recognised. Set input_format if you know it", input.filename))
+    })?;
+    Ok(Fetched { local, format, warning, fetch_ms })
+}
+
+/// The files that are read beside the inputs.
+pub(super) async fn beside(context: &Context<'_>, folder: &Arc<TaskDir>) -> Result<Vec<Beside>, Failure> {
+    let mut found = Vec::with_capacity(context.lease.beside.len());
+    for file in &context.lease.beside {
+        let fetched = fetch(context, file, folder).await?;
+        let opened = File::open(fetched.local.path()).map_err(Failure::internal)?;
+        found.push(Beside { format: fetched.format.name.to_owned(), file: opened });
+    }
+    Ok(found)
+}
+
+impl Each<'_> {
+    /// Does it with every input file of the task.
+    pub(super) async fn run(&self, context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<TaskResult, Failure> {
+        let mut result = TaskResult::default();
+        let (mut steps, mut metadata) = (Vec::new(), Vec::new());
+        let count = context.lease.inputs.len();
+        for (index, input) in context.lease.inputs.iter().enumerate() {
+            let (file, made) = self.one(context, input, index, &mut result.warnings).await?;
+            result.files.push(file);
+            metadata.extend(made.metadata);
+            steps.push(Value::Object(made.explain));
+            (context.progress)((index + 1) as f64 / count as f64);
+        }
+        // One file is the common case: its facts stand at the top.
+        match steps.pop() {
+            Some(Value::Object(step)) if steps.is_empty() => explain.extend(step),
+            Some(last) => {
+                steps.push(last);
+                explain.insert("files".into(), Value::Array(steps));
+            }
+            None => return Err(Failure::invalid_field("input", "The inputs of this task have no files")),
+        }
+        result.metadata = match metadata.len() {
+            0 => None,
+            1 => metadata.pop(),
+            _ => Some(Value::Array(metadata)),
+        };
+        Ok(result)
+    }
+
+    /// One file: fetch, recognise, hand to an engine, store.
+    async fn one(
+        &self,
+        context: &Context<'_>,
+        input: &FileRef,
+        index: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<(FileRef, Made), Failure> {
+        let folder = files::folder(context)?;
+        let Fetched { local, format, warning, fetch_ms } = fetch(context, input, &folder).await?;
+        warnings.extend(warning.clone());
+        let target = (self.target)(format)?;
+        let filename = match context.field("filename") {
+            Some(name) => files::numbered(name, index, context.lease.inputs.len()),
+            None if target.name == format.name => input.filename.clone(),
+            None => files::output_name(&input.filename, target),
+        };
+        let path = folder.path().join(ids::new_id("out"));
+        let output = File::options().read(true).write(true).create_new(true).open(&path).map_err(Failure::internal)?;
+        let work = Work {
+            action: self.action,
+            from: format.name.to_owned(),
+            to: target.name.to_owned(),
+            input: File::open(local.path()).map_err(Failure::internal)?,
+            beside: beside(context, &folder).await?,
+            output,
+            options: self.options.clone(),
+            test: context.lease.spec.test,
+            cancel: context.cancel.clone(),
+            deadline: context.deadline,
+        };
+        let router = &context.services.router;
+        let made = match self.action {
+            Action::Convert => router.convert(work, &|| tempfile::tempfile_in(folder.path())).await,
+            _ => router.perform(work).await,
+        };
+        // Where the customer's word and the content disagree, a failure has most likely come from that.
+        let mut made = made.map_err(|failure| failure.explained(warning.as_deref()))?;
+        warnings.append(&mut made.warnings);
+        let start = Instant::now();
+        let mut file = files::store(context, path, &Arc::clone(&folder), filename, Some(target)).await?;
+        (file.width, file.height) = (made.width, made.height);
+        made.explain.insert("fetch_ms".into(), fetch_ms.into());
+        made.explain.insert("store_ms".into(), millis(start).into());
+        Ok((file, made))
+    }
+}
+
+/// The format in which a changed file is given back: its own, or one that holds the same where we cannot write its own.
+pub(super) fn same_or_writable(format: &'static Format) -> Result<&'static Format, Failure> {
+    if format.encode.is_some() {
+        return Ok(format);
+    }
+    let fallback = if format.flags.alpha { "png" } else { "jpg" };
+    crate::formats::by_name(fallback).ok_or_else(|| Failure::internal(format!("{fallback} is not a format")))
+}
