@@ -19,6 +19,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long requests in flight may go on after the shutdown has begun.
     pub drain: Duration,
+    /// How long connections are still let in, and idle ones kept, at a shutdown: what is on its way by then is answered.
+    pub linger: Duration,
     /// Connections at once.
     pub connections: usize,
     /// Connections at once from one IPv4 address or one IPv6 /64. The loopback address is exempt unless
@@ -54,6 +56,7 @@ impl Default for Limits {
             write_stall: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             drain: Duration::from_secs(30),
+            linger: Duration::from_millis(250),
             connections: 16_384,
             connections_per_ip: 1_024,
             count_loopback: false,

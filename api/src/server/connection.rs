@@ -77,12 +77,15 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, front: Arc<Front>, 
     let watch = Watch::new();
     let service = service_fn(|request: Request<Incoming>| {
         let reading = Reading::new(&watch);
-        let (front, limits, done) = (front.clone(), limits.clone(), Done(watch.clone()));
+        let (front, limits, done, drain) = (front.clone(), limits.clone(), Done(watch.clone()), drain.clone());
         async move {
             // A client that waits for `100 Continue` has not sent its body, so there is nothing to discard.
             let discard = !request.headers().contains_key(http::header::EXPECT);
             let request = request.map(|body| Body::new(TimedBody::new(body, reading, &limits, discard)));
-            let response = front.handle(request, peer).await;
+            let mut response = front.handle(request, peer).await;
+            if drain.is_cancelled() {
+                response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+            }
             Ok::<_, std::convert::Infallible>(response.map(|body| Answer { inner: body, _done: done }))
         }
     });
@@ -96,23 +99,59 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, front: Arc<Front>, 
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut draining = pin!(drain.cancelled());
-    let mut told = false;
+    let mut closing = Closing::Not;
     let mut timer = pin!(sleep_until(Instant::now()));
     poll_fn(|cx| {
-        if !told && draining.as_mut().poll(cx).is_ready() {
-            told = true;
-            connection.as_mut().graceful_shutdown();
-        }
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let Some(deadline) = watch.deadline(&limits) else { return Poll::Pending };
+        if matches!(closing, Closing::Not) && draining.as_mut().poll(cx).is_ready() {
+            closing = Closing::By(Instant::now() + limits.linger);
+        }
+        let mut deadline = watch.deadline(&limits);
+        if let Closing::By(until) = closing {
+            let phase = watch.state().phase;
+            match phase {
+                // Half a head: the rest is on its way, and the answer will close the connection.
+                Phase::Head(_) => {}
+                Phase::Fresh(_) | Phase::Idle(_) if Instant::now() < until => {
+                    deadline = Some(deadline.map_or(until, |deadline| deadline.min(until)));
+                }
+                _ => {
+                    closing = Closing::Told;
+                    connection.as_mut().graceful_shutdown();
+                    if connection.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    deadline = watch.deadline(&limits);
+                }
+            }
+        }
+        let Some(deadline) = deadline else { return Poll::Pending };
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
-        timer.as_mut().poll(cx)
+        match (timer.as_mut().poll(cx), closing) {
+            // The clock of the linger, not one that cuts the connection off.
+            (Poll::Ready(()), Closing::By(until)) if deadline == until => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            (outcome, _) => outcome,
+        }
     })
     .await;
+}
+
+/// How far a connection is on its way to the end that a drain asks for.
+#[derive(Clone, Copy)]
+enum Closing {
+    /// There is no drain.
+    Not,
+    /// Where nothing has been asked by then, nothing will be.
+    By(Instant),
+    /// It ends with what is in flight.
+    Told,
 }
 
 /// Marks the connection as idle when the answer has been handed over, or dropped.

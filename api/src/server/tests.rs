@@ -105,6 +105,13 @@ fn rows() -> Vec<Route<Keys>> {
     ]
 }
 
+fn front(keys: &Keys) -> (Arc<Front>, Arc<Metrics>) {
+    let rows = rows();
+    let metrics = Metrics::new(rows.iter().map(|row| (row.method.as_str(), row.path)));
+    let routes = assemble(rows, keys.clone(), Policy::default());
+    (Arc::new(Front::new(routes, metrics.clone(), Policy::default(), false)), metrics)
+}
+
 struct Server {
     address: SocketAddr,
     keys: Keys,
@@ -116,10 +123,7 @@ struct Server {
 impl Server {
     async fn start(limits: Limits) -> Self {
         let keys = Keys::new();
-        let rows = rows();
-        let metrics = Metrics::new(rows.iter().map(|row| (row.method.as_str(), row.path)));
-        let front =
-            Arc::new(Front::new(assemble(rows, keys.clone(), Policy::default()), metrics.clone(), Policy::default(), false));
+        let (front, metrics) = front(&keys);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel();
@@ -434,12 +438,57 @@ async fn a_shutdown_lets_requests_finish_and_accepts_no_more() {
     };
     timeout(HANG, in_flight).await.expect("the request has begun");
     server.stop.send(()).expect("running");
-    assert_eq!(rest(&mut idle).await, "", "an idle connection is closed at once");
-    assert!(TcpStream::connect(server.address).await.is_err(), "no new connection");
+    assert_eq!(rest(&mut idle).await, "", "an idle connection is closed");
+    let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
+    timeout(HANG, refused).await.expect("no new connection");
     assert!(!server.running.is_finished(), "it waits for the request");
     server.keys.gate.notify_one();
     assert!(rest(&mut busy).await.ends_with("through"), "the request finishes");
     timeout(HANG, server.running).await.expect("it ends").expect("without a panic");
+}
+
+#[tokio::test]
+async fn f21_what_is_on_its_way_at_a_shutdown_is_answered_and_closed() {
+    // Longer than the test takes: nothing here is left to the clock.
+    let server = Server::start(Limits { linger: Duration::from_secs(60), ..Limits::default() }).await;
+    let mut fresh = server.connect().await;
+    let mut kept = server.connect().await;
+    let ask = b"OPTIONS /count HTTP/1.1\r\nHost: x\r\n\r\n";
+    kept.write_all(ask).await.expect("sent");
+    let mut buffer = [0u8; 4096];
+    let read = timeout(HANG, kept.read(&mut buffer)).await.expect("an answer").expect("read");
+    assert!(!String::from_utf8_lossy(&buffer[..read]).contains("connection: close"), "kept alive");
+    let mut halfway = server.connect().await;
+    halfway.write_all(&ask[..20]).await.expect("sent");
+    server.stop.send(()).expect("running");
+    let mut late = TcpStream::connect(server.address).await.expect("a connection");
+    for (stream, rest_of_it) in [(&mut fresh, &ask[..]), (&mut kept, ask), (&mut halfway, &ask[20..]), (&mut late, ask)] {
+        stream.write_all(rest_of_it).await.expect("sent");
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 204") && has(&answer, "connection", "close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn f21_what_the_kernel_has_accepted_is_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let drain = CancellationToken::new();
+    let limits = Limits { linger: Duration::from_secs(60), ..Limits::default() };
+    let door = Door::new(front(&Keys::new()).0, Arc::new(limits), drain.clone());
+    let waiting: Vec<std::net::TcpStream> =
+        (0..20).map(|_| std::net::TcpStream::connect(address).expect("accepted by the kernel")).collect();
+    for mut stream in &waiting {
+        std::io::Write::write_all(&mut stream, b"OPTIONS /count HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    }
+    drain.cancel();
+    door.empty(listener);
+    assert!(std::net::TcpStream::connect(address).is_err(), "nothing more is accepted");
+    for stream in waiting {
+        stream.set_nonblocking(true).expect("set");
+        let answer = rest(&mut TcpStream::from_std(stream).expect("a stream")).await;
+        assert!(answer.starts_with("HTTP/1.1 204") && has(&answer, "connection", "close"), "{answer:?}");
+    }
 }
 
 #[tokio::test]
