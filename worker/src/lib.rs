@@ -6,6 +6,7 @@ pub mod engines;
 pub mod executor;
 pub mod failure;
 pub mod fetch;
+pub mod fonts;
 pub mod formats;
 pub mod kernels;
 pub mod node;
