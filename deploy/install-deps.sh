@@ -8,11 +8,17 @@ table() {
   cat <<'TABLE'
 build  ca-certificates       TLS roots, for cargo
 build  cmake                 builds libjpeg-turbo
+build  g++                   compiles libheif
 build  gcc                   compiles libjpeg-turbo, libwebp and AWS-LC; links the program
 build  libc6-dev             C headers
+build  libdav1d-dev          decodes AVIF, behind libheif
+build  libde265-dev          decodes HEIC, behind libheif
 build  make                  the commands of the Makefile
-build  nasm                  SIMD code of libjpeg-turbo
+build  nasm                  SIMD code of libjpeg-turbo and rav1e
+build  pkg-config            finds libheif's decoders
 run    ca-certificates       TLS roots, for S3
+run    libdav1d6             decodes AVIF
+run    libde265-0            decodes HEIC
 run    libvulkan1            Vulkan loader: how the program finds a GPU
 run    redis-server          the job store; ConvertFly starts its own on a private socket
 test   curl                  runs the quick start as written

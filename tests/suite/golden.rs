@@ -148,8 +148,7 @@ fn r098_what_no_engine_converts_is_refused_by_name() {
 fn r372_r379f_r032_create_with_tag_and_options() {
     let server = Server::start();
     let source = source::serve(pictures::png(24, 16, 1));
-    // `density` belongs to documents, which no engine converts yet: `quality` stands in for it.
-    let body = CREATE.replace("https://example.com/invoice.pdf", &source).replace("\"density\": 300", "\"quality\": 95");
+    let body = CREATE.replace("https://example.com/invoice.pdf", &source);
     let created = post(&server, &body);
     let answer = created.json();
     assert_eq!(created.status, 201, "{answer}");
@@ -231,7 +230,7 @@ fn r378_import_by_base64() {
 #[test]
 fn r379_convert_with_quality() {
     let server = Server::start();
-    let mut tasks: Value = serde_json::from_str(&CONVERT_HQ.replace("\"density\": 300,", "")).expect("JSON");
+    let mut tasks: Value = serde_json::from_str(CONVERT_HQ).expect("JSON");
     let file = {
         use base64::Engine;
         base64::engine::general_purpose::STANDARD.encode(pictures::png(6, 6, 1))

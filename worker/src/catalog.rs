@@ -36,6 +36,7 @@ fn entry(format: &Format) -> FormatEntry {
         ("animated", flags.animated),
         ("deep", flags.deep),
         ("grey", flags.grey),
+        ("vector", flags.vector),
     ];
     let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
     FormatEntry {

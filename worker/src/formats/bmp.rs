@@ -20,11 +20,14 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["bmp", "dib"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: false, lossy: false, pages: false, animated: false, deep: false, grey: true, profile: false },
+    flags: Flags { grey: true, ..Flags::NONE },
     magic: is_bmp,
-    decode: Some(Decoder { probe, decode }),
+    decode: Some(DECODER),
     encode: Some(encode),
 };
+
+/// How bitmaps are read: icons hold some.
+pub(super) const DECODER: Decoder = Decoder { probe, decode };
 
 /// `BM` alone is too common to trust: the size of the header that follows has to be one of the known ones as well.
 fn is_bmp(head: &[u8]) -> bool {

@@ -2,11 +2,18 @@
 //!
 //! Code asks the flags, never `if png`. A new image codec is its own file, one `mod` line and one row.
 
+mod avif;
 mod bmp;
 mod gif;
+#[cfg(feature = "heif")]
+mod heic;
+mod ico;
 mod jpg;
+mod jxl;
+mod pdf;
 mod png;
 pub(crate) mod support;
+mod svg;
 mod tiff;
 mod webp;
 
@@ -20,6 +27,8 @@ use crate::pixels::{Channels, Depth, Image, Orientation};
 /// What kind of thing a format holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
+    /// Pages.
+    Document,
     /// Pixels.
     Image,
 }
@@ -28,6 +37,7 @@ impl Category {
     /// The name in the catalogue.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Document => "document",
             Self::Image => "image",
         }
     }
@@ -50,6 +60,28 @@ pub struct Flags {
     pub grey: bool,
     /// Can hold an ICC profile, and we write it.
     pub profile: bool,
+    /// The longest side that it holds, where that is so little that most pictures have to be made smaller for it.
+    pub largest: Option<u32>,
+    /// Can hold a JPEG file as it is, for a picture of its own.
+    pub embeds_jpeg: bool,
+    /// Is drawn at any size, not stored as pixels: a decoder of it gives the very size that is asked for.
+    pub vector: bool,
+}
+
+impl Flags {
+    /// None of them: what a row begins with.
+    pub const NONE: Self = Self {
+        alpha: false,
+        lossy: false,
+        pages: false,
+        animated: false,
+        deep: false,
+        grey: false,
+        profile: false,
+        largest: None,
+        embeds_jpeg: false,
+        vector: false,
+    };
 }
 
 /// A row of the table.
@@ -192,15 +224,17 @@ pub struct DecodeOptions {
     pub limits: Limits,
     /// Every frame, or the first one.
     pub all_frames: bool,
+    /// Which page to read where one is wanted of several; 0 is the first.
+    pub page: u32,
     /// The stored size (before orientation) that the result will be reduced to, where it will be. A decoder that can
     /// shrink cheaply may then give a smaller image, so much larger than that size that the result hardly differs; others
-    /// ignore it.
+    /// ignore it. One that draws ([`Flags::vector`]) gives exactly this size.
     pub at_least: Option<(u32, u32)>,
     /// Set when the work is no longer wanted; long decoders look at it between rows or frames.
     pub cancel: Cancel,
 }
 
-/// A frame: a full canvas, already composed.
+/// A frame of an animation, a full canvas and already composed; or a page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
     /// The pixels.
@@ -212,7 +246,7 @@ pub struct Frame {
 /// Decoded pixels with what belongs to them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
-    /// At least one frame; all of one size and layout.
+    /// At least one frame. Those of an animation have one size and layout; pages may differ.
     pub frames: Vec<Frame>,
     /// What has to be done to show it upright.
     pub orientation: Orientation,
@@ -222,13 +256,32 @@ pub struct Decoded {
     pub loops: u32,
 }
 
+impl Decoded {
+    /// One upright picture without a profile.
+    pub fn still(image: Image) -> Self {
+        Self { frames: vec![Frame { image, delay_ms: 0 }], orientation: Orientation::Upright, icc: None, loops: 0 }
+    }
+}
+
 /// How to encode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodeOptions {
     /// 1 to 100, for lossy formats.
     pub quality: u8,
+    /// Pixels an inch, for formats whose pages have a size.
+    pub density: u32,
+    /// Whether pixels have to be kept as they are where the format leaves that open: their source is lossless.
+    pub lossless: bool,
+    /// A JPEG file of the very picture that is written, for a format that can hold it ([`Flags::embeds_jpeg`]).
+    pub jpeg: Option<Arc<Vec<u8>>>,
     /// Set when the work is no longer wanted.
     pub cancel: Cancel,
+}
+
+impl Default for EncodeOptions {
+    fn default() -> Self {
+        Self { quality: 85, density: 96, lossless: false, jpeg: None, cancel: Cancel::default() }
+    }
 }
 
 /// A flag that tells work that it is no longer wanted.
@@ -272,7 +325,23 @@ impl Cancel {
 }
 
 /// Every format, sorted by name.
-pub static FORMATS: &[&Format] = &[&bmp::FORMAT, &gif::FORMAT, &jpg::FORMAT, &png::FORMAT, &tiff::FORMAT, &webp::FORMAT];
+pub static FORMATS: &[&Format] = &[
+    &avif::FORMAT,
+    &bmp::FORMAT,
+    &gif::FORMAT,
+    #[cfg(feature = "heif")]
+    &heic::FORMAT,
+    &ico::FORMAT,
+    &jpg::FORMAT,
+    &jxl::FORMAT,
+    &pdf::FORMAT,
+    &png::FORMAT,
+    &svg::FORMAT,
+    &tiff::FORMAT,
+    &webp::FORMAT,
+];
+
+pub(crate) use jpg::plain as plain_jpeg;
 
 /// The format of that canonical name, alias or extension; case and a leading dot do not matter.
 pub fn by_name(name: &str) -> Option<&'static Format> {

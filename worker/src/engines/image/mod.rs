@@ -1,6 +1,7 @@
 //! The image engine: every decoder to every encoder, in memory.
 
 pub mod admission;
+mod color;
 pub mod job;
 pub mod options;
 pub mod pipeline;
@@ -63,8 +64,8 @@ pub(crate) fn edges() -> Vec<Edge> {
 
 /// What is done with images of a format beside converting them.
 pub(crate) fn offers() -> Vec<(Action, &'static str)> {
-    let readable = FORMATS.iter().filter(|format| format.decode.is_some());
-    readable.map(|format| (Action::Watermark, format.name)).collect()
+    let both = FORMATS.iter().filter(|format| format.decode.is_some() && format.encode.is_some());
+    both.map(|format| (Action::Watermark, format.name)).collect()
 }
 
 impl Engine for ImageEngine {
@@ -120,5 +121,7 @@ async fn in_process(
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,12 @@ crate::options! {
         "Mirror the image, after it has been turned." flip: Flip = Flip::None =>
             OptionKind::OneOf { values: ["none", "horizontal", "vertical"].map(str::to_owned).to_vec() },
         "Take the colours out." grayscale: bool = false => OptionKind::Boolean,
+        "Pixels an inch at which a drawing (svg) is rendered before `width` and `height` apply; absent: 96, which gives the size \
+         that the file states." density: Option<u32> = None => OptionKind::Integer { min: 1, max: 2400 },
+        "Keep the embedded colour profile, and the colours that it describes, instead of converting them to sRGB."
+            keep_icc: bool = false => OptionKind::Boolean,
+        "Which page to take of a source with several (tiff), from 1, where the result holds only one." page: u32 = 1 =>
+            OptionKind::Integer { min: 1, max: 65_535 },
         "Colour behind transparent pixels where the result has no transparency, and of the area that pad adds."
             background: Color = Color([255; 4]) => OptionKind::Color,
     }
@@ -118,6 +124,9 @@ mod tests {
             ("rotate", json!(0)),
             ("flip", json!("none")),
             ("grayscale", json!(false)),
+            ("density", json!(null)),
+            ("keep_icc", json!(false)),
+            ("page", json!(1)),
             ("background", json!("#ffffff")),
         ];
         assert_eq!(defaults, expected, "what the catalogue tells");

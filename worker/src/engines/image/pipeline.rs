@@ -3,18 +3,22 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::admission::Memory;
+use super::color::{self, Colors};
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
-use super::plan::{Source, plan, reduced_size};
+use super::plan::{Source, plan, reduced_size, scale};
 use super::stamp;
 use crate::engines::Made;
 use crate::failure::Failure;
-use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Flags, Format, Frame, Header, by_name, sniff};
-use crate::pixels::{Processor, Ran, Recording, Shape};
+use crate::formats::{
+    self, Cancel, Category, DecodeOptions, Decoded, EncodeOptions, Flags, Format, Frame, Header, Limits, by_name, sniff,
+};
+use crate::pixels::{Fit, Processor, Ran, Recording, Shape};
 
 /// Largest file that is read into memory, bytes: 100 megapixels of 16-bit RGBA and some.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -37,29 +41,46 @@ pub(super) fn run(
     let (from, to) = (format(&job.from)?, format(&job.to)?);
     let data = read(files.input)?;
     let mut clock = Clock::default();
-    let header = probe(from, to, job, &data, cancel, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
+    let header = probe(from, to, job, options.density, &data, cancel, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
     // Held until the result is written.
-    let _room = clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, options, to, data.len()), cancel))?;
+    let options = &fitting(options, &header, to);
+    let count = frames_wanted(&header, from, to);
+    let _room =
+        clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, options, count, data.len()), cancel))?;
     let wanted = DecodeOptions {
         limits: job.limits,
-        all_frames: to.flags.animated,
-        at_least: Some(reduced_size((header.width, header.height), header.orientation, options)),
+        all_frames: count > 1,
+        page: options.page - 1,
+        at_least: Some(wanted_size(&header, options, from, &job.limits)),
         cancel: cancel.clone(),
     };
-    let decoded = decode(from, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
+    let mut decoded = decode(from, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
+    let colors = if options.keep_icc { Colors::Same } else { clock.time("color", || color::to_srgb(&mut decoded, cancel))? };
     let bytes_in = data.len();
+    let runner = Runner { processor, cancel, finish };
+    let jpeg = if colors == Colors::Converted { None } else { untouched(to, job, options, &decoded, &data, &runner) };
     drop(data);
 
     let frames = decoded.frames.len();
-    let mut warnings = warnings(&decoded, &header, from, to);
-    let (mut made, ran) = process(decoded, &header, options, to, &Runner { processor, cancel, finish })?;
+    let mut warnings = warnings(&decoded, &header, options.page, from, to);
+    if let Colors::Guessed(why) = colors {
+        warnings.push(why);
+    }
+    let (mut made, ran) = process(decoded, &header, options, to, &runner)?;
     clock.ran(&ran);
     if job.test {
         clock.time("mark", || made.frames.iter_mut().for_each(|frame| stamp::mark(&mut frame.image)));
         warnings.push("Made with a test key: the result is marked TEST".to_owned());
     }
     let (width, height) = made.frames.first().map_or((0, 0), |frame| (frame.image.width(), frame.image.height()));
-    let bytes_out = clock.time("encode", || encode(to, &made, options.quality, files.output, cancel))?;
+    let how = EncodeOptions {
+        quality: options.quality,
+        density: options.density.unwrap_or(CSS_DENSITY),
+        lossless: !from.flags.lossy,
+        jpeg,
+        cancel: cancel.clone(),
+    };
+    let bytes_out = clock.time("encode", || encode(to, &made, &how, files.output))?;
 
     warnings.dedup();
     let pixels = |width: u32, height: u32| u64::from(width) * u64::from(height) * frames as u64;
@@ -82,6 +103,25 @@ pub(super) fn run(
     Ok(Made { width: Some(width), height: Some(height), warnings, explain, ..Made::default() })
 }
 
+/// The file itself without its metadata, where it is a JPEG that the target can hold and nothing is to be done to its picture.
+fn untouched(
+    to: &Format,
+    job: &ImageJob,
+    options: &ConvertOptions,
+    decoded: &Decoded,
+    data: &[u8],
+    runner: &Runner<'_>,
+) -> Option<Arc<Vec<u8>>> {
+    let [Frame { image, .. }] = &decoded.frames[..] else { return None };
+    if !to.flags.embeds_jpeg || job.test || decoded.icc.is_some() {
+        return None;
+    }
+    let (stored, orientation) = ((image.width(), image.height()), decoded.orientation);
+    let source = Source { decoded: image.shape(), stored, orientation, frames: 1 };
+    let nothing = record(&source, options, to, runner).is_ok_and(|recording| recording.steps.is_empty());
+    if nothing { formats::plain_jpeg(data).map(Arc::new) } else { None }
+}
+
 pub(super) fn format(name: &str) -> Result<&'static Format, Failure> {
     by_name(name).ok_or_else(|| Failure::unsupported(format!("{name} is not an image format that is known here")))
 }
@@ -101,19 +141,63 @@ pub(super) fn read(mut input: File) -> Result<Vec<u8>, Failure> {
     Ok(data)
 }
 
-/// Reads the header and holds it against the limits; no pixel is touched yet.
-fn probe(from: &Format, to: &Format, job: &ImageJob, data: &[u8], cancel: &Cancel, clock: &mut Clock) -> Result<Header, Failure> {
+/// Pixels an inch of a drawing whose size is counted in CSS pixels.
+const CSS_DENSITY: u32 = 96;
+
+/// Reads the header and holds it against the limits; no pixel is touched yet. A drawing has the size of its `density`.
+fn probe(
+    from: &Format,
+    to: &Format,
+    job: &ImageJob,
+    density: Option<u32>,
+    data: &[u8],
+    cancel: &Cancel,
+    clock: &mut Clock,
+) -> Result<Header, Failure> {
     let decoder = from.decode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be read", from.title)))?;
-    let header = clock.time("probe", || guarded(|| (decoder.probe)(data, &job.limits)))?;
-    let frames = if to.flags.animated { header.frames } else { 1 };
-    job.limits.check(from.title, header.width, header.height, frames)?;
+    let mut header = clock.time("probe", || guarded(|| (decoder.probe)(data, &job.limits)))?;
+    if let Some(density) = density.filter(|_| from.flags.vector) {
+        (header.width, header.height) = (scale(header.width, density, CSS_DENSITY), scale(header.height, density, CSS_DENSITY));
+    }
+    job.limits.check(from.title, header.width, header.height, frames_wanted(&header, from, to))?;
     cancel.check()?;
     Ok(header)
 }
 
+/// How many of the frames or pages become part of the result: all of them where it can hold them, otherwise one.
+fn frames_wanted(header: &Header, from: &Format, to: &Format) -> u32 {
+    let moves = from.flags.animated && (to.flags.animated || to.category == Category::Document);
+    let turns = from.flags.pages && to.flags.pages;
+    if moves || turns { header.frames.max(1) } else { 1 }
+}
+
+/// The options with a size that the target holds, where it holds little and none was asked for.
+fn fitting(options: &ConvertOptions, header: &Header, to: &Format) -> ConvertOptions {
+    let options = options.clone();
+    match to.flags.largest {
+        Some(side) if options.width.is_none() && options.height.is_none() && header.width.max(header.height) > side => {
+            ConvertOptions { width: Some(side), height: Some(side), fit: Fit::Max, ..options }
+        }
+        _ => options,
+    }
+}
+
+/// The size at which decoding is to give the picture: for a drawing the one that the kernels need, within the limits (where only
+/// a part of a huge whole is wanted, it is drawn smaller and enlarged).
+fn wanted_size(header: &Header, options: &ConvertOptions, from: &Format, limits: &Limits) -> (u32, u32) {
+    let wanted = reduced_size((header.width, header.height), header.orientation, options);
+    if !from.flags.vector {
+        return wanted;
+    }
+    let (width, height) = (f64::from(wanted.0.max(1)), f64::from(wanted.1.max(1)));
+    let side = f64::from(limits.side) / width.max(height);
+    let area = (limits.pixels as f64 / (width * height)).sqrt();
+    let factor = side.min(area).min(1.0);
+    ((width * factor).max(1.0) as u32, (height * factor).max(1.0) as u32)
+}
+
 /// Bytes that the task will take: the file, the decoded frames with one copy on the way, and the result.
-fn predicted_bytes(header: &Header, options: &ConvertOptions, to: &Format, file: usize) -> u64 {
-    let frames = if to.flags.animated { header.frames } else { 1 };
+fn predicted_bytes(header: &Header, options: &ConvertOptions, frames: u32, file: usize) -> u64 {
     let decoded = header.predicted_bytes(frames);
     let (width, height) = (u64::from(header.width.max(1)), u64::from(header.height.max(1)));
     let (wide, high) = match (options.width.map(u64::from), options.height.map(u64::from)) {
@@ -151,14 +235,17 @@ pub(super) fn mislabelled(failure: Failure, from: &Format, data: &[u8]) -> Failu
     }
 }
 
-fn warnings(decoded: &Decoded, header: &Header, from: &Format, to: &Format) -> Vec<String> {
+fn warnings(decoded: &Decoded, header: &Header, page: u32, from: &Format, to: &Format) -> Vec<String> {
     let mut warnings = Vec::new();
-    if from.flags.animated && !to.flags.animated && header.frames > 1 {
-        warnings.push(format!("Only the first of {} frames was converted: {} holds one", header.frames, to.title));
+    if header.frames > 1 && decoded.frames.len() == 1 {
+        let (which, what) = match (from.flags.pages, page) {
+            (true, 1) => ("the first".to_owned(), "pages"),
+            (true, page) => (format!("page {page}"), "pages"),
+            (false, _) => ("the first".to_owned(), "frames"),
+        };
+        warnings.push(format!("Only {which} of {} {what} was converted: {} holds one", header.frames, to.title));
     }
-    // Most profiles say sRGB, which is what readers assume without one.
-    let standard = |icc: &[u8]| icc.windows(4).any(|text| text == b"sRGB") || icc.windows(8).any(|text| text == b"s\0R\0G\0B\0");
-    if !to.flags.profile && decoded.icc.as_deref().is_some_and(|icc| !standard(icc)) {
+    if !to.flags.profile && decoded.icc.is_some() {
         warnings.push(format!("The colour profile was left out: {} holds none. Colours may look different", to.title));
     }
     warnings
@@ -171,6 +258,14 @@ struct Runner<'a> {
     finish: Finish<'a>,
 }
 
+/// What is to be done with a picture like `source`.
+fn record(source: &Source, options: &ConvertOptions, to: &Format, runner: &Runner<'_>) -> Result<Recording, Failure> {
+    let mut recording = plan(source, options, to.flags)?;
+    let shape = recording.output(source.decoded)?;
+    (runner.finish)(&mut recording, shape, to.flags)?;
+    Ok(recording)
+}
+
 fn process(
     decoded: Decoded,
     header: &Header,
@@ -178,20 +273,23 @@ fn process(
     to: &Format,
     runner: &Runner<'_>,
 ) -> Result<(Decoded, Ran), Failure> {
-    let first = decoded.frames.first().ok_or_else(|| Failure::internal("a decoder gave no frame"))?;
-    let source = Source {
-        decoded: first.image.shape(),
-        stored: (header.width, header.height),
-        orientation: decoded.orientation,
-        frames: u32::try_from(decoded.frames.len()).unwrap_or(u32::MAX),
+    let first = decoded.frames.first().ok_or_else(|| Failure::internal("a decoder gave no frame"))?.image.shape();
+    let count = u32::try_from(decoded.frames.len()).unwrap_or(u32::MAX);
+    // What the file states is the size of its first page.
+    let of_first = |shape| if shape == first && options.page == 1 { Some((header.width, header.height)) } else { None };
+    let of = |shape: Shape| {
+        let stored = of_first(shape).unwrap_or((shape.width, shape.height));
+        record(&Source { decoded: shape, stored, orientation: decoded.orientation, frames: count }, options, to, runner)
     };
-    let mut recording = plan(&source, options, to.flags)?;
-    let shape = recording.output(source.decoded)?;
-    (runner.finish)(&mut recording, shape, to.flags)?;
+    let mut recording = (first, of(first)?);
     let mut total = Ran::default();
     let mut frames = Vec::with_capacity(decoded.frames.len());
     for Frame { image, delay_ms } in decoded.frames {
-        let (image, ran) = runner.processor.run(&recording, image, runner.cancel)?;
+        // Pages may differ in size and layout.
+        if image.shape() != recording.0 {
+            recording = (image.shape(), of(image.shape())?);
+        }
+        let (image, ran) = runner.processor.run(&recording.1, image, runner.cancel)?;
         frames.push(Frame { image, delay_ms });
         total.kernel_us += ran.kernel_us;
         total.upload_us += ran.upload_us;
@@ -200,15 +298,14 @@ fn process(
         (total.device, total.reason) = (ran.device, ran.reason);
     }
     total.fallbacks.dedup();
-    Ok((Decoded { frames, ..decoded }, total))
+    Ok((Decoded { frames, orientation: decoded.orientation, icc: decoded.icc, loops: decoded.loops }, total))
 }
 
 /// Writes the result and returns its length.
-pub(super) fn encode(to: &Format, made: &Decoded, quality: u8, mut output: File, cancel: &Cancel) -> Result<u64, Failure> {
+pub(super) fn encode(to: &Format, made: &Decoded, how: &EncodeOptions, mut output: File) -> Result<u64, Failure> {
     let encoder = to.encode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be written", to.title)))?;
     output.rewind().and_then(|()| output.set_len(0)).map_err(Failure::internal)?;
-    let encode = EncodeOptions { quality, cancel: cancel.clone() };
-    encoder(made, &encode, &mut output)?;
+    encoder(made, how, &mut output)?;
     output.flush().map_err(Failure::internal)?;
     Ok(output.metadata().map_err(Failure::internal)?.len())
 }

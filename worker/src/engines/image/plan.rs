@@ -34,7 +34,7 @@ struct Geometry {
 }
 
 /// `side * numerator / denominator`, rounded, at least 1.
-fn scale(side: u32, numerator: u32, denominator: u32) -> u32 {
+pub(super) fn scale(side: u32, numerator: u32, denominator: u32) -> u32 {
     let (numerator, denominator) = (u64::from(numerator), u64::from(denominator.max(1)));
     let scaled = (u64::from(side) * numerator + denominator / 2) / denominator;
     u32::try_from(scaled).unwrap_or(u32::MAX).max(1)

@@ -5,21 +5,11 @@ use std::io::BufWriter;
 
 use ::gif::{DisposalMethod, Encoder, Frame as GifFrame, Repeat};
 
-use super::TITLE;
+use super::{TITLE, palette};
 use crate::failure::Failure;
-use crate::formats::support::{encoding, samples};
+use crate::formats::support::{canvas, encoding, samples};
 use crate::formats::{Decoded, EncodeOptions, WriteSeek};
 use crate::pixels::{Channels, Depth, Image};
-
-/// NeuQuant's sampling factor: 1 looks at every pixel, 10 at every tenth. Few pixels need all of them for a good palette.
-fn speed(pixels: usize) -> i32 {
-    i32::try_from(pixels / 40_000).unwrap_or(i32::MAX).clamp(1, 10)
-}
-
-/// A frame with its own palette, from RGBA whose alpha is 0 or 255.
-fn quantised(width: u16, height: u16, rgba: &mut [u8]) -> GifFrame<'static> {
-    GifFrame::from_rgba_speed(width, height, rgba, speed(rgba.len() / 4))
-}
 
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
     let fail = |error| encoding(TITLE, error);
@@ -36,8 +26,8 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
     for (index, frame) in decoded.frames.iter().enumerate() {
         options.cancel.check()?;
         let mut gif = match index.checked_sub(1).filter(|_| growing) {
-            Some(before) => difference(&frames[before], &frames[index], width, height),
-            None => quantised(width, height, &mut frames[index].to_vec()),
+            Some(before) => difference(&frames[before], &frames[index], width, height)?,
+            None => palette::frame(width, height, &frames[index])?,
         };
         gif.dispose = if growing { DisposalMethod::Keep } else { DisposalMethod::Background };
         // Rounding the sum, not each delay, keeps the length of the whole.
@@ -84,30 +74,17 @@ fn never_clears(before: &[u8], after: &[u8]) -> bool {
 }
 
 /// The rectangle that changed, with what did not change in it transparent.
-fn difference(before: &[u8], after: &[u8], width: u16, height: u16) -> GifFrame<'static> {
+fn difference(before: &[u8], after: &[u8], width: u16, height: u16) -> Result<GifFrame<'static>, Failure> {
+    let area = canvas::changed(before, after, (width.into(), height.into()), 4);
     let stride = usize::from(width) * 4;
-    let differs = |x: usize, y: usize| {
-        let at = y * stride + x * 4;
-        before[at..at + 4] != after[at..at + 4]
-    };
-    let rows = 0..usize::from(height);
-    let changed: Vec<usize> = rows.filter(|y| before[y * stride..][..stride] != after[y * stride..][..stride]).collect();
-    let (Some(&top), Some(&bottom)) = (changed.first(), changed.last()) else {
-        // Nothing changed; a frame still carries its delay.
-        return quantised(1, 1, &mut [0; 4]);
-    };
-    let column_changed = |x: &usize| changed.iter().any(|y| differs(*x, *y));
-    let left = (0..usize::from(width)).find(column_changed).unwrap_or(0);
-    let right = (0..usize::from(width)).rev().find(column_changed).unwrap_or(left);
-    let mut pixels = Vec::with_capacity((right - left + 1) * (bottom - top + 1) * 4);
-    for y in top..=bottom {
-        for x in left..=right {
-            let at = y * stride + x * 4;
-            if differs(x, y) { pixels.extend_from_slice(&after[at..at + 4]) } else { pixels.extend_from_slice(&[0; 4]) }
+    let (before, mut after) = (canvas::cut(before, area, stride, 4), canvas::cut(after, area, stride, 4));
+    for (before, after) in before.chunks_exact(4).zip(after.chunks_exact_mut(4)) {
+        if before == after {
+            after.fill(0);
         }
     }
     // All four are below a side, which is 16 bits.
-    let mut frame = quantised((right - left + 1) as u16, (bottom - top + 1) as u16, &mut pixels);
-    (frame.left, frame.top) = (left as u16, top as u16);
-    frame
+    let mut frame = palette::frame(area.width as u16, area.height as u16, &after)?;
+    (frame.left, frame.top) = (area.x as u16, area.y as u16);
+    Ok(frame)
 }

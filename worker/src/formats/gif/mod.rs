@@ -1,6 +1,7 @@
 //! GIF89a: the `gif` crate both ways; frames are composed onto full canvases.
 
 mod encode;
+mod palette;
 
 use std::num::NonZeroU64;
 
@@ -22,7 +23,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["gif"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: false, pages: false, animated: true, deep: false, grey: false, profile: false },
+    flags: Flags { alpha: true, animated: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"),
     decode: Some(Decoder { probe, decode }),
     encode: Some(encode::encode),

@@ -11,7 +11,7 @@ use crate::pixels::{Channels, Depth};
 /// Bytes of a profile that fit into one APP2 segment: 65,533 less the name and the two numbers.
 const ICC_PIECE: usize = 65_533 - 14;
 
-pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
+pub(in crate::formats) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
     let image = &decoded.frames.first().ok_or_else(|| encoding(TITLE, "no frame"))?.image;
     options.cancel.check()?;
     let (format, subsampling) = match (image.channels(), image.depth()) {

@@ -1,6 +1,8 @@
 //! JPEG (ITU-T T.81, JFIF, EXIF): zune-jpeg reads, libjpeg-turbo writes and reads reduced sizes.
 
 mod encode;
+mod inks;
+mod plain;
 mod segments;
 
 use ::turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
@@ -38,7 +40,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["jpg", "jpeg", "jpe", "jfif"],
     aliases: &["jpeg"],
     category: Category::Image,
-    flags: Flags { alpha: false, lossy: true, pages: false, animated: false, deep: false, grey: true, profile: true },
+    flags: Flags { lossy: true, grey: true, profile: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"\xff\xd8\xff"),
     decode: Some(DECODER),
     encode: Some(encode::encode),
@@ -68,18 +70,20 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
     let segments = Segments::read(data)?;
     let header = header(&segments, &options.limits)?;
     options.cancel.check()?;
+    let icc = segments.icc(&options.limits)?;
+    if segments.components == 4 {
+        let (image, icc) = inks::decode(data, &segments, &header, icc)?;
+        return Ok(Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation: header.orientation, icc, loops: 0 });
+    }
     let image = match options.at_least.and_then(|size| reduced(data, &segments, &header, size)) {
         Some(image) => image,
         None => full(data, &segments, &header)?,
     };
-    // A CMYK profile does not describe the RGB that it was converted to.
-    let icc = if segments.components == 4 { None } else { segments.icc(&options.limits)? };
     Ok(Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation: header.orientation, icc, loops: 0 })
 }
 
 /// Decodes at full size.
 fn full(data: &[u8], segments: &Segments<'_>, header: &Header) -> Result<Image, Failure> {
-    // Asked for RGB even where the file is CMYK: zune-jpeg's own conversion to RGBA is wrong.
     let space = if header.channels == Channels::Grey { ColorSpace::Luma } else { ColorSpace::RGB };
     let decoder_options = DecoderOptions::default()
         .set_max_width(header.width as usize)
@@ -133,6 +137,9 @@ fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u3
     decoder.decompress(data, target).ok()?;
     Image::new(width.try_into().ok()?, height.try_into().ok()?, header.channels, Depth::U8, pixels).ok()
 }
+
+pub(super) use encode::encode;
+pub(crate) use plain::plain;
 
 /// How JPEG is read: TIFF holds some.
 pub(super) const DECODER: Decoder = Decoder { probe, decode };

@@ -17,6 +17,8 @@ pub(super) struct Segments<'a> {
     pub(super) process: u8,
     pub(super) exif: Option<&'a [u8]>,
     icc: Vec<(u8, u8, &'a [u8])>,
+    /// Adobe's segment is there: of four components, 255 is then no ink.
+    pub(super) adobe: bool,
     /// Where the first scan begins.
     scan: usize,
 }
@@ -64,6 +66,7 @@ impl<'a> Segments<'a> {
                     return Ok(found);
                 }
                 0xe1 if body.starts_with(b"Exif\0\0") => found.exif = found.exif.or(Some(body)),
+                0xee => found.adobe |= body.starts_with(b"Adobe"),
                 0xe2 => {
                     if let Some([index, total, profile @ ..]) = body.strip_prefix(b"ICC_PROFILE\0") {
                         found.icc.push((*index, *total, profile));

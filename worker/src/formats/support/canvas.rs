@@ -87,6 +87,36 @@ impl Canvas {
     }
 }
 
+/// The smallest rectangle outside of which two canvases of that size are the same; one pixel where they are wholly so.
+pub(in crate::formats) fn changed(before: &[u8], after: &[u8], (width, height): (u32, u32), bytes: usize) -> Area {
+    let stride = width as usize * bytes;
+    let rows = before.chunks_exact(stride).zip(after.chunks_exact(stride)).take(height as usize);
+    let (mut top, mut bottom, mut left, mut right) = (None, 0, width as usize, 0);
+    for (y, (before, after)) in rows.enumerate() {
+        if before == after {
+            continue;
+        }
+        top = top.or(Some(y));
+        bottom = y;
+        let mut differing = before.chunks_exact(bytes).zip(after.chunks_exact(bytes)).enumerate().filter(|(_, (a, b))| a != b);
+        let first = differing.next().map_or(0, |(x, _)| x);
+        left = left.min(first);
+        right = right.max(differing.next_back().map_or(first, |(x, _)| x));
+    }
+    match top {
+        // All are below a side, which is 32 bits.
+        Some(top) => Area { x: left as u32, y: top as u32, width: (right - left + 1) as u32, height: (bottom - top + 1) as u32 },
+        None => Area { x: 0, y: 0, width: 1, height: 1 },
+    }
+}
+
+/// The pixels of `area`, which lies within the canvas.
+pub(in crate::formats) fn cut(pixels: &[u8], area: Area, stride: usize, bytes: usize) -> Vec<u8> {
+    let rows = pixels.chunks_exact(stride).skip(area.y as usize).take(area.height as usize);
+    let columns = area.x as usize * bytes..(area.x + area.width) as usize * bytes;
+    rows.flat_map(|row| &row[columns.clone()]).copied().collect()
+}
+
 /// Source-over on straight alpha.
 fn blend_row(row: &mut [u8], source: &[u8]) {
     for (below, above) in row.chunks_exact_mut(4).zip(source.chunks_exact(4)) {

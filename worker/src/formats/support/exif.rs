@@ -39,14 +39,44 @@ pub(in crate::formats) struct Entry {
     pub(in crate::formats) short_at: Option<(usize, bool)>,
 }
 
+/// Directories beyond which a file is not looked through: more pages than any printer takes, and chains of them cost time.
+const MAX_DIRECTORIES: usize = 10_000;
+
+/// The byte order of a classic TIFF structure.
+fn order(tiff: &[u8]) -> Option<Order> {
+    match tiff.get(..4)? {
+        b"II*\0" => Some(Order::Little),
+        b"MM\0*" => Some(Order::Big),
+        _ => None,
+    }
+}
+
+/// Where the directories of a classic TIFF structure lie, in their order, up to the first that is not sound or was there before.
+pub(in crate::formats) fn directories(tiff: &[u8]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let Some(order) = order(tiff) else { return found };
+    let mut link = order.u32(tiff, 4);
+    while let Some(at) = link.and_then(|at| usize::try_from(at).ok()).filter(|&at| at != 0) {
+        let Some(count) = order.u16(tiff, at) else { break };
+        if found.len() == MAX_DIRECTORIES || !seen.insert(at) {
+            break;
+        }
+        found.push(at);
+        link = at.checked_add(2 + usize::from(count) * 12).and_then(|next| order.u32(tiff, next));
+    }
+    found
+}
+
 /// Finds `tag` in the first directory of a classic TIFF structure; `None` where it is absent or the structure is not sound.
 pub(in crate::formats) fn find(tiff: &[u8], tag: u16) -> Option<Entry> {
-    let order = match tiff.get(..4)? {
-        b"II*\0" => Order::Little,
-        b"MM\0*" => Order::Big,
-        _ => return None,
-    };
-    let directory = usize::try_from(order.u32(tiff, 4)?).ok()?;
+    let first = usize::try_from(order(tiff)?.u32(tiff, 4)?).ok()?;
+    find_in(tiff, first, tag)
+}
+
+/// Finds `tag` in the directory at that place.
+pub(in crate::formats) fn find_in(tiff: &[u8], directory: usize, tag: u16) -> Option<Entry> {
+    let order = order(tiff)?;
     let count = usize::from(order.u16(tiff, directory)?);
     for index in 0..count {
         let at = directory.checked_add(2 + index * 12)?;
@@ -103,6 +133,22 @@ mod tests {
         }
         assert_eq!(orientation(b"II*\0\xff\xff\xff\xff"), Orientation::Upright, "a directory beyond the end");
         assert_eq!(orientation(b""), Orientation::Upright, "nothing");
+    }
+
+    #[test]
+    fn chains_of_directories_end() {
+        let pages = |next: [u32; 3]| {
+            let mut data = b"II*\0\x08\0\0\0".to_vec();
+            for link in next {
+                data.extend([0, 0]);
+                data.extend(link.to_le_bytes());
+            }
+            directories(&data)
+        };
+        assert_eq!(pages([14, 20, 0]), [8, 14, 20], "three");
+        assert_eq!(pages([14, 20, 8]), [8, 14, 20], "a circle");
+        assert_eq!(pages([8, 0, 0]), [8], "one that leads to itself");
+        assert_eq!(pages([14, 9_999, 0]), [8, 14], "beyond the end");
     }
 
     #[test]

@@ -11,6 +11,11 @@ fn format(name: &str) -> &'static Format {
     by_name(name).expect("a known format")
 }
 
+/// The formats that are read.
+fn readable() -> impl Iterator<Item = &'static Format> {
+    FORMATS.iter().copied().filter(|format| format.decode.is_some())
+}
+
 fn probe(name: &str, data: &[u8]) -> Result<crate::formats::Header, Failure> {
     (format(name).decode.expect("a decoder").probe)(data, &Limits::default())
 }
@@ -58,6 +63,32 @@ fn claiming(name: &str, width: u32, height: u32) -> Vec<u8> {
             data[at + 3..at + 5].copy_from_slice(&size.0.to_le_bytes());
             data[at + 5..at + 7].copy_from_slice(&size.1.to_le_bytes());
         }
+        "svg" => {
+            let text = String::from_utf8(data).expect("a text");
+            let size = format!("width=\"{width}\" height=\"{height}\"");
+            data = text.replace("width=\"16\" height=\"16\"", &size).into_bytes();
+        }
+        "avif" | "heic" => {
+            // Every size that a box states, the alpha's and the tiles' included.
+            let places = original.windows(8).enumerate().filter(|(_, window)| window == b"ispe\0\0\0\0").map(|(at, _)| at + 8);
+            for at in places {
+                data[at..at + 4].copy_from_slice(&width.to_be_bytes());
+                data[at + 4..at + 8].copy_from_slice(&height.to_be_bytes());
+            }
+        }
+        // An icon of a PNG lies where that does; 22 bytes lie before it.
+        "ico" => {
+            let png = claiming("png", width, height);
+            data.splice(22.., png);
+            let length = ((data.len() - 22) as u32).to_le_bytes();
+            data[14..18].copy_from_slice(&length);
+        }
+        "jxl" => {
+            // Sides of 30 bits behind the signature: not in eighths, height, no ratio, width (ISO/IEC 18181-1, SizeHeader).
+            let bits = 0b110 | u128::from(height.wrapping_sub(1)) << 3 | 0b11 << 36 | u128::from(width.wrapping_sub(1)) << 38;
+            data.truncate(2);
+            data.extend(bits.to_le_bytes());
+        }
         other => panic!("no way to make a {other} lie"),
     }
     data
@@ -65,7 +96,7 @@ fn claiming(name: &str, width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn pixel_floods_are_refused_at_the_header() {
-    for format in FORMATS {
+    for format in readable() {
         for (width, height) in [(30_000, 30_000), (16_000, 16_000), (65_000, 1)] {
             // WebP has no room for longer sides than the limit.
             if format.name == "webp" && height == 1 {
@@ -79,7 +110,8 @@ fn pixel_floods_are_refused_at_the_header() {
                 other => panic!("{} of {width} x {height} gave {other:?}", format.name),
             }
         }
-        if !matches!(format.name, "webp") {
+        // These have no room for a side of zero.
+        if !matches!(format.name, "webp" | "jxl") {
             let empty = probe(format.name, &claiming(format.name, 0, 16));
             assert!(matches!(empty, Err(Failure::Invalid { .. } | Failure::Unsupported { .. })), "{}: {empty:?}", format.name);
         }
@@ -103,7 +135,7 @@ fn floods_of_frames_are_refused() {
     let frames = (0..12).map(frame).collect();
     let animation = Decoded { frames, orientation: Orientation::Upright, icc: None, loops: 0 };
     let limits = Limits { pixels: 100_000, ..Limits::default() };
-    for name in ["gif", "webp"] {
+    for name in ["gif", "png", "webp"] {
         let data = encode(name, &animation);
         let decoder = format(name).decode.expect("a decoder");
         let header = (decoder.probe)(&data, &limits).expect("one frame is within the limit");
@@ -155,9 +187,9 @@ fn formats_are_known_by_content_and_by_any_name() {
 }
 
 /// Real files of each format, in several layouts, to be changed.
-fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = Vec::new();
-    for format in FORMATS {
+    for format in readable() {
         let layouts = [Channels::Grey, Channels::GreyAlpha, Channels::Rgb, Channels::Rgba];
         for channels in layouts {
             let flags = format.flags;

@@ -1,8 +1,12 @@
 //! What several codecs share: no format of its own.
 
+pub(super) mod brands;
 pub(super) mod canvas;
+pub(super) mod cmyk;
 pub(super) mod exif;
 pub(super) mod icc;
+#[cfg(test)]
+pub(crate) mod inputs;
 pub(super) mod samples;
 #[cfg(test)]
 pub(crate) mod testing;

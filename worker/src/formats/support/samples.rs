@@ -53,3 +53,49 @@ pub(in crate::formats) fn image_of_rgba(width: u32, height: u32, rgba: Vec<u8>, 
         Image::new(width, height, Channels::Rgba, Depth::U8, rgba)
     }
 }
+
+/// Divides the colours of an image with alpha by their alpha, in place; colours without any become black.
+pub(in crate::formats) fn straighten(image: &mut Image) {
+    if !image.channels().has_alpha() {
+        return;
+    }
+    let (count, depth) = (image.channels().count(), image.depth());
+    let divide = |value: u32, alpha: u32, max: u32| {
+        // u64: 65,535 squared and the half do not fit into 32 bits.
+        let scaled = (u64::from(value) * u64::from(max) + u64::from(alpha) / 2).checked_div(alpha.into());
+        scaled.map_or(0, |scaled| scaled.min(max.into()) as u32)
+    };
+    for pixel in image.data_mut().chunks_exact_mut(count * depth.bytes()) {
+        match depth {
+            Depth::U8 => {
+                let alpha = pixel[count - 1];
+                pixel[..count - 1].iter_mut().for_each(|value| *value = divide((*value).into(), alpha.into(), 255) as u8);
+            }
+            Depth::U16 => {
+                let (colors, alpha) = pixel.split_at_mut((count - 1) * 2);
+                let alpha = u16::from_ne_bytes([alpha[0], alpha[1]]);
+                for value in colors.chunks_exact_mut(2) {
+                    let sample = u16::from_ne_bytes([value[0], value[1]]);
+                    value.copy_from_slice(&(divide(sample.into(), alpha.into(), 65_535) as u16).to_ne_bytes());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_divided_by_alpha() {
+        let mut image =
+            Image::new(3, 1, Channels::Rgba, Depth::U8, vec![50, 60, 128, 128, 9, 9, 9, 0, 7, 8, 255, 255]).expect("3 pixels");
+        straighten(&mut image);
+        assert_eq!(image.data(), [100, 120, 255, 128, 0, 0, 0, 0, 7, 8, 255, 255], "8 bits");
+        let words = |values: [u16; 4]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
+        let mut image = Image::new(2, 1, Channels::GreyAlpha, Depth::U16, words([16_384, 32_768, 5, 65_535])).expect("2 pixels");
+        straighten(&mut image);
+        assert_eq!(image.data(), words([32_768, 32_768, 5, 65_535]), "16 bits");
+    }
+}

@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Frame, by_name};
-use crate::pixels::{Channels, Depth, Image, Orientation};
+use crate::formats::{DecodeOptions, Decoded, EncodeOptions, by_name};
+use crate::pixels::{Channels, Depth, Image};
 
 /// EXIF data with an orientation, `Exif\0\0` first.
 pub(crate) fn exif(orientation: u16, big: bool) -> Vec<u8> {
@@ -57,14 +57,16 @@ pub(crate) fn deep(width: u32, height: u32, channels: Channels) -> Image {
 
 /// One frame, upright, without a profile.
 pub(crate) fn still(image: Image) -> Decoded {
-    Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation: Orientation::Upright, icc: None, loops: 0 }
+    Decoded::still(image)
 }
 
-/// Encodes with the codec of that name at quality 90.
+/// Encodes with the codec of that name at quality 90, or as `inputs` does where we only read it.
 pub(crate) fn encode(name: &str, decoded: &Decoded) -> Vec<u8> {
-    let encoder = by_name(name).and_then(|format| format.encode).expect("an encoder of that name");
+    let Some(encoder) = by_name(name).expect("a format of that name").encode else {
+        return super::inputs::encode(name, decoded);
+    };
     let mut out = Cursor::new(Vec::new());
-    encoder(decoded, &EncodeOptions { quality: 90, cancel: Cancel::new() }, &mut out).expect("it encodes");
+    encoder(decoded, &EncodeOptions { quality: 90, ..EncodeOptions::default() }, &mut out).expect("it encodes");
     out.into_inner()
 }
 

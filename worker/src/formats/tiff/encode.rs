@@ -1,4 +1,4 @@
-//! Writing TIFF: Deflate with the horizontal predictor, 8 and 16 bits, straight alpha.
+//! Writing TIFF: a page per frame, Deflate with the horizontal predictor, 8 and 16 bits, straight alpha.
 
 use std::io::{BufWriter, Write};
 
@@ -10,21 +10,30 @@ use ::tiff::tags::{ExtraSamples, Predictor, Tag};
 use super::TITLE;
 use crate::failure::Failure;
 use crate::formats::support::{encoding, icc};
-use crate::formats::{Cancel, Decoded, EncodeOptions, WriteSeek};
+use crate::formats::{Decoded, EncodeOptions, Frame, WriteSeek};
 use crate::pixels::{Channels, Depth, Image};
 
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
-    let image = &decoded.frames.first().ok_or_else(|| encoding(TITLE, "no frame"))?.image;
-    let profile = icc::fitting(decoded.icc.as_deref(), image.channels());
+    let fail = |error: TiffError| encoding(TITLE, error);
+    if decoded.frames.is_empty() {
+        return Err(encoding(TITLE, "no frame"));
+    }
     let mut out = BufWriter::new(out);
-    let grey = matches!(image.channels(), Channels::Grey | Channels::GreyAlpha);
-    let cancel = &options.cancel;
-    match (grey, image.depth()) {
-        (true, Depth::U8) => write::<Gray8>(image, profile, cancel, &mut out, <[u8]>::to_vec),
-        (false, Depth::U8) => write::<RGB8>(image, profile, cancel, &mut out, <[u8]>::to_vec),
-        (true, Depth::U16) => write::<Gray16>(image, profile, cancel, &mut out, words),
-        (false, Depth::U16) => write::<RGB16>(image, profile, cancel, &mut out, words),
-    }?;
+    let mut encoder = TiffEncoder::new(&mut out).map_err(fail)?.with_compression(Compression::Deflate(DeflateLevel::Fast));
+    for Frame { image, .. } in &decoded.frames {
+        options.cancel.check()?;
+        // The predictor of the crate knows colour types without extra samples only.
+        let predictor = if image.channels().has_alpha() { Predictor::None } else { Predictor::Horizontal };
+        encoder = encoder.with_predictor(predictor);
+        let profile = icc::fitting(decoded.icc.as_deref(), image.channels());
+        let grey = matches!(image.channels(), Channels::Grey | Channels::GreyAlpha);
+        match (grey, image.depth()) {
+            (true, Depth::U8) => write::<Gray8>(image, profile, &mut encoder, <[u8]>::to_vec),
+            (false, Depth::U8) => write::<RGB8>(image, profile, &mut encoder, <[u8]>::to_vec),
+            (true, Depth::U16) => write::<Gray16>(image, profile, &mut encoder, words),
+            (false, Depth::U16) => write::<RGB16>(image, profile, &mut encoder, words),
+        }?;
+    }
     out.flush().map_err(|error| encoding(TITLE, error))
 }
 
@@ -33,21 +42,17 @@ fn words(bytes: &[u8]) -> Vec<u16> {
     bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect()
 }
 
+/// Adds a page.
 fn write<C: ColorType>(
     image: &Image,
     profile: Option<&[u8]>,
-    cancel: &Cancel,
-    out: &mut BufWriter<&mut dyn WriteSeek>,
+    encoder: &mut TiffEncoder<&mut BufWriter<&mut dyn WriteSeek>>,
     samples: fn(&[u8]) -> Vec<C::Inner>,
 ) -> Result<(), Failure>
 where
     [C::Inner]: TiffValue,
 {
     let fail = |error: TiffError| encoding(TITLE, error);
-    // The predictor of the crate knows colour types without extra samples only.
-    let predictor = if image.channels().has_alpha() { Predictor::None } else { Predictor::Horizontal };
-    let mut encoder =
-        TiffEncoder::new(out).map_err(fail)?.with_compression(Compression::Deflate(DeflateLevel::Fast)).with_predictor(predictor);
     let mut page = encoder.new_image::<C>(image.width(), image.height()).map_err(fail)?;
     if image.channels().has_alpha() {
         page.extra_samples(&[ExtraSamples::UnassociatedAlpha]).map_err(fail)?;
@@ -55,6 +60,5 @@ where
     if let Some(profile) = profile {
         page.encoder().write_tag(Tag::IccProfile, profile).map_err(fail)?;
     }
-    cancel.check()?;
     page.write_data(&samples(image.data())).map_err(fail)
 }

@@ -1,4 +1,4 @@
-//! TIFF 6.0: the `tiff` crate both ways; the first page is read.
+//! TIFF 6.0: the `tiff` crate both ways, pages included.
 
 mod decode;
 mod encode;
@@ -16,9 +16,12 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["tiff", "tif"],
     aliases: &["tif"],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: false, pages: true, animated: false, deep: true, grey: true, profile: true },
+    flags: Flags { alpha: true, pages: true, deep: true, grey: true, profile: true, ..Flags::NONE },
     // Classic and BigTIFF, both byte orders.
     magic: |head| matches!(head, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
     decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),
     encode: Some(encode::encode),
 };
+
+#[cfg(test)]
+mod tests;

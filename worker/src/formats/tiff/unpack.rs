@@ -3,6 +3,7 @@
 use ::tiff::ColorType;
 use ::tiff::decoder::DecodingResult;
 
+use crate::formats::support::cmyk;
 use crate::pixels::{Channels, Depth};
 
 /// What the samples of a pixel are.
@@ -148,6 +149,29 @@ pub(super) fn unpack(
         }
     }
     Some(out)
+}
+
+/// sRGB of CMYK samples by a profile, in the layout of [`Layout::output`]; `None` where it is no profile for them.
+pub(super) fn inks_by_profile(
+    samples: &Samples,
+    layout: Layout,
+    planes: Option<(usize, usize)>,
+    icc: &[u8],
+    width: usize,
+    height: usize,
+) -> Option<Vec<u8>> {
+    let words = matches!(samples, Samples::Words(_));
+    let (step, plane) = match planes {
+        Some((stride, count)) if count > 1 => (1, stride / if words { 2 } else { 1 }),
+        _ => (layout.stride, 1),
+    };
+    let pixels = 0..width.checked_mul(height)?;
+    let inks = pixels.flat_map(|index| (0..4).map(move |ink| samples.get(index * step + ink * plane)));
+    if words {
+        let rgb = cmyk::words_by_profile(&inks.collect::<Option<Vec<u16>>>()?, icc)?;
+        return Some(rgb.iter().flat_map(|sample| sample.to_ne_bytes()).collect());
+    }
+    cmyk::bytes_by_profile(&inks.map(|ink| ink.map(|ink| ink as u8)).collect::<Option<Vec<u8>>>()?, icc)
 }
 
 /// Divides colour by alpha, the last of `count` samples, where TIFF stores it multiplied (ExtraSamples 1).

@@ -20,7 +20,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["webp"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: true, pages: false, animated: true, deep: false, grey: false, profile: true },
+    flags: Flags { alpha: true, lossy: true, animated: true, profile: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
     decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),
     encode: Some(encode::encode),

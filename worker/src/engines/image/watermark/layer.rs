@@ -69,7 +69,8 @@ impl Source {
         cancel: &Cancel,
     ) -> Result<Image, Failure> {
         let stored = if self.orientation.swaps_sides() { (size.1, size.0) } else { size };
-        let wanted = DecodeOptions { limits: self.limits, all_frames: false, at_least: Some(stored), cancel: cancel.clone() };
+        let wanted =
+            DecodeOptions { limits: self.limits, at_least: Some(stored), cancel: cancel.clone(), ..DecodeOptions::default() };
         let decoded = guarded(|| (self.decoder.decode)(&self.data, &wanted))?;
         let orientation = decoded.orientation;
         let first = decoded.frames.into_iter().next().ok_or_else(|| Failure::internal("a decoder gave no frame"))?;

@@ -1,12 +1,14 @@
-//! PNG (RFC 2083, PNG third edition): the `png` crate both ways. Of an animated PNG the default image is read.
+//! PNG (PNG third edition, animations included): the `png` crate both ways.
 
-use std::borrow::Cow;
-use std::io::{BufWriter, Cursor};
+mod animation;
+mod encode;
 
-use ::png::{BitDepth, ColorType, Compression, DecodingError, Info, Limits as PngLimits, Transformations};
+use std::io::Cursor;
 
-use super::support::{damaged, encoding, exif, icc, samples, unsupported};
-use super::{Category, DecodeOptions, Decoded, Decoder, EncodeOptions, Flags, Format, Frame, Header, Limits, WriteSeek};
+use ::png::{BitDepth, ColorType, DecodingError, Limits as PngLimits, Transformations};
+
+use super::support::{damaged, exif, samples, unsupported};
+use super::{Category, DecodeOptions, Decoded, Decoder, Flags, Format, Frame, Header, Limits};
 use crate::failure::Failure;
 use crate::pixels::{Channels, Depth, Image, Orientation};
 
@@ -17,14 +19,19 @@ pub(super) static FORMAT: Format = Format {
     name: "png",
     title: TITLE,
     mime: "image/png",
-    extensions: &["png"],
+    extensions: &["png", "apng"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: false, pages: false, animated: false, deep: true, grey: true, profile: true },
+    flags: Flags { alpha: true, animated: true, deep: true, grey: true, profile: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
-    decode: Some(Decoder { probe, decode }),
-    encode: Some(encode),
+    decode: Some(DECODER),
+    encode: Some(encode::encode),
 };
+
+/// How PNG is read: icons hold some.
+pub(super) const DECODER: Decoder = Decoder { probe, decode };
+
+pub(super) use encode::encode_still;
 
 fn failure(error: DecodingError, limits: &Limits) -> Failure {
     match error {
@@ -63,7 +70,7 @@ fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
     Ok(Header {
         width: info.width,
         height: info.height,
-        frames: 1,
+        frames: animation::frames(data).unwrap_or(1),
         channels,
         depth: depth(info.bit_depth),
         orientation: Orientation::Upright,
@@ -92,11 +99,17 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
         return Err(damaged(TITLE, "its header contradicts itself"));
     }
     options.cancel.check()?;
-    let mut pixels = vec![0; size];
-    reader.next_frame(&mut pixels).map_err(|error| failure(error, limits))?;
-    if bits == BitDepth::Sixteen {
-        samples::from_big_endian(&mut pixels);
-    }
+    let (frames, loops) = if options.all_frames && header.frames > 1 {
+        animation::decode(&mut reader, options)?
+    } else {
+        let mut pixels = vec![0; size];
+        reader.next_frame(&mut pixels).map_err(|error| failure(error, limits))?;
+        if bits == BitDepth::Sixteen {
+            samples::from_big_endian(&mut pixels);
+        }
+        let image = Image::new(header.width, header.height, channels, depth(bits), pixels)?;
+        (vec![Frame { image, delay_ms: 0 }], 0)
+    };
     // The orientation may follow the pixels; what is wrong there does not spoil the pixels.
     let _ = reader.finish();
     let info = reader.info();
@@ -107,31 +120,10 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
     Ok(Decoded {
         orientation: info.exif_metadata.as_deref().map_or(Orientation::Upright, exif::orientation),
         icc: icc.map(<[u8]>::to_vec),
-        frames: vec![Frame { image: Image::new(header.width, header.height, channels, depth(bits), pixels)?, delay_ms: 0 }],
-        loops: 0,
+        frames,
+        loops,
     })
 }
 
-fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
-    let image = &decoded.frames.first().ok_or_else(|| encoding(TITLE, "no frame"))?.image;
-    options.cancel.check()?;
-    let mut info = Info::with_size(image.width(), image.height());
-    info.color_type = match image.channels() {
-        Channels::Grey => ColorType::Grayscale,
-        Channels::GreyAlpha => ColorType::GrayscaleAlpha,
-        Channels::Rgb => ColorType::Rgb,
-        Channels::Rgba => ColorType::Rgba,
-    };
-    info.bit_depth = if image.depth() == Depth::U16 { BitDepth::Sixteen } else { BitDepth::Eight };
-    info.icc_profile = icc::fitting(decoded.icc.as_deref(), image.channels()).map(Cow::Borrowed);
-    let fail = |error| encoding(TITLE, error);
-    let mut encoder = ::png::Encoder::with_info(BufWriter::new(out), info).map_err(fail)?;
-    encoder.set_compression(Compression::Fast);
-    let mut writer = encoder.write_header().map_err(fail)?;
-    if image.depth() == Depth::U16 {
-        writer.write_image_data(&samples::to_big_endian(image.data())).map_err(fail)?;
-    } else {
-        writer.write_image_data(image.data()).map_err(fail)?;
-    }
-    writer.finish().map_err(fail)
-}
+#[cfg(test)]
+mod tests;
