@@ -11,7 +11,7 @@ use crate::support::pictures;
 use crate::support::server::Server;
 
 /// The executor children of a server.
-fn children(server: &Server) -> Vec<Pid> {
+pub(crate) fn children(server: &Server) -> Vec<Pid> {
     let parent = server.process.0.id().to_string();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api_keys;
+mod bombs;
 mod chaos;
 mod command_line;
 mod contract_coverage;

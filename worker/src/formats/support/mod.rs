@@ -35,4 +35,6 @@ pub(super) fn encoding(title: &str, cause: impl Display) -> Failure {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod hostile;
