@@ -53,6 +53,12 @@ fn png_of(width: u32, height: u32, before: &[Vec<u8>], pixels: &[u8]) -> Vec<u8>
         .concat()
 }
 
+/// A small picture in a file of `length` bytes and some: most of it a text that compresses to nothing less.
+pub(super) fn harmless(length: usize) -> Vec<u8> {
+    let text = [b"a\0".to_vec(), (0..length).map(|index| (index * index / 7) as u8 | 1).collect()].concat();
+    png_of(16, 16, &[chunk(b"tEXt", &text)], &zlib(&[0; 16 * 17]))
+}
+
 fn png() -> Vec<Bomb> {
     let small = zlib(&[0; 16 * 17]);
     let claims = |width, height| png_of(width, height, &[], &small);

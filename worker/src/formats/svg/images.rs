@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::resvg::usvg::{ImageHrefResolver, ImageKind, Options};
 
 use crate::failure::Failure;
-use crate::formats::{DecodeOptions, EncodeOptions, Limits, by_name, sniff};
+use crate::formats::{DecodeOptions, Decoder, EncodeOptions, Limits, by_name, sniff};
 use crate::pixels::{Channels, Depth, Image};
 
 /// How deep drawings may be embedded in drawings.
@@ -71,9 +71,16 @@ impl Budget {
         let decoder = format.decode?;
         let header = (decoder.probe)(data, &self.limits).map_err(|failure| self.note(failure)).ok()?;
         self.spend(u64::from(header.width) * u64::from(header.height))?;
+        // A drawing without a size of its own is as large as what is in it: a picture that turns out to be damaged keeps its place.
+        let place = ImageKind::PNG(Arc::new(header_of_png(header.width, header.height)));
         if self.purpose == Use::Size {
-            return Some(ImageKind::PNG(Arc::new(header_of_png(header.width, header.height))));
+            return Some(place);
         }
+        self.picture(data, decoder).or(Some(place))
+    }
+
+    /// Decodes a picture and codes it as the PNG that is drawn.
+    fn picture(&self, data: &[u8], decoder: Decoder) -> Option<ImageKind> {
         let options = DecodeOptions { limits: self.limits, ..DecodeOptions::default() };
         let mut decoded = (decoder.decode)(data, &options).map_err(|failure| self.note(failure)).ok()?;
         decoded.frames.truncate(1);

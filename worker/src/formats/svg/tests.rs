@@ -106,6 +106,18 @@ fn only_data_in_the_file_is_drawn() {
 }
 
 #[test]
+fn a_damaged_picture_keeps_its_place() {
+    let mut png = encode("png", &still(picture(30, 20, Channels::Rgb)));
+    let end = png.len() - 30;
+    png[end] ^= 0xff;
+    let data = base64::engine::general_purpose::STANDARD.encode(&png);
+    // As large as what is in it, since it states no height.
+    let text = svg(r#"width="30""#, &format!(r#"<image href="data:image/png;base64,{data}" width="30" height="20"/>"#));
+    let image = drawn(&text, None).expect("the drawing itself is fine");
+    assert_eq!(size_of(&text), Ok((image.width(), image.height())), "the header tells the size that is drawn");
+}
+
+#[test]
 fn every_kind_of_picture_can_be_embedded() {
     for name in ["png", "jpg", "gif", "webp", "bmp", "tiff", "svg"] {
         let file = encode(name, &still(picture(8, 8, Channels::Rgb)));
