@@ -7,11 +7,8 @@ use serde_json::json;
 
 use crate::support::server::Server;
 
-/// How much more memory the node may hold after the whole set than after harmless files of their size, bytes.
+/// How much more memory the node may take for the whole set than for harmless files of the same sizes, bytes.
 const GROWTH: u64 = 64 << 20;
-
-/// How much more it may have held in between.
-const PEAK: u64 = 192 << 20;
 
 /// How a task on a bomb ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +24,14 @@ fn t6_t7_t8_bombs_end_in_refusals_and_nothing_else_happens() {
     let bombs = files::all();
     assert!(bombs.len() >= 40, "{} files", bombs.len());
     let server = Server::start();
-    let largest = bombs.iter().map(|(_, _, data)| data.len()).max().unwrap_or_default();
-    for _ in 0..3 {
-        let good = server.convert(&files::harmless(largest), "a.png", "jpg", &json!({}));
+    // Harmless files of the same sizes first: what the allocator keeps of uploads like these is no growth.
+    let mut charged = 0u64;
+    for length in bombs.iter().map(|(_, _, data)| data.len()).chain([0]) {
+        let good = server.convert(&files::harmless(length), "a.png", "jpg", &json!({}));
         assert_eq!(good["status"], "FINISHED", "{good:#}");
+        charged += 1;
     }
-    let most = server.peak_memory();
-    let (before, children) = (server.forget_peak(), crate::executor::children(&server));
-    let mut charged = 3u64;
+    let (before, children) = (server.peak_memory(), crate::executor::children(&server));
     let mut wrong = Vec::new();
     for (index, (name, end, data)) in bombs.iter().enumerate() {
         // By turns to a still, to an animation, and to a smaller picture.
@@ -60,15 +57,9 @@ fn t6_t7_t8_bombs_end_in_refusals_and_nothing_else_happens() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     let balance = server.call("GET", "/account", None).json()["data"]["credits_remaining"].clone();
     assert_eq!(balance, 1_000_000 - charged, "what failed is not charged");
-    let peak = server.peak_memory().saturating_sub(most);
-    let growth = server.forget_peak().saturating_sub(before);
-    println!(
-        "{} bombs: the node grew by {} KiB, by {} KiB at its peak; {charged} tasks charged",
-        bombs.len(),
-        growth >> 10,
-        peak >> 10
-    );
-    assert!(growth <= GROWTH && peak <= PEAK, "the node grew by {} MiB, by {} MiB at its peak", growth >> 20, peak >> 20);
+    let growth = server.peak_memory().saturating_sub(before);
+    println!("{} bombs: the node took {} KiB more than for harmless files; {charged} tasks charged", bombs.len(), growth >> 10);
+    assert!(growth <= GROWTH, "the node took {} MiB more than for harmless files", growth >> 20);
     assert_eq!(crate::executor::children(&server), children, "the executor outlived them all");
     let good = server.convert(&crate::support::pictures::png(64, 64, 2), "a.png", "webp", &json!({}));
     assert_eq!(good["status"], "FINISHED", "and goes on: {good:#}");
