@@ -4,13 +4,18 @@
 //! be from the reference is stated by the kernel itself. A new kernel is its own file, its WGSL twin, one `mod` line, one row of
 //! [`KERNELS`] and its arm in [`of`].
 
+mod blur;
 mod convert;
 mod crop;
+mod curve;
 mod flatten;
+mod lut;
+mod matrix;
 mod orient;
 mod overlay;
 mod pad;
 mod resize;
+mod sharpen;
 
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
@@ -65,19 +70,36 @@ pub trait Kernel: Sync {
 }
 
 /// Every kernel, sorted by name.
-pub static KERNELS: &[&dyn Kernel] =
-    &[&convert::Convert, &crop::Crop, &flatten::Flatten, &orient::Orient, &overlay::Overlay, &pad::Pad, &resize::Resize];
+pub static KERNELS: &[&dyn Kernel] = &[
+    &blur::Blur,
+    &convert::Convert,
+    &crop::Crop,
+    &curve::Curve,
+    &flatten::Flatten,
+    &lut::Lut,
+    &matrix::Matrix,
+    &orient::Orient,
+    &overlay::Overlay,
+    &pad::Pad,
+    &resize::Resize,
+    &sharpen::Sharpen,
+];
 
 /// The kernel that runs `step`.
 pub fn of(step: &Step) -> &'static dyn Kernel {
     match step {
+        Step::Blur { .. } => &blur::Blur,
         Step::Convert { .. } => &convert::Convert,
         Step::Crop { .. } => &crop::Crop,
+        Step::Curve { .. } => &curve::Curve,
         Step::Flatten { .. } => &flatten::Flatten,
+        Step::Lut { .. } => &lut::Lut,
+        Step::Matrix { .. } => &matrix::Matrix,
         Step::Orient { .. } => &orient::Orient,
         Step::Overlay { .. } => &overlay::Overlay,
         Step::Pad { .. } => &pad::Pad,
         Step::Resize { .. } => &resize::Resize,
+        Step::Sharpen { .. } => &sharpen::Sharpen,
     }
 }
 
@@ -104,7 +126,7 @@ macro_rules! by_depth {
 pub(crate) use by_depth;
 
 /// Compiles one loop for the levels above scalar: `at_level!(level, fast(a: &[u8], b: u32))` calls the function `fast`, which has
-/// to be `#[inline(always)]`, from one that may use AVX2 where the level allows it.
+/// to be `#[inline(always)]`, from one that may use AVX2 or AVX-512 where the level allows it.
 macro_rules! at_level {
     ($level:expr, $function:ident($($name:ident : $type:ty),*)) => {{
         #[cfg(target_arch = "x86_64")]
@@ -113,11 +135,16 @@ macro_rules! at_level {
             fn avx2($($name: $type),*) {
                 $function($($name),*)
             }
-            if $level.usable() >= $crate::pixels::CpuLevel::Avx2 {
-                // SAFETY: `usable` never gives a level above what the machine has, so AVX2 is there.
-                unsafe { avx2($($name),*) }
-            } else {
+            #[target_feature(enable = "avx2,avx512f,avx512bw")]
+            fn avx512($($name: $type),*) {
                 $function($($name),*)
+            }
+            match $level.usable() {
+                // SAFETY: `usable` never gives a level above what the machine has, so AVX-512 F and BW are there.
+                $crate::pixels::CpuLevel::Avx512 => unsafe { avx512($($name),*) },
+                // SAFETY: as above, AVX2.
+                $crate::pixels::CpuLevel::Avx2 => unsafe { avx2($($name),*) },
+                _ => $function($($name),*),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]

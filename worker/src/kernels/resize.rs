@@ -81,7 +81,7 @@ impl Kernel for Resize {
         let (across, down) = (Weights::new(src.width, dst.width, filter), Weights::new(src.height, dst.height, filter));
         let (first, second) = if vertical_first { (down, across) } else { (across, down) };
         let own = |vertical: bool, last: bool, weights: &Weights| {
-            [u32::from(vertical), u32::from(last), weights.starts.len() as u32, weights.window as u32, 0, 0, 0, 0]
+            [u32::from(vertical), u32::from(last), weights.starts.len() as u32, weights.window as u32, u32::from(last), 0, 0, 0]
         };
         Ok(vec![
             Pass::over_pixels(self.name(), src, between, own(vertical_first, false, &first)).with_weights(&first),

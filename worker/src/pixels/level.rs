@@ -11,7 +11,7 @@ pub enum CpuLevel {
     Sse41,
     /// x86-64 with AVX2.
     Avx2,
-    /// x86-64 with AVX-512 F and BW. No kernel has code of its own for it yet, so it runs the AVX2 code.
+    /// x86-64 with AVX-512 F and BW. Resampling has no code of its own for it and runs that for AVX2.
     Avx512,
 }
 

@@ -4,14 +4,18 @@
 //! and one is there; a fault of the GPU ends in the CPU's result within the same call.
 
 mod cpu;
+pub(crate) mod gaussian;
 mod gpu;
 mod image;
 mod level;
+pub(crate) mod lines;
 pub mod pass;
 mod pool;
 mod processor;
 mod recording;
 pub(crate) mod samples;
+pub(crate) mod separable;
+pub(crate) mod transfer;
 #[cfg(test)]
 mod twins;
 pub mod weights;

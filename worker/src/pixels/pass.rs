@@ -63,12 +63,15 @@ impl Pass {
         Self { shader, params: params(src, dst, dst.pixels(), own), table: Vec::new(), output_bytes }
     }
 
-    /// Gives the shader a second image: its bytes, packed as the source is.
+    /// Gives the shader the bytes of a layer, as they lie in memory, padded to whole words.
     pub fn with_layer(mut self, layer: &Image) -> Self {
         let (words, rest) = layer.data().as_chunks::<4>();
-        let mut last = [0; 4];
-        last[..rest.len()].copy_from_slice(rest);
-        self.table = words.iter().chain((!rest.is_empty()).then_some(&last)).map(|word| u32::from_ne_bytes(*word)).collect();
+        self.table.extend(words.iter().map(|word| u32::from_ne_bytes(*word)));
+        if !rest.is_empty() {
+            let mut word = [0; 4];
+            word[..rest.len()].copy_from_slice(rest);
+            self.table.push(u32::from_ne_bytes(word));
+        }
         self
     }
 

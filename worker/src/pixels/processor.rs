@@ -103,6 +103,9 @@ pub struct Processor {
     cpu: CpuLevel,
     policy: GpuPolicy,
     gpu: Option<Gpu>,
+    /// Whether every image is turned into its negative first: a fault for the tests that have to find it.
+    #[cfg(test)]
+    pub(super) planted: std::sync::atomic::AtomicBool,
 }
 
 impl Processor {
@@ -112,7 +115,13 @@ impl Processor {
     /// # Errors
     /// [`Failure::Internal`] when `gpu` asks for an adapter that is not there; the cause says what to install.
     pub fn new(cpu: CpuLevel, gpu: GpuPolicy) -> Result<Self, Failure> {
-        let processor = Self { cpu: cpu.usable(), policy: gpu, gpu: (gpu != GpuPolicy::Off).then(|| Gpu::new(gpu)) };
+        let processor = Self {
+            cpu: cpu.usable(),
+            policy: gpu,
+            gpu: (gpu != GpuPolicy::Off).then(|| Gpu::new(gpu)),
+            #[cfg(test)]
+            planted: Default::default(),
+        };
         if let (Some(opened), GpuPolicy::Software | GpuPolicy::Require) = (&processor.gpu, gpu) {
             opened.open().map_err(|cause| Failure::internal(format!("CONVERTFLY_GPU={}: {cause}", gpu.as_str())))?;
         }
@@ -146,6 +155,8 @@ impl Processor {
     /// [`Failure::Internal`] when a step does not fit the image, [`Failure::TooLarge`] when there is no memory for a result,
     /// [`Failure::Cancelled`] once `cancel` is set. Never because of a GPU.
     pub fn run(&self, recording: &Recording, image: Image, cancel: &Cancel) -> Result<(Image, Ran), Failure> {
+        #[cfg(test)]
+        let image = self.planted(image);
         let mut ran = Ran::default();
         let (gpu, reason) = self.route(recording, image.shape())?;
         ran.reason = reason;
@@ -202,7 +213,15 @@ impl Processor {
 
     #[cfg(test)]
     pub(super) fn with_gpu(cpu: CpuLevel, gpu: Gpu) -> Self {
-        Self { cpu: cpu.usable(), policy: GpuPolicy::Require, gpu: Some(gpu) }
+        Self { cpu: cpu.usable(), policy: GpuPolicy::Require, gpu: Some(gpu), planted: Default::default() }
+    }
+
+    #[cfg(test)]
+    fn planted(&self, mut image: Image) -> Image {
+        if self.planted.load(std::sync::atomic::Ordering::SeqCst) {
+            image.data_mut().iter_mut().for_each(|byte| *byte = !*byte);
+        }
+        image
     }
 
     /// Runs passes on the GPU whatever they are good for.

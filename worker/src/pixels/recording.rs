@@ -109,16 +109,19 @@ pub enum Gravity {
     West,
     /// The top left corner.
     Northwest,
+    /// What people look at, found in the pixels; the middle where nothing is to be cut.
+    Smart,
 }
 
 impl Gravity {
     /// Names in requests.
-    pub const NAMES: [&str; 9] = ["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"];
+    pub const NAMES: [&str; 10] =
+        ["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest", "smart"];
 
     /// How the space that is over is divided: halves of it to the left and above, 0 to 2 each.
     pub fn halves(self) -> (u32, u32) {
         match self {
-            Self::Center => (1, 1),
+            Self::Center | Self::Smart => (1, 1),
             Self::North => (1, 0),
             Self::Northeast => (2, 0),
             Self::East => (2, 1),
@@ -176,6 +179,11 @@ pub enum Filter {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
+    /// Blur by a Gaussian, alpha premultiplied meanwhile.
+    Blur {
+        /// Its standard deviation in pixels.
+        sigma: f32,
+    },
     /// Turn or mirror.
     Orient {
         /// What to do.
@@ -189,6 +197,15 @@ pub enum Step {
         height: u32,
         /// Resampling filter.
         filter: Filter,
+    },
+    /// Strengthen what differs from its surroundings: an unsharp mask on the luma, so that hues stay and no edge gets a colour.
+    Sharpen {
+        /// Standard deviation of the Gaussian that tells the surroundings, in pixels.
+        sigma: f32,
+        /// How much of the difference is added: 1 doubles it.
+        amount: f32,
+        /// How much of a difference does not count, in levels of 255.
+        threshold: f32,
     },
     /// Cut out a rectangle that lies within the image.
     Crop {
@@ -213,6 +230,28 @@ pub enum Step {
         height: u32,
         /// Canvas colour, 8-bit sRGB with alpha.
         color: [u8; 4],
+    },
+    /// Take colours through a curve; alpha only changes its depth.
+    Curve {
+        /// The layer that holds the curve: one row of 16-bit grey, or of 16-bit RGB for a curve each; straight between its values.
+        curve: u32,
+        /// Wanted depth.
+        depth: Depth,
+    },
+    /// Take colours through a table over all of them.
+    Lut {
+        /// The layer that holds the table: n rows of n x n pixels of 16-bit RGB; red runs along n pixels, green along the next n, blue
+        /// down.
+        table: u32,
+    },
+    /// Take each colour channel through its curve, all three through a matrix, and each through the curve of the result.
+    Matrix {
+        /// The layer that holds the curves: one row of 16-bit RGB, straight between its values.
+        curves: u32,
+        /// Rows of the matrix: red, green and blue of the result.
+        matrix: [f32; 9],
+        /// The layer that holds the curve of the result: one row of 16-bit grey.
+        out: u32,
     },
     /// Blend onto one opaque colour and drop alpha. Without alpha: nothing.
     Flatten {

@@ -25,14 +25,18 @@ const ORIENTATIONS: [Orientation; 7] = [
 /// One pixel; odd sides; narrow; tall; more pixels and more rows than a workgroup has invocations.
 const SIZES: [(u32, u32); 6] = [(1, 1), (3, 2), (17, 13), (1, 70), (301, 2), (67, 41)];
 
+fn gpu_policy() -> GpuPolicy {
+    match GpuPolicy::from_env().expect("CONVERTFLY_GPU is understood") {
+        GpuPolicy::Require => GpuPolicy::Require,
+        _ => GpuPolicy::Software,
+    }
+}
+
 /// The one software GPU of all tests of this process.
 pub(super) fn gpu() -> &'static Processor {
     static GPU: OnceLock<Processor> = OnceLock::new();
     GPU.get_or_init(|| {
-        let policy = match GpuPolicy::from_env().expect("CONVERTFLY_GPU is understood") {
-            GpuPolicy::Require => GpuPolicy::Require,
-            _ => GpuPolicy::Software,
-        };
+        let policy = gpu_policy();
         // Not to be skipped: without an adapter these tests prove nothing.
         Processor::new(CpuLevel::Scalar, policy).unwrap_or_else(|failure| panic!("these tests need a Vulkan adapter: {failure}"))
     })
@@ -130,12 +134,25 @@ fn steps(width: u32, height: u32) -> Vec<Step> {
             steps.push(Step::Resize { width, height, filter });
         }
     }
+    // Both sides of where the tables become two, and wider than the image.
+    steps.extend([0.3, 1.1, 3.63, 3.64, 7.2, 100.0].map(|sigma| Step::Blur { sigma }));
+    for (sigma, amount, threshold) in [(0.3, 1.0, 0.0), (1.0, 5.0, 3.5), (3.7, 0.4, 0.0), (10.0, 10.0, 20.0)] {
+        steps.push(Step::Sharpen { sigma, amount, threshold });
+    }
     steps.extend(ORIENTATIONS.map(|orientation| Step::Orient { orientation }));
     steps.push(Step::Crop { x: width / 2, y: height / 2, width: width - width / 2, height: height - height / 2 });
     steps.push(Step::Crop { x: 0, y: height - 1, width, height: 1 });
     steps.push(Step::Crop { x: width / 3, y: 0, width: 1, height });
     steps.push(Step::Pad { x: 3, y: 1, width: width + 4, height: height + 7, color: [12, 200, 255, 77] });
     steps.push(Step::Pad { x: 0, y: 0, width: width + 1, height, color: [0, 0, 0, 0] });
+    for depth in DEPTHS {
+        steps.extend(CURVES.map(|curve| Step::Curve { curve, depth }));
+    }
+    // One that stays in range, one that leaves it at both ends.
+    for matrix in [[0.8, 0.15, 0.05, 0.1, 0.85, 0.05, 0.0, 0.1, 0.9], [1.7, -0.6, -0.1, -0.1, 1.2, -0.1, 0.0, -0.2, 1.2]] {
+        steps.extend([4, 5].map(|out| Step::Matrix { curves: 3, matrix, out }));
+    }
+    steps.extend([6, 7].map(|table| Step::Lut { table }));
     steps.push(Step::Flatten { color: [255, 255, 255] });
     steps.push(Step::Flatten { color: [3, 130, 64] });
     for (layer, x, y) in [(0, 0, 0), (1, -2, 3), (2, width as i32 - 2, -1), (0, width as i32 + 9, 0)] {
@@ -148,65 +165,131 @@ fn steps(width: u32, height: u32) -> Vec<Step> {
     steps
 }
 
-/// Layers of each kind for steps that read one.
+/// Layers of each kind for steps that read one: pictures, then curves ([`CURVES`]), then tables of colours.
 fn layers() -> Vec<Layer> {
-    let shape = |width, height, channels, depth| Shape { width, height, channels, depth };
-    let shapes = [
-        shape(7, 5, Channels::Rgba, Depth::U8),
-        shape(3, 6, Channels::Grey, Depth::U16),
-        shape(5, 4, Channels::GreyAlpha, Depth::U16),
-    ];
-    shapes.into_iter().zip(70..).map(|(shape, seed)| Layer::new(picture(shape, seed))).collect()
+    static LAYERS: OnceLock<Vec<Layer>> = OnceLock::new();
+    let made = LAYERS.get_or_init(|| {
+        let shape = |width, height, channels, depth| Shape { width, height, channels, depth };
+        let shapes = [
+            shape(7, 5, Channels::Rgba, Depth::U8),
+            shape(3, 6, Channels::Grey, Depth::U16),
+            shape(5, 4, Channels::GreyAlpha, Depth::U16),
+            shape(18, 1, Channels::Rgb, Depth::U16),
+            shape(4, 2, Channels::Rgb, Depth::U16),
+            shape(17 * 17, 17, Channels::Rgb, Depth::U16),
+        ];
+        let mut layers: Vec<_> = shapes.into_iter().zip(70..).map(|(shape, seed)| Layer::new(picture(shape, seed))).collect();
+        layers.splice(4..4, [transfer::to_linear(), transfer::to_srgb()].map(|curve| curve.expect("a curve")));
+        layers
+    });
+    made.clone()
 }
+
+/// Which of the layers are curves: one for each channel, then two for all.
+const CURVES: std::ops::Range<u32> = 3..6;
 
 fn run_on(processor: &Processor, step: Step, image: &Image) -> (Image, Ran) {
     let recording = Recording { steps: vec![step], layers: layers() };
     processor.run(&recording, image.clone(), &Cancel::new()).unwrap_or_else(|failure| panic!("{step:?}: {failure}"))
 }
 
-/// Walks the whole table: the result of `processor` has to be as close to the scalar one as the kernel says, and to come from
-/// `device`. Gives the worst difference of each kernel.
-fn walk(processor: &Processor, device: &str, tolerance: impl Fn(kernels::Tolerance) -> u32) -> Vec<(&'static str, f64)> {
-    let scalar = Processor::new(CpuLevel::Scalar, GpuPolicy::Off).expect("the CPU is always there");
-    let mut worst: Vec<_> = kernels::KERNELS.iter().map(|kernel| (kernel.name(), 0.0, 0)).collect();
-    for (seed, (width, height)) in SIZES.into_iter().enumerate() {
-        for (channels, depth) in CHANNELS.into_iter().flat_map(|channels| DEPTHS.map(|depth| (channels, depth))) {
-            let shape = Shape { width, height, channels, depth };
-            let image = picture(shape, seed as u32 + 1);
-            for step in steps(width, height) {
-                let kernel = kernels::of(&step);
-                if kernel.is_identity(&step, shape) {
-                    continue;
+/// One backend against the scalar form.
+struct Walk<'a> {
+    processor: &'a Processor,
+    /// What its device is called, or begins with.
+    device: String,
+    /// How far it may be.
+    tolerance: fn(kernels::Tolerance) -> u32,
+}
+
+impl Walk<'_> {
+    /// Every step of `kernel` on every kind of image: each result has to be as close to the scalar one as the kernel says, and to
+    /// come from the device. Gives the worst difference.
+    fn kernel(&self, kernel: &dyn kernels::Kernel) -> Result<f64, String> {
+        let scalar = &processors()[0];
+        let (mut worst, mut runs) = (0.0f64, 0);
+        for (seed, (width, height)) in SIZES.into_iter().enumerate() {
+            for (channels, depth) in CHANNELS.into_iter().flat_map(|channels| DEPTHS.map(|depth| (channels, depth))) {
+                let shape = Shape { width, height, channels, depth };
+                let image = picture(shape, seed as u32 + 1);
+                for step in steps(width, height) {
+                    // Tables of colours are for colours.
+                    let unfit = matches!(step, Step::Lut { .. } | Step::Matrix { .. }) && channels.count() < 3;
+                    if kernels::of(&step).name() != kernel.name() || unfit || kernel.is_identity(&step, shape) {
+                        continue;
+                    }
+                    let (expected, ran) = run_on(scalar, step, &image);
+                    assert_eq!(ran.device, "cpu:scalar", "the reference is the scalar form");
+                    let (found, ran) = run_on(self.processor, step, &image);
+                    if !ran.device.starts_with(&self.device) || !ran.fallbacks.is_empty() {
+                        return Err(format!("{step:?} on {shape:?} was to run on {}: {ran:?}", self.device));
+                    }
+                    let difference = compare(&expected, &found, (self.tolerance)(kernel.tolerance(shape)))
+                        .map_err(|difference| format!("{step:?} on {shape:?} by {}: {difference:?}", self.device))?;
+                    worst = worst.max(difference);
+                    runs += 1;
                 }
-                let (expected, ran) = run_on(&scalar, step, &image);
-                assert_eq!(ran.device, "cpu:scalar", "the reference is the scalar form");
-                let (found, ran) = run_on(processor, step, &image);
-                assert!(ran.device.starts_with(device), "{step:?} was to run on {device}: {ran:?}");
-                assert_eq!(ran.fallbacks, [] as [String; 0], "{step:?} on {shape:?} fell back");
-                let difference = compare(&expected, &found, tolerance(kernel.tolerance(shape)))
-                    .unwrap_or_else(|difference| panic!("{step:?} on {shape:?} by {device}: {difference:?}"));
-                let row = worst.iter_mut().find(|row| row.0 == kernel.name()).expect("every kernel is in the table");
-                row.1 = difference.max(row.1);
-                row.2 += 1;
             }
         }
+        assert!(runs > 0, "the kernel {} was never run: give it a step in `steps`", kernel.name());
+        println!("{} {}: at most {worst:.2} levels from scalar in {runs} runs", self.device, kernel.name());
+        Ok(worst)
     }
-    for (name, levels, runs) in &worst {
-        assert!(*runs > 0, "the kernel {name} was never run: give it a step in `steps`");
-        println!("{device} {name}: at most {levels:.2} levels from scalar in {runs} runs");
+
+    /// Every kernel; gives the worst difference of each.
+    fn all(&self) -> Vec<(&'static str, f64)> {
+        let kernel = |kernel: &&'static dyn kernels::Kernel| {
+            (kernel.name(), self.kernel(*kernel).unwrap_or_else(|fault| panic!("{fault}")))
+        };
+        kernels::KERNELS.iter().map(kernel).collect()
     }
-    worst.into_iter().map(|(name, levels, _)| (name, levels)).collect()
+
+    /// Every kernel has to be found wrong on a processor with a fault.
+    fn none(&self) {
+        for kernel in kernels::KERNELS {
+            let found = self.kernel(*kernel);
+            assert!(found.is_err(), "a planted fault of {} on {} was not found: {found:?}", kernel.name(), self.device);
+        }
+    }
+}
+
+fn walk_cpu(level: CpuLevel, processor: &Processor) -> Walk<'_> {
+    Walk { processor, device: format!("cpu:{}", level.as_str()), tolerance: |tolerance| tolerance.simd }
+}
+
+fn walk_gpu(processor: &Processor) -> Walk<'_> {
+    Walk { processor, device: "gpu:".to_owned(), tolerance: |tolerance| tolerance.gpu }
+}
+
+/// The levels above scalar that this machine has.
+fn levels() -> impl Iterator<Item = CpuLevel> {
+    CpuLevel::ALL.into_iter().skip(1).filter(|level| {
+        let there = level.usable() == *level;
+        if !there {
+            println!("not on this machine: {}", level.as_str());
+        }
+        there
+    })
+}
+
+#[test]
+fn a_fault_planted_in_any_backend_is_found_in_every_kernel() {
+    for level in levels() {
+        let processor = Processor::new(level, GpuPolicy::Off).expect("the CPU is always there");
+        processor.planted.store(true, std::sync::atomic::Ordering::SeqCst);
+        walk_cpu(level, &processor).none();
+    }
+    // One of its own: the other tests share the one without a fault.
+    let processor = Processor::new(CpuLevel::Scalar, gpu_policy()).expect("there is an adapter");
+    processor.planted.store(true, std::sync::atomic::Ordering::SeqCst);
+    walk_gpu(&processor).none();
 }
 
 #[test]
 fn simd_gives_what_scalar_gives_at_every_level_of_this_machine() {
-    for level in CpuLevel::ALL.into_iter().skip(1) {
-        if level.usable() != level {
-            println!("not on this machine: {}", level.as_str());
-            continue;
-        }
+    for level in levels() {
         let processor = Processor::new(level, GpuPolicy::Off).expect("the CPU is always there");
-        let worst = walk(&processor, &format!("cpu:{}", level.as_str()), |tolerance| tolerance.simd);
+        let worst = walk_cpu(level, &processor).all();
         let resize = worst.iter().find(|(name, _)| *name == "resize").expect("resize is a kernel").1;
         assert!(resize > 0.0, "SIMD resize rounds in between; the same samples everywhere mean that it did not run");
     }
@@ -214,7 +297,7 @@ fn simd_gives_what_scalar_gives_at_every_level_of_this_machine() {
 
 #[test]
 fn the_gpu_gives_what_scalar_gives() {
-    walk(gpu(), "gpu:", |tolerance| tolerance.gpu);
+    walk_gpu(gpu()).all();
 }
 
 #[test]

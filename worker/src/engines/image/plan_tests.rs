@@ -42,7 +42,14 @@ fn size(source: &Source, steps: &[Step]) -> (u32, u32) {
             assert!(x + width <= w && y + height <= h, "the crop lies within {w} x {h}");
             (width, height)
         }
-        Step::Flatten { .. } | Step::Convert { .. } | Step::Overlay { .. } => (w, h),
+        Step::Blur { .. }
+        | Step::Sharpen { .. }
+        | Step::Curve { .. }
+        | Step::Lut { .. }
+        | Step::Matrix { .. }
+        | Step::Flatten { .. }
+        | Step::Convert { .. }
+        | Step::Overlay { .. } => (w, h),
     })
 }
 
