@@ -156,6 +156,13 @@ pub enum OptionKind {
         /// Largest value.
         max: i64,
     },
+    /// Number within bounds, both included, with or without decimals.
+    Number {
+        /// Smallest value.
+        min: f64,
+        /// Largest value.
+        max: f64,
+    },
     /// Text of limited length.
     String {
         /// Longest value, bytes.
@@ -209,6 +216,10 @@ impl OptionKind {
             Self::Integer { min, max } => match value.as_i64() {
                 Some(number) if (*min..=*max).contains(&number) => Ok(()),
                 _ => Err(format!("must be an integer from {min} to {max}")),
+            },
+            Self::Number { min, max } => match value.as_f64() {
+                Some(number) if (*min..=*max).contains(&number) => Ok(()),
+                _ => Err(format!("must be a number from {min} to {max}")),
             },
             Self::String { max_length } | Self::Secret { max_length } => match value.as_str() {
                 Some(text) if text.len() <= *max_length => Ok(()),

@@ -104,6 +104,7 @@ fn read_options(texts: &[String]) -> anyhow::Result<Map<String, Value>> {
             OptionKind::Integer { .. } | OptionKind::OneOfIntegers { .. } => {
                 value.parse::<i64>().map_or_else(|_| Value::from(value), Value::from)
             }
+            OptionKind::Number { .. } => value.parse::<f64>().map_or_else(|_| Value::from(value), Value::from),
             OptionKind::Boolean => value.parse::<bool>().map_or_else(|_| Value::from(value), Value::from),
             _ => Value::from(value),
         };

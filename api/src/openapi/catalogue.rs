@@ -100,6 +100,7 @@ fn notes() -> Value {
 fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
     let mut schema = match &entry.kind {
         OptionKind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        OptionKind::Number { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         OptionKind::String { max_length } => json!({ "type": "string", "maxLength": max_length }),
         OptionKind::Boolean => json!({ "type": "boolean" }),
         OptionKind::OneOf { values } => json!({ "type": "string", "enum": values }),

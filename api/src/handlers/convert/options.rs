@@ -103,6 +103,7 @@ fn typed(catalog: &Catalog, name: &str, text: &str) -> Value {
         (Some(OptionKind::Integer { .. } | OptionKind::OneOfIntegers { .. }), _) => {
             text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
         }
+        (Some(OptionKind::Number { .. }), _) => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),
         (Some(OptionKind::Boolean), "true" | "1" | "") => true.into(),
         (Some(OptionKind::Boolean), "false" | "0") => false.into(),
         (None, _) if name == crate::validate::TIMEOUT => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),

@@ -1,6 +1,7 @@
 //! The image engine: every decoder to every encoder, in memory.
 
 pub mod admission;
+mod analysis;
 mod color;
 pub mod job;
 pub mod options;

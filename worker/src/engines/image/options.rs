@@ -78,7 +78,8 @@ crate::options! {
         "How width and height together are understood: scale stretches to exactly that size, max fits inside it and does \
          not enlarge, crop fills it and cuts off what overlaps, pad fits inside it and fills the rest with background."
             fit: Fit = Fit::Scale => OptionKind::OneOf { values: ["scale", "max", "crop", "pad"].map(str::to_owned).to_vec() },
-        "Which part stays when fit is crop, and where the image lies when it is pad." gravity: Gravity = Gravity::Center =>
+        "Which part stays when fit is crop, and where the image lies when it is pad; smart keeps what people look at: detail, skin \
+         and strong colours." gravity: Gravity = Gravity::Center =>
             OptionKind::OneOf { values: Gravity::NAMES.map(str::to_owned).to_vec() },
         "Whether a smaller image is enlarged to the size asked for; absent: yes, except where fit is max."
             enlarge: Option<bool> = None => OptionKind::Boolean,
@@ -86,6 +87,20 @@ crate::options! {
          turned image." rotate: u16 = 0 => OptionKind::OneOfIntegers { values: vec![0, 90, 180, 270] },
         "Mirror the image, after it has been turned." flip: Flip = Flip::None =>
             OptionKind::OneOf { values: ["none", "horizontal", "vertical"].map(str::to_owned).to_vec() },
+        "Cut off the border of one colour, that of the top left pixel, before anything else." trim: bool = false =>
+            OptionKind::Boolean,
+        "How much a colour may differ from that of the border to belong to it, in levels of 255." trim_threshold: f32 = 10.0 =>
+            OptionKind::Number { min: 0.0, max: 255.0 },
+        "Resize in linear light, so that fine bright patterns keep their brightness; slower, and dark fine lines become thinner."
+            linear: bool = false => OptionKind::Boolean,
+        "Blur by a Gaussian of that standard deviation in pixels of the result, after it has been resized." blur: Option<f32> = None =>
+            OptionKind::Number { min: 0.3, max: 100.0 },
+        "Sharpen by an unsharp mask whose Gaussian has that standard deviation in pixels of the result, after it has been resized; \
+         1 suits most pictures." sharpen: Option<f32> = None => OptionKind::Number { min: 0.3, max: 10.0 },
+        "How strongly `sharpen` works: how much of the difference to the surroundings is added."
+            sharpen_amount: f32 = 1.0 => OptionKind::Number { min: 0.0, max: 10.0 },
+        "How much of each difference `sharpen` leaves alone, in levels of 255, so that noise is not sharpened."
+            sharpen_threshold: f32 = 0.0 => OptionKind::Number { min: 0.0, max: 255.0 },
         "Take the colours out." grayscale: bool = false => OptionKind::Boolean,
         "Pixels an inch at which a drawing (svg) is rendered before `width` and `height` apply; absent: 96, which gives the size \
          that the file states." density: Option<u32> = None => OptionKind::Integer { min: 1, max: 2400 },
@@ -123,6 +138,13 @@ mod tests {
             ("enlarge", json!(null)),
             ("rotate", json!(0)),
             ("flip", json!("none")),
+            ("trim", json!(false)),
+            ("trim_threshold", json!(10.0)),
+            ("linear", json!(false)),
+            ("blur", json!(null)),
+            ("sharpen", json!(null)),
+            ("sharpen_amount", json!(1.0)),
+            ("sharpen_threshold", json!(0.0)),
             ("grayscale", json!(false)),
             ("density", json!(null)),
             ("keep_icc", json!(false)),
@@ -151,6 +173,11 @@ mod tests {
             ("gravity", json!("up")),
             ("rotate", json!(45)),
             ("flip", json!(true)),
+            ("blur", json!(0.29)),
+            ("blur", json!(100.5)),
+            ("sharpen", json!("1")),
+            ("sharpen_amount", json!(-0.1)),
+            ("sharpen_threshold", json!(256)),
             ("background", json!("white")),
         ] {
             match read(json!({ field: value.clone() })) {

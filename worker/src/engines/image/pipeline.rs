@@ -8,17 +8,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::admission::Memory;
+use super::analysis;
 use super::color::{self, Colors};
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
-use super::plan::{Source, plan, reduced_size, scale};
+use super::plan::{Source, cut, plan, reduced_size, scale};
 use super::stamp;
 use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::{
     self, Cancel, Category, DecodeOptions, Decoded, EncodeOptions, Flags, Format, Frame, Header, Limits, by_name, sniff,
 };
-use crate::pixels::{Fit, Processor, Ran, Recording, Shape};
+use crate::pixels::{Fit, Gravity, Image, Processor, Ran, Recording, Shape, Step};
 
 /// Largest file that is read into memory, bytes: 100 megapixels of 16-bit RGBA and some.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -113,11 +114,11 @@ fn untouched(
     runner: &Runner<'_>,
 ) -> Option<Arc<Vec<u8>>> {
     let [Frame { image, .. }] = &decoded.frames[..] else { return None };
-    if !to.flags.embeds_jpeg || job.test || decoded.icc.is_some() {
+    if !to.flags.embeds_jpeg || job.test || options.trim || decoded.icc.is_some() {
         return None;
     }
     let (stored, orientation) = ((image.width(), image.height()), decoded.orientation);
-    let source = Source { decoded: image.shape(), stored, orientation, frames: 1 };
+    let source = Source { decoded: image.shape(), stored, orientation, frames: 1, focus: None };
     let nothing = record(&source, options, to, runner).is_ok_and(|recording| recording.steps.is_empty());
     if nothing { formats::plain_jpeg(data).map(Arc::new) } else { None }
 }
@@ -252,10 +253,10 @@ fn warnings(decoded: &Decoded, header: &Header, page: u32, from: &Format, to: &F
 }
 
 /// What runs recordings.
-struct Runner<'a> {
-    processor: &'a Processor,
-    cancel: &'a Cancel,
-    finish: Finish<'a>,
+pub(super) struct Runner<'a> {
+    pub(super) processor: &'a Processor,
+    pub(super) cancel: &'a Cancel,
+    pub(super) finish: Finish<'a>,
 }
 
 /// What is to be done with a picture like `source`.
@@ -266,28 +267,36 @@ fn record(source: &Source, options: &ConvertOptions, to: &Format, runner: &Runne
     Ok(recording)
 }
 
-fn process(
+pub(super) fn process(
     decoded: Decoded,
     header: &Header,
     options: &ConvertOptions,
     to: &Format,
     runner: &Runner<'_>,
 ) -> Result<(Decoded, Ran), Failure> {
-    let first = decoded.frames.first().ok_or_else(|| Failure::internal("a decoder gave no frame"))?.image.shape();
+    let (decoded, stored) = trimmed(decoded, header, options, runner)?;
+    let first = &decoded.frames.first().ok_or_else(|| Failure::internal("a decoder gave no frame"))?.image;
+    let shape = first.shape();
     let count = u32::try_from(decoded.frames.len()).unwrap_or(u32::MAX);
     // What the file states is the size of its first page.
-    let of_first = |shape| if shape == first && options.page == 1 { Some((header.width, header.height)) } else { None };
-    let of = |shape: Shape| {
-        let stored = of_first(shape).unwrap_or((shape.width, shape.height));
-        record(&Source { decoded: shape, stored, orientation: decoded.orientation, frames: count }, options, to, runner)
+    let of_first = |other| if other == shape && options.page == 1 { Some(stored) } else { None };
+    let of = |image: &Image| {
+        let decoded_shape = image.shape();
+        let stored = of_first(decoded_shape).unwrap_or((decoded_shape.width, decoded_shape.height));
+        let mut source = Source { decoded: decoded_shape, stored, orientation: decoded.orientation, frames: count, focus: None };
+        // In an animation the first frame decides: what is cut must not jump about.
+        if let (Gravity::Smart, Some(part)) = (options.gravity, cut(&source, options)) {
+            source.focus = Some(analysis::place(image, part, runner.processor, runner.cancel)?);
+        }
+        record(&source, options, to, runner)
     };
-    let mut recording = (first, of(first)?);
+    let mut recording = (shape, of(first)?);
     let mut total = Ran::default();
     let mut frames = Vec::with_capacity(decoded.frames.len());
     for Frame { image, delay_ms } in decoded.frames {
         // Pages may differ in size and layout.
         if image.shape() != recording.0 {
-            recording = (image.shape(), of(image.shape())?);
+            recording = (image.shape(), of(&image)?);
         }
         let (image, ran) = runner.processor.run(&recording.1, image, runner.cancel)?;
         frames.push(Frame { image, delay_ms });
@@ -299,6 +308,35 @@ fn process(
     }
     total.fallbacks.dedup();
     Ok((Decoded { frames, orientation: decoded.orientation, icc: decoded.icc, loops: decoded.loops }, total))
+}
+
+/// The frames without their border, and the stored size of what is left of the first one. Frames of one size share a border, so
+/// that an animation stays in its place; pages that differ have one each.
+fn trimmed(
+    mut decoded: Decoded,
+    header: &Header,
+    options: &ConvertOptions,
+    runner: &Runner<'_>,
+) -> Result<(Decoded, (u32, u32)), Failure> {
+    let stored = (header.width, header.height);
+    if !options.trim {
+        return Ok((decoded, stored));
+    }
+    let images: Vec<&Image> = decoded.frames.iter().map(|frame| &frame.image).collect();
+    let border = |images: &[&Image]| analysis::inside_of_border(images.iter().copied(), options.trim_threshold);
+    let alike = images.iter().all(|image| image.shape() == images[0].shape());
+    let inside: Vec<_> =
+        if alike { vec![border(&images); images.len()] } else { images.iter().map(|image| border(&[image])).collect() };
+    let left = inside.first().copied().flatten().map_or(stored, |inside| (inside.width, inside.height));
+    for (frame, inside) in decoded.frames.iter_mut().zip(inside) {
+        let Some(analysis::Rectangle { x, y, width, height }) = inside else { continue };
+        let recording = Recording { steps: vec![Step::Crop { x, y, width, height }], ..Recording::default() };
+        // The frame's own pixels are not needed any more once they are cut.
+        let nothing = Image::zeroed(Shape { width: 1, height: 1, ..frame.image.shape() })?;
+        let image = std::mem::replace(&mut frame.image, nothing);
+        frame.image = runner.processor.run(&recording, image, runner.cancel)?.0;
+    }
+    Ok((decoded, left))
 }
 
 /// Writes the result and returns its length.

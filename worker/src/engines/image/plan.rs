@@ -3,6 +3,7 @@
 use super::options::ConvertOptions;
 use crate::failure::Failure;
 use crate::formats::Flags;
+use crate::pixels::transfer;
 use crate::pixels::{Channels, Depth, Filter, Fit, Orientation, Recording, Shape, Step};
 
 /// Longest side of a result, pixels.
@@ -22,6 +23,8 @@ pub struct Source {
     pub orientation: Orientation,
     /// How many frames are converted.
     pub frames: u32,
+    /// Left and top edge, in decoded pixels, of what stays when something is cut off; absent: as the gravity says.
+    pub focus: Option<(u32, u32)>,
 }
 
 /// Sizes of a result, upright: `visible` pixels of the source are resampled to `scaled` and placed on `canvas`, both times
@@ -119,8 +122,12 @@ impl Geometry {
     }
 }
 
-/// The size to which the whole stored image will be reduced, for decoders that can shrink cheaply.
+/// The size to which the whole stored image will be reduced, for decoders that can shrink cheaply. Not at all where a border is
+/// trimmed first (how large the rest is shows only then), or where light is to be averaged and not its encoding.
 pub fn reduced_size(stored: (u32, u32), orientation: Orientation, options: &ConvertOptions) -> (u32, u32) {
+    if options.trim || options.linear {
+        return stored;
+    }
     let swap = orientation.then(options.turn()).swaps_sides();
     let upright = swap_if(stored, swap);
     let geometry = Geometry::of(upright, options);
@@ -128,6 +135,20 @@ pub fn reduced_size(stored: (u32, u32), orientation: Orientation, options: &Conv
     let reduced =
         (whole(upright.0, geometry.scaled.0, geometry.visible.0), whole(upright.1, geometry.scaled.1, geometry.visible.1));
     swap_if(reduced, swap)
+}
+
+/// The part of the decoded image that shows in the result: width and height in decoded pixels.
+fn part(source: &Source, geometry: &Geometry, swap: bool) -> (u32, u32) {
+    let Shape { width, height, .. } = source.decoded;
+    let visible = swap_if(geometry.visible, swap);
+    (scale(width, visible.0, source.stored.0).min(width), scale(height, visible.1, source.stored.1).min(height))
+}
+
+/// The part of the decoded image that stays when something is cut off; `None` where nothing is.
+pub fn cut(source: &Source, options: &ConvertOptions) -> Option<(u32, u32)> {
+    let swap = source.orientation.then(options.turn()).swaps_sides();
+    let part = part(source, &Geometry::of(swap_if(source.stored, swap), options), swap);
+    (part != (source.decoded.width, source.decoded.height)).then_some(part)
 }
 
 /// The recording that makes of `source` what `options` ask for, in a layout that `target` can hold.
@@ -146,16 +167,31 @@ pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<
 
     // The part that shows, in decoded pixels.
     let Shape { width, height, channels, depth } = source.decoded;
-    let visible = swap_if(geometry.visible, swap);
-    let part = (scale(width, visible.0, source.stored.0).min(width), scale(height, visible.1, source.stored.1).min(height));
+    let part = part(source, &geometry, swap);
     if part != (width, height) {
         let halves = options.gravity.stored_halves(orientation);
-        let (x, y) = ((width - part.0) * halves.0 / 2, (height - part.1) * halves.1 / 2);
+        let (x, y) = source.focus.unwrap_or(((width - part.0) * halves.0 / 2, (height - part.1) * halves.1 / 2));
         recording.push(Step::Crop { x, y, width: part.0, height: part.1 });
     }
     let scaled = swap_if(geometry.scaled, swap);
     if part != scaled {
-        recording.push(Step::Resize { width: scaled.0, height: scaled.1, filter: Filter::Lanczos3 });
+        let resize = Step::Resize { width: scaled.0, height: scaled.1, filter: Filter::Lanczos3 };
+        if options.linear {
+            let (there, back) = (recording.layer(transfer::to_linear()?), recording.layer(transfer::to_srgb()?));
+            // Dark colours lie closer together in linear light than 8 bits can tell.
+            recording.push(Step::Curve { curve: there, depth: Depth::U16 });
+            recording.push(resize);
+            recording.push(Step::Curve { curve: back, depth });
+        } else {
+            recording.push(resize);
+        }
+    }
+    // On the pixels of the result, and before their turn: a Gaussian is the same from every side.
+    if let Some(sigma) = options.blur {
+        recording.push(Step::Blur { sigma });
+    }
+    if let Some(sigma) = options.sharpen {
+        recording.push(Step::Sharpen { sigma, amount: options.sharpen_amount, threshold: options.sharpen_threshold });
     }
     if orientation != Orientation::Upright {
         recording.push(Step::Orient { orientation });

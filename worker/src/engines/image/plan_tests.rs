@@ -18,7 +18,7 @@ const ALL: [Orientation; 8] = [
 
 fn source(width: u32, height: u32, channels: Channels) -> Source {
     let decoded = Shape { width, height, channels, depth: Depth::U8 };
-    Source { decoded, stored: (width, height), orientation: Orientation::Upright, frames: 1 }
+    Source { decoded, stored: (width, height), orientation: Orientation::Upright, frames: 1, focus: None }
 }
 
 fn options(width: Option<u32>, height: Option<u32>, fit: Fit) -> ConvertOptions {
@@ -263,4 +263,47 @@ fn a_reduced_decode_gives_the_same_sizes() {
     assert_eq!(reduced_size((4000, 3000), Orientation::Upright, &crop), (133, 100), "all of it, where a part shows");
     let narrow = options(Some(100), None, Fit::Scale);
     assert_eq!(reduced_size((4000, 3000), Orientation::Rotate90, &narrow), (133, 100), "as stored, not upright");
+}
+
+#[test]
+fn blur_and_sharpen_follow_the_resize_and_leave_the_canvas_alone() {
+    let wanted =
+        ConvertOptions { blur: Some(2.5), sharpen: Some(1.0), sharpen_threshold: 4.0, ..options(Some(100), Some(100), Fit::Pad) };
+    let found = steps(&source(400, 300, Channels::Rgb), &wanted, "png");
+    let expected = [
+        Step::Resize { width: 100, height: 75, filter: Filter::Lanczos3 },
+        Step::Blur { sigma: 2.5 },
+        Step::Sharpen { sigma: 1.0, amount: 1.0, threshold: 4.0 },
+        Step::Pad { x: 0, y: 12, width: 100, height: 100, color: [255; 4] },
+    ];
+    assert_eq!(found, expected, "on the pixels of the result, before anything is put around them");
+}
+
+#[test]
+fn a_linear_resize_stands_between_two_curves_and_is_one_only_where_something_is_resized() {
+    let wanted = ConvertOptions { linear: true, ..options(Some(200), None, Fit::Scale) };
+    let recording = plan(&source(400, 300, Channels::Rgb), &wanted, flags("png")).expect("within the limits");
+    let expected = [
+        Step::Curve { curve: 0, depth: Depth::U16 },
+        Step::Resize { width: 200, height: 150, filter: Filter::Lanczos3 },
+        Step::Curve { curve: 1, depth: Depth::U8 },
+    ];
+    assert_eq!((recording.steps.as_slice(), recording.layers.len()), (expected.as_slice(), 2), "there and back");
+    let same = plan(&source(200, 150, Channels::Rgb), &wanted, flags("png")).expect("within the limits");
+    assert_eq!((same.steps.len(), same.layers.len()), (0, 0), "nothing to resize, nothing to convert");
+}
+
+#[test]
+fn a_focus_says_what_stays_where_something_is_cut() {
+    let wanted = ConvertOptions { gravity: Gravity::Smart, ..options(Some(100), Some(100), Fit::Crop) };
+    let photo = source(400, 300, Channels::Rgb);
+    assert_eq!(cut(&photo, &wanted), Some((300, 300)), "a square of it shows");
+    let crop = |source: &Source| steps(source, &wanted, "png")[0];
+    assert_eq!(crop(&photo), Step::Crop { x: 50, y: 0, width: 300, height: 300 }, "the middle, as long as nobody has looked");
+    let seen = Source { focus: Some((97, 0)), ..photo };
+    assert_eq!(crop(&seen), Step::Crop { x: 97, y: 0, width: 300, height: 300 }, "what was found");
+    let turned = Source { orientation: Orientation::Rotate90, ..source(400, 300, Channels::Rgb) };
+    let upright = ConvertOptions { gravity: Gravity::Smart, ..options(Some(300), Some(100), Fit::Crop) };
+    assert_eq!(cut(&turned, &upright), Some((100, 300)), "in stored pixels");
+    assert_eq!(cut(&photo, &options(Some(100), Some(100), Fit::Max)), None, "nothing is cut");
 }

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::engines::image::job::run;
+use crate::engines::image::options::ConvertOptions;
 use crate::formats::support::testing::{decode, deep, encode, exif, icc, picture, psnr, still};
 use crate::formats::{Decoded, Format, Frame, by_name};
+use crate::options::Options;
 use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Orientation, Recording, Step};
 
 fn processor() -> Processor {
@@ -368,5 +370,79 @@ fn two_turns_are_one() {
             let one_by_one = turn(turn(start.clone(), first), second);
             assert_eq!(turn(start.clone(), first.then(second)), one_by_one, "{first:?}, then {second:?}");
         }
+    }
+}
+
+#[test]
+fn a_linear_resize_keeps_the_light_of_a_fine_pattern() {
+    // Black and white in turn reflect half the light, which is 188 of 255 in sRGB; without linear light it becomes 128.
+    let mut data = Vec::new();
+    for index in 0..64 * 64u32 {
+        data.extend([if (index + index / 64) % 2 == 0 { 255 } else { 0 }; 3]);
+    }
+    let board = encode("png", &still(Image::new(64, 64, Channels::Rgb, Depth::U8, data).expect("the sizes match")));
+    for (linear, expected) in [(true, 188), (false, 128)] {
+        let (result, _) = convert(&board, "png", "png", json!({ "width": 8, "linear": linear })).expect("it converts");
+        let image = decode("png", &result).frames.remove(0).image;
+        let middle = image.data()[(3 * 8 + 3) * 3];
+        assert!(middle.abs_diff(expected) <= 2, "linear {linear}: {middle}, expected about {expected}");
+    }
+}
+
+#[test]
+fn blur_and_sharpen_reach_the_result() {
+    let mut data = vec![40u8; 32 * 32 * 3];
+    data.chunks_exact_mut(96).for_each(|row| row[48..].fill(200));
+    let edge = encode("png", &still(Image::new(32, 32, Channels::Rgb, Depth::U8, data).expect("the sizes match")));
+    let row = |options: Value| -> Vec<u8> {
+        let (result, _) = convert(&edge, "png", "png", options).expect("it converts");
+        shown(&decode("png", &result).frames[0].image)[16 * 96..17 * 96].iter().copied().step_by(3).collect()
+    };
+    let blurred = row(json!({ "blur": 2 }));
+    // The integral of the Gaussian, half a pixel to either side of the edge: 0.401 and 0.599 of the step.
+    assert_eq!((blurred[15], blurred[16]), (104, 136), "{blurred:?}");
+    assert_eq!((blurred[0], blurred[31]), (40, 200), "far from the edge nothing changes");
+    let sharpened = row(json!({ "sharpen": 1, "sharpen_amount": 0.5 }));
+    assert!(sharpened[15] < 40 && sharpened[16] > 200, "darker and lighter at the edge: {sharpened:?}");
+    let left = row(json!({ "sharpen": 1, "sharpen_threshold": 255 }));
+    assert_eq!((left[15], left[16]), (40, 200), "below the threshold nothing changes");
+}
+
+#[test]
+fn trim_cuts_the_border_off_before_anything_is_measured() {
+    let mut framed = Image::new(60, 40, Channels::Rgb, Depth::U8, vec![250; 60 * 40 * 3]).expect("the sizes match");
+    let inner = picture(20, 10, Channels::Rgb);
+    for (y, row) in inner.data().chunks_exact(60).enumerate() {
+        let at = ((y + 5) * 60 + 30) * 3;
+        framed.data_mut()[at..at + 60].copy_from_slice(row);
+    }
+    let png = encode("png", &still(framed));
+    let (result, made) = convert(&png, "png", "png", json!({ "trim": true })).expect("it converts");
+    assert_eq!((made.width, made.height), (Some(20), Some(10)), "the picture in the frame");
+    assert_eq!(decode("png", &result).frames[0].image, inner, "to the pixel");
+    let (_, made) = convert(&png, "png", "jpg", json!({ "trim": true, "width": 40, "rotate": 90 })).expect("it converts");
+    assert_eq!((made.width, made.height), (Some(40), Some(80)), "what is left is turned and resized");
+    let (_, made) = convert(&png, "png", "png", json!({ "trim": true, "trim_threshold": 255 })).expect("it converts");
+    assert_eq!((made.width, made.height), (Some(60), Some(40)), "a picture of one colour has no border");
+}
+
+#[test]
+fn a_smart_crop_keeps_what_stands_out_in_every_orientation() {
+    let mut image = Image::new(300, 100, Channels::Rgb, Depth::U8, vec![128; 90_000]).expect("the sizes match");
+    for row in image.data_mut().chunks_exact_mut(900).skip(30).take(40) {
+        row[240 * 3..280 * 3].copy_from_slice(&[230, 20, 40].repeat(40));
+    }
+    for orientation in [Orientation::Upright, Orientation::Rotate90, Orientation::Rotate180, Orientation::Transverse] {
+        let decoded = Decoded { orientation, ..still(image.clone()) };
+        let size = json!({ "width": 100, "height": 100, "fit": "crop", "gravity": "smart" });
+        let options = <ConvertOptions as Options>::read(size.as_object().expect("an object")).expect("options");
+        let header =
+            crate::formats::Header { width: 300, height: 100, frames: 1, channels: Channels::Rgb, depth: Depth::U8, orientation };
+        let png = by_name("png").expect("a format");
+        let (cpu, cancel) = (processor(), Cancel::new());
+        let runner = pipeline::Runner { processor: &cpu, cancel: &cancel, finish: &|_, _, _| Ok(()) };
+        let (made, _) = pipeline::process(decoded, &header, &options, png, &runner).expect("it runs");
+        let red = made.frames[0].image.data().chunks_exact(3).filter(|pixel| pixel[0] > 200 && pixel[1] < 60).count();
+        assert_eq!(red, 1600, "{orientation:?}: the whole of the square is in the result");
     }
 }
