@@ -150,15 +150,14 @@ impl Doc {
 
     /// An answer of another media type, `*/*` if it is not known before.
     pub(crate) fn media(mut self, status: u16, text: &str, media: &str) -> Self {
-        let schema = if media.starts_with("text/") { json!({ "schema": { "type": "string" } }) } else { json!({}) };
-        self.answers.push((status, json!({ "description": text, "content": { media: schema } })));
+        self.answers.push((status, json!({ "description": text, "content": { media: content(media) } })));
         self
     }
 
     /// A further text form of the last answer, for those who ask for it by `Accept`.
     pub(crate) fn or_text(mut self, media: &str) -> Self {
         if let Some(content) = self.answers.last_mut().and_then(|(_, answer)| answer["content"].as_object_mut()) {
-            content.insert(media.to_owned(), json!({ "schema": { "type": "string" } }));
+            content.insert(media.to_owned(), self::content(media));
         }
         self
     }
@@ -223,4 +222,17 @@ pub(crate) fn moment(text: &str) -> Value {
 /// An identifier with its prefix.
 pub(crate) fn identifier(prefix: &str, text: &str) -> Value {
     json!({ "type": "string", "pattern": format!("^{prefix}_[0-9A-Za-z]+$"), "description": text })
+}
+
+/// What a body that is no JSON looks like. Of a stream of events each one is described, for want of a word for the whole.
+fn content(media: &str) -> Value {
+    match media {
+        "text/event-stream" => json!({ "schema": { "type": "object", "description": "Each event of the stream.", "properties": {
+            "id": { "type": "string", "description": "The version of the job that the event tells of." },
+            "event": { "type": "string", "enum": ["job", "task"] },
+            "data": { "type": "string", "description": "The job without its tasks' details, or the task, as JSON." },
+        } } }),
+        text if text.starts_with("text/") => json!({ "schema": { "type": "string" } }),
+        _ => json!({}),
+    }
 }
