@@ -33,8 +33,10 @@ fn things(server: &Server) -> HashMap<&'static str, (String, String)> {
         put("key", id(&key));
     }
     if let Some(webhook) = made("/webhooks", json!({ "url": "https://example.com/hook", "events": ["job.finished"] })) {
+        let sent = server.call("POST", &format!("/webhooks/{}/test", id(&webhook)), Some(&json!({})));
+        assert_eq!(sent.status, 202, "{}", sent.json());
         put("webhook", id(&webhook));
-        put("delivery", "dlv_0123456789abcdefghijkl".to_owned());
+        put("delivery", id(&sent.json()["data"]["id"]));
     }
     // A task's name is no secret: that it exists in a job of that account is.
     things.insert("task", ("export".to_owned(), "export".to_owned()));

@@ -50,6 +50,10 @@ pub(super) fn case(target: &Target<'_>, document: &Value, words: &[String], know
     let mut query = Vec::new();
     let mut headers = Vec::new();
     for parameter in target.operation["parameters"].as_array().into_iter().flatten() {
+        let parameter = match parameter["$ref"].as_str() {
+            Some(target) => document.pointer(target.trim_start_matches('#')).expect("a parameter"),
+            None => parameter,
+        };
         let name = parameter["name"].as_str().unwrap_or_default();
         let wanted = name == "timeout" || rng.u8(..3) == 0;
         match parameter["in"].as_str() {

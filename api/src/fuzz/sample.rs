@@ -117,5 +117,9 @@ fn text(schema: &Value, rng: &mut Rng) -> Value {
     if pattern.contains("16}") {
         return json!(["jpeg", ".PNG", "tif", "webp"][rng.usize(..4)]);
     }
+    if pattern.starts_with("^[!-~]") {
+        // Mostly new ones: a key that comes again is answered as before.
+        return json!(format!("k-{}", if rng.u8(..6) == 0 { rng.u32(..9) } else { rng.u32(..) }));
+    }
     json!(["a", "photo.jpg", "x-1", "ünï.png", "all", "1-3"][rng.usize(..6)])
 }

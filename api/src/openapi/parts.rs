@@ -92,6 +92,9 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 "job" => ("Identifier of a job, `job_…`.", Some("^job_[0-9A-Za-z]{1,64}$")),
                 "task" => ("Name of a task in the job.", Some("^[A-Za-z0-9_-]{1,64}$")),
                 "file" => ("Identifier of a file, `file_…`.", Some("^file_[0-9A-Za-z]{9,72}$")),
+                "webhook" => ("Identifier of a webhook, `wh_…`.", Some("^wh_[0-9A-Za-z]{1,64}$")),
+                "delivery" => ("Identifier of a delivery, `dlv_…`.", Some("^dlv_[0-9A-Za-z]{1,64}$")),
+                "key" => ("Identifier of an API key, `key_…`.", Some("^key_[0-9A-Za-z]{1,64}$")),
                 "token" => ("The signed token of a link: use the link as it was given.", None),
                 _ => ("Identifier.", None),
             };

@@ -58,8 +58,9 @@ fn endpoint(document: &Value, path: &str, method: &str, operation: &Value, base:
     );
     left.push_str(&permission(operation));
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let parameters: Vec<&Value> = parameters.iter().map(|parameter| schemas.resolve(parameter)).collect();
     for (place, title) in [("path", "Path"), ("query", "Query"), ("header", "Headers")] {
-        let here: Vec<&Value> = parameters.iter().filter(|parameter| parameter["in"] == place).collect();
+        let here: Vec<&Value> = parameters.iter().copied().filter(|parameter| parameter["in"] == place).collect();
         if !here.is_empty() {
             left.push_str(&format!("<h4>{title}</h4><dl class=\"members\">"));
             left.push_str(&here.into_iter().map(|parameter| row(schemas, parameter)).collect::<String>());
@@ -149,6 +150,7 @@ fn filled(path: &str) -> String {
         ("{task}", "convert"),
         ("{token}", "abc123"),
         ("{file}", "file_Xk9mPm3n"),
+        ("{delivery}", "dlv_0f3c9a"),
         ("{webhook}", "wh_Abc123"),
         ("{key}", "key_Xk9m"),
     ];

@@ -13,7 +13,7 @@ pub(super) struct Schemas<'a>(pub(super) &'a Value);
 
 impl<'d> Schemas<'d> {
     /// The schema itself, behind any reference.
-    fn resolve<'a>(self, schema: &'a Value) -> &'a Value
+    pub(super) fn resolve<'a>(self, schema: &'a Value) -> &'a Value
     where
         'd: 'a,
     {
