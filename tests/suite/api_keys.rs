@@ -226,7 +226,6 @@ fn an_account_has_at_most_a_hundred_keys(server: &Server) {
 fn r018_a_revocation_is_felt_at_once_by_every_api_process() {
     let server = Server::start();
     let beside = server.beside();
-    let mut late = 0;
     for round in 0..20 {
         let made = make(&server, &json!({ "name": format!("round {round}"), "scopes": ["jobs:read"] }));
         let key = text(&made, "key");
@@ -235,12 +234,10 @@ fn r018_a_revocation_is_felt_at_once_by_every_api_process() {
         }
         assert_eq!(server.call("DELETE", &format!("/api-keys/{}", text(&made, "id")), None).status, 204, "revoked");
         assert_eq!(server.call_as(key, "GET", "/jobs", None).status, 401, "round {round}: the very next request");
-        // The other process hears of it from Redis: a few requests may overtake the notice, not a second's worth of them.
+        // The other process may not have heard of it; the script that counts its requests has.
         let answers: Vec<u16> = (0..10).map(|_| beside.call_as(key, "GET", "/jobs", None).status).collect();
-        assert!(answers[5..].iter().all(|&status| status == 401), "round {round}: {answers:?}");
-        late += answers.iter().filter(|&&status| status == 200).count();
+        assert!(answers.iter().all(|&status| status == 401), "round {round}: {answers:?}");
     }
-    assert!(late < 20, "most were felt by the very next request: {late}");
 }
 
 #[tokio::test]

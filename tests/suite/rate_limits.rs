@@ -138,10 +138,14 @@ fn t18_a_key_waits_only_so_often_at_once() {
     let job = json!({ "tasks": { "in": { "operation": "import/upload", "filename": "a.png" } } });
     let id = server.call("POST", "/jobs", Some(&job)).json()["data"]["id"].as_str().expect("an id").to_owned();
     let wait = |seconds: u32| server.call("GET", &format!("/jobs/{id}/wait?timeout={seconds}"), None);
+    let call = |what: &str| server.call("GET", &format!("/jobs/{id}/{what}"), None);
+    let call = &call;
     std::thread::scope(|scope| {
         // One of them may find the loop below in its place.
-        let hold = || std::iter::repeat_with(|| wait(300)).find(|answer| answer.status != 429).expect("an answer");
-        let held: Vec<_> = (0..2).map(|_| scope.spawn(hold)).collect();
+        let hold = |what: &'static str| {
+            scope.spawn(move || std::iter::repeat_with(|| call(what)).find(|answer| answer.status != 429).expect("an answer"))
+        };
+        let (waiter, stream) = (hold("wait?timeout=300"), hold("events"));
         // The two may take a moment to get there.
         let deadline = Instant::now() + Duration::from_secs(60);
         let refused = loop {
@@ -156,9 +160,8 @@ fn t18_a_key_waits_only_so_often_at_once() {
         assert_eq!((refused.json()["details"]["limit"].as_u64(), refused.header("retry-after")), (Some(2), Some("5")), "why");
         assert_eq!(server.call("GET", &format!("/jobs/{id}"), None).status, 200, "anything else goes on");
         assert_eq!(server.call("DELETE", &format!("/jobs/{id}"), None).status, 204, "deleted");
-        for waiter in held {
-            assert_eq!(waiter.join().expect("no panic").status, 404, "told at once");
-        }
+        assert_eq!(waiter.join().expect("no panic").status, 404, "told at once");
+        assert_eq!(stream.join().expect("no panic").status, 200, "a stream counts, too, and ends with the job");
     });
     assert_eq!(wait(0).status, 404, "the places are free again");
 }

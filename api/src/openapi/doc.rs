@@ -229,8 +229,8 @@ fn content(media: &str) -> Value {
     match media {
         "text/event-stream" => json!({ "schema": { "type": "object", "description": "Each event of the stream.", "properties": {
             "id": { "type": "string", "description": "The version of the job that the event tells of." },
-            "event": { "type": "string", "enum": ["job", "task"] },
-            "data": { "type": "string", "description": "The job without its tasks' details, or the task, as JSON." },
+            "event": { "type": "string", "enum": ["job", "task", "deleted"] },
+            "data": { "type": "string", "description": "The job, the task with its `job_id`, or the identifier of the job that was deleted, as JSON." },
         } } }),
         text if text.starts_with("text/") => json!({ "schema": { "type": "string" } }),
         _ => json!({}),

@@ -6,6 +6,9 @@ use crate::catalog::Catalog;
 use crate::task::{TaskRecord, TaskSpec};
 use serde_json::{Value, json};
 
+/// Tasks whose files nobody takes that are named one by one: a job of 999 would be told the same 999 times.
+const MOST_UNUSED: usize = 10;
+
 /// Whether the task hands files out.
 fn exports(spec: &TaskSpec) -> bool {
     spec.operation.starts_with("export/")
@@ -19,9 +22,15 @@ pub fn of_plan<'a>(tasks: impl Iterator<Item = &'a TaskSpec> + Clone) -> Vec<Val
         warnings.push(json!({ "code": "NO_EXPORT", "message": text }));
     } else {
         let used: HashSet<&str> = tasks.clone().flat_map(|task| task.needs().map(String::as_str)).collect();
-        for task in tasks.clone().filter(|task| !exports(task) && !used.contains(task.name.as_str())) {
+        let unused = tasks.clone().filter(|task| !exports(task) && !used.contains(task.name.as_str()));
+        let more = unused.clone().count().saturating_sub(MOST_UNUSED);
+        for task in unused.take(MOST_UNUSED) {
             let text = "Nothing takes the files of this task: name it as the input of another one, or fetch them from /files/{file_id}/content";
             warnings.push(json!({ "code": "UNUSED_OUTPUT", "task": task.name, "message": text }));
+        }
+        if more > 0 {
+            let text = format!("Nothing takes the files of {more} more tasks either");
+            warnings.push(json!({ "code": "UNUSED_OUTPUT", "message": text }));
         }
     }
     let catalog = Catalog::builtin();
@@ -45,4 +54,20 @@ pub fn of_job(tasks: &[TaskRecord]) -> Vec<Value> {
         warnings.extend(found.map(|text| json!({ "code": "FILE", "task": task.spec.name, "message": text })));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_unused_tasks_some_are_named_and_the_rest_is_counted() {
+        let spec = |name: String, operation: &str| TaskSpec { name, operation: operation.into(), ..TaskSpec::default() };
+        let mut tasks: Vec<TaskSpec> = (0..998).map(|n| spec(format!("t{n}"), "import/url")).collect();
+        tasks.push(spec("out".into(), "export/url"));
+        let warnings = of_plan(tasks.iter());
+        assert_eq!(warnings.len(), MOST_UNUSED + 1, "{warnings:?}");
+        let last = &warnings[MOST_UNUSED];
+        assert!(last["message"].as_str().is_some_and(|text| text.contains("988 more")), "{last}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use convertfly_scheduler::store::StoreError;
+use convertfly_scheduler::store::{ApiKey, StoreError};
 
 use crate::support::redis::{TestStore, redis_client};
 
@@ -24,6 +24,10 @@ impl Random {
 async fn r323_the_script_agrees_with_a_model() {
     let t = TestStore::start().await;
     let account = t.account("a", 7, 1).await;
+    for key in ["key_0", "key_1", "key_2"] {
+        let record = ApiKey { id: key.into(), account: account.clone(), ..ApiKey::default() };
+        t.store.put_key(&key.repeat(13)[..64], &record).await.expect("a key");
+    }
     let mut seed = [0u8; 8];
     getrandom::fill(&mut seed).expect("random bytes");
     let seed = u64::from_le_bytes(seed);
@@ -59,6 +63,8 @@ async fn r323_the_script_agrees_with_a_model() {
         assert_eq!(found.balance, bucket.starts_with("key").then_some(7), "the balance comes with it");
     }
     assert!(refused > 50 && windows > 50, "both happened: {refused} refusals, {windows} windows");
+    let revoked = t.store.admit_key(&account, "key_9", Duration::from_secs(1), 1).await;
+    assert!(matches!(revoked, Err(StoreError::NotFound)), "a key that is not there: {revoked:?}");
     let unknown = t.store.admit_key("acct_nobody", "key_0", Duration::from_secs(1), 1).await;
     assert!(matches!(unknown, Err(StoreError::NotFound)), "{unknown:?}");
 }

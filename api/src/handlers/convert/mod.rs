@@ -47,6 +47,11 @@ pub(crate) async fn convert(
     body: Body,
 ) -> Result<Response, ApiError> {
     let prefer = Preferences::read(&headers);
+    // Before anything is taken in, so that a refusal has no effect.
+    let _place = match patience(&state, prefer) {
+        Duration::ZERO => None,
+        _ => Some(state.waits().enter(&caller.key)?),
+    };
     if let Some(id) = &once.done {
         return answer(&state, &caller.account, id, prefer).await;
     }
@@ -71,14 +76,19 @@ pub(crate) async fn convert(
     answer(&state, &job.account, &job.id, prefer).await
 }
 
-/// Waits for the job inside, and answers with its result, its error, or the job itself when that takes too long.
-async fn answer(state: &AppState, account: &str, id: &str, prefer: Preferences) -> Result<Response, ApiError> {
+/// How long this request waits for its job.
+fn patience(state: &AppState, prefer: Preferences) -> Duration {
     let most = state.limits().convert_wait;
-    let wait = match prefer {
+    match prefer {
         Preferences { respond_async: true, wait: None } => Duration::ZERO,
         Preferences { wait: Some(seconds), .. } => Duration::from_secs(seconds).min(most),
         _ => most,
-    };
+    }
+}
+
+/// Waits for the job inside, and answers with its result, its error, or the job itself when that takes too long.
+async fn answer(state: &AppState, account: &str, id: &str, prefer: Preferences) -> Result<Response, ApiError> {
+    let wait = patience(state, prefer);
     if !wait.is_zero() {
         wait_for(state, account, id, Instant::now() + wait).await;
     }

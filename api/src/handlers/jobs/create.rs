@@ -52,6 +52,12 @@ pub(crate) async fn create(
         Some("true" | "") => true,
         Some(_) => return Err(ApiError::field(Code::InvalidData, "dry_run", "must be true or false")),
     };
+    let prefer = Preferences::read(&headers);
+    // Before anything is done, so that a refusal has no effect.
+    let _place = match prefer.wait {
+        Some(seconds) if seconds > 0 && !dry_run => Some(state.waits().enter(&caller.key)?),
+        _ => None,
+    };
     let (bytes, memory) = read_body(&state, &headers, body, state.limits().job_body).await?;
     let test = caller.test;
     let (catalog, account, key) = (state.catalog(), caller.account, caller.key);
@@ -79,7 +85,6 @@ pub(crate) async fn create(
     fail_point::reach("before submit");
     let submitted = submit(&state, &job, &files).await?;
     fail_point::reach("submitted");
-    let prefer = Preferences::read(&headers);
     // Who prefers to wait and not to wait is answered after the time that they name, as the standard says.
     let wait = prefer.wait.map(|seconds| seconds.min(MAX_WAIT));
     if let Some(seconds) = wait {

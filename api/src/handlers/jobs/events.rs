@@ -24,6 +24,7 @@ use crate::links::links;
 use crate::middleware::auth::Caller;
 use crate::state::AppState;
 use crate::view;
+use crate::waits::Place;
 
 /// Silence after which a comment is sent, so that nobody on the way takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -51,16 +52,19 @@ pub(crate) async fn events(
     Names(job): Names<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    follow(state, caller, job_id(&job)?, &headers, None).await
+    let job = job_id(&job)?;
+    let place = state.waits().enter(&caller.key)?;
+    follow(state, caller, job, &headers, None, place).await
 }
 
-/// Follows a job until it has ended, or until `deadline`.
+/// Follows a job until it has ended, or until `deadline`; `place` is held as long.
 pub(super) async fn follow(
     state: AppState,
     caller: Caller,
     job: &str,
     headers: &HeaderMap,
     deadline: Option<Instant>,
+    place: Place,
 ) -> Result<Response, ApiError> {
     let seen = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse::<u64>().ok());
     // Looked for first: a subscription to what does not exist would be a waste.
@@ -70,7 +74,8 @@ pub(super) async fn follow(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let watch = state.store().watch(job).await.map_err(about_job)?;
-    let session = Session { state, account: caller.account, job: job.to_owned(), watch, seen, deadline, next: Next::Greet };
+    let session =
+        Session { state, account: caller.account, job: job.to_owned(), watch, seen, deadline, next: Next::Greet, _place: place };
     let body = stream::unfold(session, |mut session| async move {
         let text = session.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), session))
@@ -102,6 +107,8 @@ struct Session {
     seen: Option<u64>,
     deadline: Option<Instant>,
     next: Next,
+    /// Among the waits of its key.
+    _place: Place,
 }
 
 impl Session {

@@ -29,10 +29,10 @@ pub(crate) async fn wait(
     let job = job_id(&job)?;
     let seconds = query.number("timeout", MAX_WAIT);
     let seconds = seconds.ok_or_else(|| ApiError::field(Code::InvalidData, "timeout", "must be an integer from 0 to 300"))?;
-    let _place = state.waits().enter(&caller.key)?;
+    let place = state.waits().enter(&caller.key)?;
     let deadline = Instant::now() + Duration::from_secs(seconds.min(MAX_WAIT));
     if events::wanted(&headers) {
-        return events::follow(state, caller, job, &headers, Some(deadline)).await;
+        return events::follow(state, caller, job, &headers, Some(deadline), place).await;
     }
     let record = tokio::select! {
         record = state.store().wait(&caller.account, job, deadline) => record,

@@ -8,7 +8,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit, balance = ARGV[3], ''
 if account ~= '' then
   local a = redis.call('HMGET', k_account(account), 'rpm', 'balance')
-  if not a[2] then return {'missing'} end
+  -- A key that was revoked is nobody's, whatever a process still remembers of it.
+  if not a[2] or redis.call('HEXISTS', k_key_records(account), bucket) == 0 then return {'missing'} end
   if limit == '' then limit = a[1] or '0' end
   balance = a[2]
 end
