@@ -122,6 +122,9 @@ pub struct OperationEntry {
     pub fields: Vec<OptionEntry>,
     /// Keys of its `options` object.
     pub options: Vec<OptionEntry>,
+    /// Whether the price is for the task, however many inputs it has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flat: bool,
     /// Groups of options; of each exactly one has to be given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exactly_one: Vec<Vec<String>>,

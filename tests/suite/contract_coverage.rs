@@ -34,8 +34,6 @@ const LETTERED: [&str; 7] = ["r379a", "r379b", "r379c", "r379d", "r379e", "r379f
 const WAITING: &[(u16, u16, &str)] = &[
     (72, 72, "any public address: the suite reaches this machine alone"),
     (91, 91, "optimize"),
-    (93, 93, "merge"),
-    (95, 95, "metadata"),
     (100, 141, "documents: no engine yet"),
     (142, 157, "spreadsheets: no engine yet"),
     (158, 166, "presentations: no engine yet"),

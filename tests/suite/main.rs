@@ -27,6 +27,8 @@ mod imports;
 mod job_contract;
 mod jobs;
 mod lists;
+mod merge;
+mod metadata;
 mod openapi;
 mod queue;
 mod quick_start;

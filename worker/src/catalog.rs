@@ -4,7 +4,7 @@ use convertfly_scheduler::catalog::{Catalog, FormatEntry, PairEntry};
 
 use crate::engines;
 use crate::formats::{FORMATS, Format};
-use crate::operations::OPERATIONS;
+use crate::operations::{OPERATIONS, metadata};
 
 /// Builds the catalogue. `scheduler/catalog.json` is its text, checked in; a test compares the two.
 pub fn generate() -> Catalog {
@@ -18,13 +18,10 @@ pub fn generate() -> Catalog {
             engine: engine.to_owned(),
         })
         .collect();
+    let mut formats: Vec<FormatEntry> = FORMATS.iter().chain([&&metadata::JSON]).map(|format| entry(format)).collect();
+    formats.sort_by(|a, b| a.name.cmp(&b.name));
     pairs.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
-    Catalog {
-        version: 1,
-        formats: FORMATS.iter().map(|format| entry(format)).collect(),
-        pairs,
-        operations: OPERATIONS.iter().map(|operation| operation.entry()).collect(),
-    }
+    Catalog { version: 1, formats, pairs, operations: OPERATIONS.iter().map(|operation| operation.entry()).collect() }
 }
 
 fn entry(format: &Format) -> FormatEntry {

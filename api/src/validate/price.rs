@@ -101,7 +101,7 @@ impl Pricer<'_> {
 
     /// Lane and price of a sound task.
     fn quote(&mut self, operation: &OperationEntry, spec: &TaskSpec, inputs: &[usize], problems: &mut Problems) -> (Lane, u32) {
-        let copies = u32::try_from(inputs.len().max(1)).unwrap_or(u32::MAX);
+        let copies = if operation.flat { 1 } else { u32::try_from(inputs.len().max(1)).unwrap_or(u32::MAX) };
         if let (Some(credits), Some(lane)) = (operation.credits, operation.lane) {
             return (lane, credits.saturating_mul(copies));
         }

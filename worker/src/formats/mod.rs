@@ -31,6 +31,8 @@ pub enum Category {
     Document,
     /// Pixels.
     Image,
+    /// Facts.
+    Data,
 }
 
 impl Category {
@@ -39,6 +41,7 @@ impl Category {
         match self {
             Self::Document => "document",
             Self::Image => "image",
+            Self::Data => "data",
         }
     }
 }
@@ -342,6 +345,7 @@ pub static FORMATS: &[&Format] = &[
 ];
 
 pub(crate) use jpg::plain as plain_jpeg;
+pub(crate) use svg::drawn_box;
 
 /// The format of that canonical name, alias or extension; case and a leading dot do not matter.
 pub fn by_name(name: &str) -> Option<&'static Format> {

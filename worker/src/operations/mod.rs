@@ -12,6 +12,8 @@ mod import_file;
 mod import_s3;
 mod import_upload;
 mod import_url;
+mod merge;
+pub(crate) mod metadata;
 mod thumbnail;
 mod watermark;
 
@@ -98,6 +100,8 @@ pub static OPERATIONS: &[&Operation] = &[
     &import_s3::OPERATION,
     &import_upload::OPERATION,
     &import_url::OPERATION,
+    &merge::OPERATION,
+    &metadata::OPERATION,
     &thumbnail::OPERATION,
     &watermark::OPERATION,
 ];
@@ -118,6 +122,7 @@ impl Operation {
             lane: self.lane,
             fields: (self.fields)(),
             options: (self.options)(),
+            flat: self.name == merge::OPERATION.name,
             exactly_one: self.exactly_one.iter().map(|group| group.iter().map(|&name| name.to_owned()).collect()).collect(),
         }
     }

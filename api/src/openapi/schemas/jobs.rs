@@ -199,7 +199,7 @@ pub(super) fn result() -> Value {
                 ),
                 "description": "Every object, for `export/s3`.",
             },
-            "metadata": { "type": "object", "additionalProperties": true, "description": "What `metadata` found." },
+            "metadata": { "type": ["object", "array"], "description": "What `metadata` found; a list where the task has several files." },
             "warnings": { "type": "array", "items": { "type": "string" }, "description": "What you may want to know." },
         }),
     )

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{pipeline, watermark};
+use super::{merge, metadata, pipeline, watermark};
 use crate::engines::{Action, Beside, Made};
 use crate::failure::Failure;
 use crate::formats::{Cancel, Limits};
@@ -57,9 +57,9 @@ pub fn run(job: &ImageJob, files: Vec<File>, processor: &Processor, cancel: &Can
             pipeline::run(job, &options, files, processor, cancel, &|_, _, _| Ok(()))
         }
         Action::Watermark => watermark::run(job, files, processor, cancel),
-        Action::Merge | Action::Metadata | Action::Optimize => {
-            Err(Failure::unsupported(format!("`{}` does not take images", job.action.as_str())))
-        }
+        Action::Metadata => metadata::run(job, files, processor, cancel),
+        Action::Merge => merge::run(job, files, processor, cancel),
+        Action::Optimize => Err(Failure::unsupported(format!("`{}` does not take images", job.action.as_str()))),
     }
 }
 

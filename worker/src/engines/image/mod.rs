@@ -4,6 +4,8 @@ pub mod admission;
 mod analysis;
 mod color;
 pub mod job;
+pub mod merge;
+mod metadata;
 pub mod options;
 pub mod pipeline;
 pub mod plan;
@@ -65,8 +67,8 @@ pub(crate) fn edges() -> Vec<Edge> {
 
 /// What is done with images of a format beside converting them.
 pub(crate) fn offers() -> Vec<(Action, &'static str)> {
-    let both = FORMATS.iter().filter(|format| format.decode.is_some() && format.encode.is_some());
-    both.map(|format| (Action::Watermark, format.name)).collect()
+    let readable = FORMATS.iter().filter(|format| format.decode.is_some());
+    readable.flat_map(|format| [Action::Merge, Action::Metadata, Action::Watermark].map(|action| (action, format.name))).collect()
 }
 
 impl Engine for ImageEngine {

@@ -166,7 +166,7 @@ fn probe(
 }
 
 /// How many of the frames or pages become part of the result: all of them where it can hold them, otherwise one.
-fn frames_wanted(header: &Header, from: &Format, to: &Format) -> u32 {
+pub(super) fn frames_wanted(header: &Header, from: &Format, to: &Format) -> u32 {
     let moves = from.flags.animated && (to.flags.animated || to.category == Category::Document);
     let turns = from.flags.pages && to.flags.pages;
     if moves || turns { header.frames.max(1) } else { 1 }
@@ -185,7 +185,7 @@ fn fitting(options: &ConvertOptions, header: &Header, to: &Format) -> ConvertOpt
 
 /// The size at which decoding is to give the picture: for a drawing the one that the kernels need, within the limits (where only
 /// a part of a huge whole is wanted, it is drawn smaller and enlarged).
-fn wanted_size(header: &Header, options: &ConvertOptions, from: &Format, limits: &Limits) -> (u32, u32) {
+pub(super) fn wanted_size(header: &Header, options: &ConvertOptions, from: &Format, limits: &Limits) -> (u32, u32) {
     let wanted = reduced_size((header.width, header.height), header.orientation, options);
     if !from.flags.vector {
         return wanted;
@@ -198,7 +198,7 @@ fn wanted_size(header: &Header, options: &ConvertOptions, from: &Format, limits:
 }
 
 /// Bytes that the task will take: the file, the decoded frames with one copy on the way, and the result.
-fn predicted_bytes(header: &Header, options: &ConvertOptions, frames: u32, file: usize) -> u64 {
+pub(super) fn predicted_bytes(header: &Header, options: &ConvertOptions, frames: u32, file: usize) -> u64 {
     let decoded = header.predicted_bytes(frames);
     let (width, height) = (u64::from(header.width.max(1)), u64::from(header.height.max(1)));
     let (wide, high) = match (options.width.map(u64::from), options.height.map(u64::from)) {

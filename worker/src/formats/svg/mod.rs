@@ -40,6 +40,18 @@ pub(super) static FORMAT: Format = Format {
     encode: None,
 };
 
+/// The box around all that a drawing shows, outlines included: left, top, width and height in CSS pixels. `None` where it shows
+/// nothing.
+///
+/// # Errors
+/// As those of the decoder.
+pub(crate) fn drawn_box(markup: &str) -> Result<Option<[f32; 4]>, Failure> {
+    let tree = with_stack(|| parse(markup, &Limits::default(), Use::Size))?;
+    let ink = tree.root().abs_stroke_bounding_box();
+    let sound = ink.width() > 0.0 && ink.height() > 0.0 && tree.root().has_children();
+    Ok(sound.then(|| [ink.x(), ink.y(), ink.width(), ink.height()]))
+}
+
 fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
     let text = text::read(data, limits)?;
     with_stack(|| parse(&text, limits, Use::Size).and_then(|tree| header(&tree, limits)))

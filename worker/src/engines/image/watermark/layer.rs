@@ -2,6 +2,7 @@
 
 use super::options::WatermarkOptions;
 use super::place::fitted;
+use super::text;
 use crate::engines::Beside;
 use crate::engines::image::job::ImageJob;
 use crate::engines::image::pipeline::{format, guarded, mislabelled, read};
@@ -16,12 +17,12 @@ pub(super) struct Source {
     data: Vec<u8>,
     limits: Limits,
     /// Upright pixels of the whole.
-    own: (u32, u32),
+    own: (f64, f64),
     orientation: Orientation,
 }
 
 impl Source {
-    /// The picture that came beside the input.
+    /// The text, or the picture that came beside the input.
     pub(super) fn read(
         job: &ImageJob,
         options: &WatermarkOptions,
@@ -29,6 +30,11 @@ impl Source {
         cancel: &Cancel,
     ) -> Result<Self, Failure> {
         cancel.check()?;
+        if let Some(text) = options.text.as_deref().filter(|text| !text.trim().is_empty()) {
+            let (data, own) = text::drawing(text, options)?;
+            let decoder = format("svg")?.decode.ok_or_else(|| Failure::internal("drawings cannot be read"))?;
+            return Ok(Self { decoder, data, limits: job.limits, own, orientation: Orientation::Upright });
+        }
         let named = |failure: Failure| match failure {
             Failure::Invalid { message, field: None } => {
                 Failure::invalid_field("image", format!("The watermark's picture: {message}"))
@@ -44,14 +50,14 @@ impl Source {
         let data = read(picture.file).map_err(named)?;
         let header = guarded(|| (decoder.probe)(&data, &job.limits)).map_err(|f| named(mislabelled(f, from, &data)))?;
         job.limits.check(from.title, header.width, header.height, 1)?;
-        let own = (header.width, header.height);
+        let own = (f64::from(header.width), f64::from(header.height));
         let own = if header.orientation.swaps_sides() { (own.1, own.0) } else { own };
         Ok(Self { decoder, data, limits: job.limits, own, orientation: header.orientation })
     }
 
     /// The size that it takes on an image of `canvas` pixels, before it is turned.
     pub(super) fn size(&self, options: &WatermarkOptions, canvas: (u32, u32)) -> (u32, u32) {
-        let own = (f64::from(self.own.0), f64::from(self.own.1));
+        let own = self.own;
         // What has to fit is the turned mark.
         let (wide, high) = turn::bounds(own, f64::from(options.rotation));
         let (width, _) = fitted(options, (wide, high), canvas);

@@ -3,6 +3,7 @@
 mod layer;
 pub mod options;
 mod place;
+mod text;
 
 use std::sync::Arc;
 

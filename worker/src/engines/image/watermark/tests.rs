@@ -130,3 +130,43 @@ fn what_is_missing_or_broken_is_named() {
         }
     }
 }
+
+#[test]
+fn a_text_is_written_in_its_size_and_colour() {
+    let ground = png(&plain(400, 200, Channels::Rgb, &WHITE));
+    let written = |options: Value| {
+        let (image, _) = mark(&ground, "png", None, options).expect("it is marked");
+        (changed(&image, &WHITE), image)
+    };
+    let ((left, top, right, bottom, _), image) = written(json!({ "text": "HHH", "font_color": "#ff0000", "font_size": 60 }));
+    // Capitals of Liberation Sans are 0.729 of the font size high (its OS/2 table: 1409 of 2048 units is the capital height).
+    let (width, height) = (right - left, bottom - top);
+    assert!((40..=44).contains(&height), "60 pixels of font make capitals of 41: {height}");
+    assert!((115..=135).contains(&width), "three letters of 0.722: {width}");
+    assert!(
+        (left + right).abs_diff(400) <= 3 && (top + bottom).abs_diff(200) <= 3,
+        "in the middle: {left} {right} {top} {bottom}"
+    );
+    let (pixels, _) = image.data().as_chunks::<3>();
+    assert!(pixels.contains(&[255, 0, 0]), "solid red somewhere");
+    assert!(pixels.iter().all(|[r, g, b]| *r == 255 && g == b), "and nothing but red on white");
+    let ((.., plain), _) = written(json!({ "text": "HHH" }));
+    assert!(plain > 0, "white letters show on white by their outline");
+    let ((_, top, _, bottom, _), _) = written(json!({ "text": "one\ntwo\nthree", "font_color": "#000" }));
+    assert!((100..150).contains(&(bottom - top)), "three lines of 48 pixels: {top} {bottom}");
+    let ((left, _, right, _, _), _) = written(json!({ "text": "W".repeat(300), "font_color": "#000" }));
+    assert!(left >= 25 && right <= 375, "a long text is made to fit the margins: {left} {right}");
+}
+
+#[test]
+fn any_characters_are_text_and_never_markup() {
+    let ground = png(&plain(300, 100, Channels::Rgb, &WHITE));
+    for text in ["<b>&amp;</b>", "]]>", "\u{0}\u{8}ok\u{ffff}", "Grüße, Ελλάδα, Россия", "שלום عالم", "</text></g></svg>"]
+    {
+        let (image, _) =
+            mark(&ground, "png", None, json!({ "text": text, "font_color": "#000" })).unwrap_or_else(|f| panic!("{text}: {f}"));
+        assert!(changed(&image, &WHITE).4 > 50, "{text} is seen");
+    }
+    let failed = mark(&ground, "png", None, json!({ "text": "\u{1}" }));
+    assert!(matches!(&failed, Err(Failure::Invalid { field: Some(field), .. }) if field == "text"), "{failed:?}");
+}
