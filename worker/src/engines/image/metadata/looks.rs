@@ -42,10 +42,13 @@ fn hex([r, g, b]: [u8; 3]) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
+/// A colour, and its share of the visible area.
+type Shared = ([u8; 3], f64);
+
 /// The mean colour, and the most frequent ones with the share of the visible area that each has, two decimals. Colours are
 /// counted in cells of 16 levels a side; each cell stands for the mean of its pixels, and near neighbours of a more frequent
 /// one are added to it.
-fn colours(pixels: &[[u8; 4]]) -> (Option<[u8; 3]>, Vec<([u8; 3], f64)>) {
+fn colours(pixels: &[[u8; 4]]) -> (Option<[u8; 3]>, Vec<Shared>) {
     let mut cells: std::collections::BTreeMap<[u8; 3], [f64; 4]> = std::collections::BTreeMap::new();
     let mut whole = [0.0; 4];
     for [r, g, b, a] in pixels {
