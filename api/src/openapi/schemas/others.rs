@@ -98,6 +98,12 @@ pub(super) fn operation() -> Value {
             "kind": { "type": "string", "enum": ["import", "process", "export"] },
             "credits": count("Price per input; absent where the formats decide."),
             "lane": string("What it needs to run."),
+            "flat": { "type": "boolean", "description": "Whether the price is for the task, however many inputs it has; absent: no." },
+            "exactly_one": {
+                "type": "array",
+                "items": { "type": "array", "items": { "type": "string" } },
+                "description": "Groups of options; of each exactly one has to be given.",
+            },
             "fields": options, "options": options,
         }),
     )
