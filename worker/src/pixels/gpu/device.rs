@@ -248,15 +248,19 @@ impl WgpuBackend {
         let start = Instant::now();
         loop {
             let wait = PollType::Wait { submission_index: Some(submitted.submission.clone()), timeout: Some(LOOK) };
-            match self.device.poll(wait) {
-                Ok(_) => break,
-                Err(PollError::Timeout) if start.elapsed() < HANG => cancel.check().map_err(Fault::Stop)?,
-                Err(PollError::Timeout) => return Err(Fault::Hang(format!("no answer within {} s", HANG.as_secs()))),
-                Err(error) => return Err(Fault::Lost(error.to_string())),
+            // wgpu 30 asserts that work is left when a wait times out; another thread's poll may have ended it in that moment.
+            match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+                Ok(Ok(_)) => break,
+                Err(_) | Ok(Err(PollError::Timeout)) if start.elapsed() < HANG && !self.is_lost() => {
+                    cancel.check().map_err(Fault::Stop)?;
+                }
+                Ok(Err(PollError::Timeout)) => return Err(Fault::Hang(format!("no answer within {} s", HANG.as_secs()))),
+                Ok(Err(error)) => return Err(Fault::Lost(error.to_string())),
+                Err(_) => return Err(Fault::Lost("wgpu panicked; see standard error".to_owned())),
             }
         }
-        // The callback of the mapping runs before `poll` returns, on this thread or on another one that polls.
-        let mapped = submitted.told.recv_timeout(LOOK).unwrap_or(false);
+        // The callback of the mapping runs on this thread before `poll` returns, or on another one that polls, soon.
+        let mapped = submitted.told.recv_timeout(HANG.saturating_sub(start.elapsed()).max(LOOK)).unwrap_or(false);
         if self.is_lost() {
             return Err(Fault::Lost("the driver says so".to_owned()));
         }
