@@ -1,6 +1,7 @@
 //! Lends the guarded HTTP client to the scheduler's webhooks.
 
 use convertfly_scheduler::webhooks::{Courier, Letter, Receipt};
+use convertfly_worker::failure::task_error;
 use convertfly_worker::fetch::{FetchConfig, Fetcher};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -24,7 +25,7 @@ impl Courier for GuardedCourier {
             match self.0.post(&letter.url, &letter.headers, letter.body.into()).await {
                 Ok(posted) => Ok(Receipt { status: posted.status, retry_after: posted.retry_after, body: posted.body }),
                 // The texts of fetch speak of sources; only those of our own faults are kept back.
-                Err(failure) => Err(failure.to_task_error().message.replace("The source", "The endpoint")),
+                Err(failure) => Err(task_error(&failure).message.replace("The source", "The endpoint")),
             }
         }
         .boxed()

@@ -14,6 +14,7 @@ pub mod plans;
 pub mod seal;
 pub mod sealed;
 pub mod secret;
+pub mod space;
 pub mod storage;
 pub mod store;
 pub mod task;

@@ -109,7 +109,7 @@ impl TaskError {
 }
 
 /// A stored file that a task made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileRef {
     /// Public identifier, `file_…`.
     pub file_id: String,
@@ -134,6 +134,9 @@ pub struct FileRef {
     /// Pixels, where the file is an image and they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// Which page of the source it shows, from 1, where it shows one of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
 }
 
 /// What a finished task made.

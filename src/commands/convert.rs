@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use convertfly_scheduler::catalog::{Catalog, OptionKind};
-use convertfly_worker::engines::image::options::ConvertOptions;
 use convertfly_worker::engines::image::{ImageEngine, Runner};
-use convertfly_worker::engines::{Action, Engine, Work};
+use convertfly_worker::engines::{Action, Engine, Progress, Work, convert_options};
 use convertfly_worker::failure::Failure;
 use convertfly_worker::formats::{self, Cancel, Format, Limits, SNIFF_BYTES};
-use convertfly_worker::options::Options;
 use convertfly_worker::pixels::Processor;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
@@ -88,7 +86,7 @@ fn progress_bar(count: usize) -> ProgressBar {
 
 /// `NAME=VALUE` pairs as the JSON that the API would get, checked against the same entries.
 fn read_options(texts: &[String]) -> anyhow::Result<Map<String, Value>> {
-    let entries = ConvertOptions::entries();
+    let entries = convert_options();
     let mut options = Map::new();
     for text in texts {
         let (name, value) =
@@ -196,6 +194,8 @@ fn convert_one(
         output: temporary.reopen()?,
         options: options.clone(),
         test: false,
+        scratch: folder.to_owned(),
+        progress: Progress::default(),
         cancel: Cancel::new(),
         deadline: Duration::from_hours(1),
     };

@@ -13,5 +13,6 @@ pub mod node;
 pub mod operations;
 pub mod options;
 pub mod pixels;
-pub mod sandbox;
 pub mod scratch;
+
+pub use convertfly_sandbox as sandbox;

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use convertfly_scheduler::space::Space;
+
 use crate::failure::Failure;
 
 /// Held while directories of processes are made or removed.
@@ -16,9 +18,6 @@ const OWNER_LOCK: &str = ".owner";
 
 /// Prefix of the directories of processes; nothing else in the root is ever touched.
 const PREFIX: &str = "process-";
-
-/// Below this share of free space no new work is admitted.
-const LOW_SPACE: f64 = 0.10;
 
 /// The scratch space of this process: `<root>/process-<pid>-<start>-<random>`. Cheap to clone; removed with its last clone
 /// and last [`TaskDir`].
@@ -73,7 +72,7 @@ impl Scratch {
     /// # Errors
     /// When the file system cannot be asked.
     pub fn space(&self) -> io::Result<Space> {
-        space(&self.0.path)
+        Space::of(&self.0.path)
     }
 }
 
@@ -129,40 +128,6 @@ impl Drop for TaskDir {
     fn drop(&mut self) {
         remove(&self.path);
     }
-}
-
-/// Space of a file system, bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// What this process may still write.
-    pub free: u64,
-    /// All of it.
-    pub total: u64,
-}
-
-impl Space {
-    /// Whether less than 10 % are free: then no new work is taken until there is more.
-    pub fn is_low(self) -> bool {
-        (self.free as f64) < self.total as f64 * LOW_SPACE
-    }
-}
-
-/// Space of the file system that holds `path`.
-///
-/// # Errors
-/// When the file system cannot be asked.
-pub fn space(path: &Path) -> io::Result<Space> {
-    let stat = rustix::fs::statvfs(path)?;
-    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-    Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
-}
-
-/// Bytes that this process may still write to the file system that holds `path`.
-///
-/// # Errors
-/// When the file system cannot be asked.
-pub fn free_space(path: &Path) -> io::Result<u64> {
-    space(path).map(|space| space.free)
 }
 
 fn lock_file(path: &Path) -> io::Result<File> {
@@ -323,14 +288,5 @@ mod tests {
         let sparse = File::create(task.path().join("sparse")).expect("made");
         sparse.set_len(1 << 20).expect("grown");
         assert!(matches!(task.check_quota(), Err(Failure::TooLarge { .. })), "a file of holes counts by its length");
-    }
-
-    #[test]
-    fn space_is_what_the_file_system_says() {
-        let space = space(Path::new("/")).expect("asked");
-        assert!(space.total > 0 && space.free <= space.total, "{space:?} is plausible");
-        assert_eq!(free_space(Path::new("/nonexistent")).map_err(|e| e.kind()), Err(io::ErrorKind::NotFound), "a wrong path");
-        assert!(Space { free: 9, total: 100 }.is_low(), "9 % is low");
-        assert!(!Space { free: 10, total: 100 }.is_low(), "10 % is not");
     }
 }

@@ -194,6 +194,7 @@ impl World {
                     crc32: None,
                     width: Some(1),
                     height: Some(1),
+                    page: None,
                 };
                 let expires_at = lease.spec.operation.starts_with("export/").then(|| crate::links::now_ms() + 600_000);
                 let result = TaskResult { files: vec![file], expires_at, ..TaskResult::default() };

@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::handlers::room;
 use crate::state::AppState;
 
 /// Longest wait for one part to answer.
@@ -23,15 +24,22 @@ pub(crate) async fn live() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// `GET /readyz`: the parts that a job needs answer; 503 says which does not.
+/// `GET /readyz`: the parts that a job needs answer; 503 says which does not. Says as well when room is scarce.
 pub(crate) async fn ready(State(state): State<AppState>) -> Response {
     let (store, storage) = tokio::join!(timeout(PATIENCE, state.store().ping()), storage(&state));
     let store = matches!(store, Ok(Ok(())));
     let draining = state.drain().is_cancelled();
     let word = |ok: bool| if ok { "ok" } else { "failed" };
     let ready = store && storage && !draining;
-    let status = if draining { "draining" } else { word(ready) };
-    let body = Json(json!({ "status": status, "store": word(store), "storage": word(storage) }));
+    // What is here can still be read while room is scarce: a reason to tell the operator, none to send clients elsewhere.
+    let low = room::is_low(&state);
+    let status = match (draining, ready, low) {
+        (true, _, _) => "draining",
+        (_, true, true) => "degraded",
+        _ => word(ready),
+    };
+    let space = if low { "low" } else { "ok" };
+    let body = Json(json!({ "status": status, "store": word(store), "storage": word(storage), "space": space }));
     if ready { body.into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], body).into_response() }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod health;
 pub(crate) mod jobs;
 pub(crate) mod ledger;
 pub(crate) mod reference;
+pub(crate) mod room;
 pub(crate) mod storage;
 pub(crate) mod tasks;
 #[cfg(test)]

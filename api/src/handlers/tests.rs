@@ -178,6 +178,7 @@ impl Api {
                 crc32: Some(stored.crc32),
                 width: None,
                 height: None,
+                page: None,
             });
         }
         self.state.store().finish("w", &lease, &result, &json!({ "engine": "test" }), &[], 600_000).await.expect("finish");

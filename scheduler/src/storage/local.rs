@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt};
 use super::digest::Digests;
 use super::intake::{Intake, blocking};
 use super::{Listed, Meta, Object, Page, StorageError, StorageKey, Stored};
+use crate::space::Space;
 
 /// Bytes read or written at a time. One hop to the blocking pool costs some 10 µs, hashing this much some 150 µs.
 const BLOCK: usize = 256 * 1024;
@@ -31,6 +32,11 @@ pub(super) struct LocalStorage {
 }
 
 impl LocalStorage {
+    /// How full the file system is.
+    pub(super) fn space(&self) -> io::Result<Space> {
+        Space::of(&self.root)
+    }
+
     /// Makes the folder if it is missing, for this user alone.
     pub(super) async fn open(root: PathBuf) -> Result<Self, StorageError> {
         blocking(move || {

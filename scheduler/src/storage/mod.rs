@@ -38,6 +38,7 @@ pub use config::StorageConfig;
 pub use error::StorageError;
 pub use key::StorageKey;
 
+use crate::space::Space;
 use config::Location;
 use local::LocalStorage;
 use s3::{S3Storage, Tuning};
@@ -292,6 +293,14 @@ impl Storage {
         match &self.0 {
             BackEnd::Local(local) => local.check().await,
             BackEnd::S3(s3) => s3.check().await,
+        }
+    }
+
+    /// How full the file system behind it is; `None` for a bucket, and where that cannot be told.
+    pub fn space(&self) -> Option<Space> {
+        match &self.0 {
+            BackEnd::Local(local) => local.space().ok(),
+            BackEnd::S3(_) => None,
         }
     }
 

@@ -120,6 +120,7 @@ pub fn file(file: &FileRef, url: Option<&String>) -> Value {
         ("sha256", file.sha256.clone().map(Value::from)),
         ("width", file.width.map(Value::from)),
         ("height", file.height.map(Value::from)),
+        ("page", file.page.map(Value::from)),
         ("url", url.cloned().map(Value::from)),
     ];
     view.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -177,6 +178,7 @@ mod tests {
             crc32: None,
             width: Some(3),
             height: None,
+            page: None,
         }
     }
 

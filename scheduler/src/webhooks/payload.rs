@@ -132,6 +132,7 @@ mod tests {
             crc32: None,
             width: None,
             height: None,
+            page: None,
         };
         TaskRecord {
             spec: TaskSpec { name: name.into(), operation: operation.into(), ..TaskSpec::default() },

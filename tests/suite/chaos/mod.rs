@@ -163,6 +163,7 @@ pub(crate) async fn submit(t: &TestStore, storage: &Storage, account: &str, jobs
             crc32: Some(stored.crc32),
             width: None,
             height: None,
+            page: None,
         };
         t.store.submit(&job, &HashMap::from([("import".to_owned(), file)])).await.expect("submitted");
         submitted.push(job.id);

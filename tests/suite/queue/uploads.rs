@@ -22,6 +22,7 @@ fn file() -> FileRef {
         crc32: None,
         width: None,
         height: None,
+        page: None,
     }
 }
 

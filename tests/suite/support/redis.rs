@@ -151,10 +151,7 @@ pub(crate) fn result(lease: &Lease) -> TaskResult {
             filename: "a.png".into(),
             size: 1,
             format: Some("png".into()),
-            sha256: None,
-            crc32: None,
-            width: None,
-            height: None,
+            ..FileRef::default()
         }],
         ..TaskResult::default()
     }

@@ -4,15 +4,18 @@ pub mod image;
 pub mod route;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use convertfly_scheduler::catalog::Lane;
+pub use convertfly_sandbox::Progress;
+use convertfly_scheduler::catalog::{Lane, OptionEntry};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::formats::Cancel;
+use crate::options::Options;
 
 /// One conversion that an engine offers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,10 +103,29 @@ pub struct Work {
     pub options: Map<String, Value>,
     /// Whether the result is marked TEST.
     pub test: bool,
+    /// The task's folder: where results beside the first one go ([`Made::more`]), and what passes between two engines.
+    pub scratch: PathBuf,
+    /// Told the share done.
+    pub progress: Progress,
     /// Set when the work is no longer wanted.
     pub cancel: Cancel,
     /// How long it may take.
     pub deadline: Duration,
+}
+
+/// A result beside the first one: a page, a frame, a sheet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Piece {
+    /// The file, in [`Work::scratch`].
+    pub path: PathBuf,
+    /// Pixels, where it is an image.
+    pub width: Option<u32>,
+    /// Pixels, where it is an image.
+    pub height: Option<u32>,
+    /// Which page of the source it shows, from 1.
+    pub page: Option<u32>,
+    /// What its name says beside that of the source, where that is more than a number: the name of a sheet.
+    pub name: Option<String>,
 }
 
 /// What an engine made.
@@ -113,6 +135,15 @@ pub struct Made {
     pub width: Option<u32>,
     /// Pixels of the result, where it is an image.
     pub height: Option<u32>,
+    /// Which page of the source the result shows, from 1, where it shows one of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// What the name of the result says beside that of the source; see [`Piece::name`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Results beside the first one, in their order.
+    #[serde(skip)]
+    pub more: Vec<Piece>,
     /// What is known about the input, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
@@ -140,6 +171,17 @@ pub trait Engine: Send + Sync {
 
     /// Does one piece of work.
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>>;
+}
+
+/// The options of `convert`: those of every engine, a name that several share once. Each engine reads its own and leaves the others alone.
+pub fn convert_options() -> Vec<OptionEntry> {
+    let mut all: Vec<OptionEntry> = Vec::new();
+    for entry in [image::options::ConvertOptions::entries()].into_iter().flatten() {
+        if all.iter().all(|known| known.name != entry.name) {
+            all.push(entry);
+        }
+    }
+    all
 }
 
 /// What every engine of this release offers, with its name, whether or not it can run on this machine: the catalogue's source.

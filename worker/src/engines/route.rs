@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::fs::File;
 use std::io::{self, Seek};
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,9 +29,6 @@ pub struct Route {
     /// Sum of their costs.
     pub cost: u32,
 }
-
-/// Makes an empty file for what passes between two engines; deleted when it is closed.
-pub type Scratch<'a> = &'a (dyn Fn() -> io::Result<File> + Send + Sync);
 
 /// The engines that are available, and the paths over them.
 pub struct Router {
@@ -115,13 +111,13 @@ impl Router {
     /// # Errors
     /// [`Failure::Unsupported`] where there is no route at all; otherwise what the first attempt failed with, or the failure
     /// that is not one to try another engine after.
-    pub async fn convert(&self, work: Work, scratch: Scratch<'_>) -> Result<Made, Failure> {
+    pub async fn convert(&self, work: Work) -> Result<Made, Failure> {
         let start = Instant::now();
         let mut banned = HashSet::new();
         let mut attempts: Vec<Value> = Vec::new();
         let mut first: Option<Failure> = None;
         while let Some(route) = self.plan_without(&work.from, &work.to, &banned) {
-            let (failure, hop) = match self.follow(&route, &work, start, scratch).await {
+            let (failure, hop) = match self.follow(&route, &work, start).await {
                 Ok(mut made) => {
                     attempts.push(json!({ "route": self.describe(&route) }));
                     made.explain.insert("attempts".to_owned(), Value::Array(attempts));
@@ -171,10 +167,11 @@ impl Router {
     }
 
     /// Runs the hops of a route one after the other.
-    async fn follow(&self, route: &Route, work: &Work, start: Instant, scratch: Scratch<'_>) -> Result<Made, (Failure, Hop)> {
+    async fn follow(&self, route: &Route, work: &Work, start: Instant) -> Result<Made, (Failure, Hop)> {
         let mut input = None;
         let mut warnings = Vec::new();
         let mut last = Made::default();
+        let count = route.hops.len() as f64;
         for (index, hop) in route.hops.iter().enumerate() {
             let fault = |error: io::Error| (Failure::internal(error), *hop);
             let is_last = index + 1 == route.hops.len();
@@ -182,7 +179,7 @@ impl Router {
                 Some(between) => between,
                 None => work.input.try_clone().map_err(fault)?,
             };
-            let output = if is_last { work.output.try_clone() } else { scratch() }.map_err(fault)?;
+            let output = if is_last { work.output.try_clone() } else { tempfile::tempfile_in(&work.scratch) }.map_err(fault)?;
             for file in [&source, &output] {
                 let mut file = file;
                 file.rewind().map_err(fault)?;
@@ -206,6 +203,8 @@ impl Router {
                     // Options speak of the result; a step on the way takes the source as it is.
                     options: if is_last { work.options.clone() } else { serde_json::Map::new() },
                     test: is_last && work.test,
+                    scratch: work.scratch.clone(),
+                    progress: work.progress.part(index as f64 / count, (index + 1) as f64 / count),
                     cancel: work.cancel.clone(),
                     deadline,
                 })

@@ -19,7 +19,8 @@ mod webp;
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use convertfly_sandbox::Cancel;
 
 use crate::failure::Failure;
 use crate::pixels::{Channels, Depth, Image, Orientation};
@@ -29,8 +30,16 @@ use crate::pixels::{Channels, Depth, Image, Orientation};
 pub enum Category {
     /// Pages.
     Document,
+    /// Cells.
+    Spreadsheet,
+    /// Slides.
+    Presentation,
     /// Pixels.
     Image,
+    /// Pictures that move, mostly with sound.
+    Video,
+    /// Sound.
+    Audio,
     /// Facts.
     Data,
 }
@@ -40,7 +49,11 @@ impl Category {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Document => "document",
+            Self::Spreadsheet => "spreadsheet",
+            Self::Presentation => "presentation",
             Self::Image => "image",
+            Self::Video => "video",
+            Self::Audio => "audio",
             Self::Data => "data",
         }
     }
@@ -284,46 +297,6 @@ pub struct EncodeOptions {
 impl Default for EncodeOptions {
     fn default() -> Self {
         Self { quality: 85, density: 96, lossless: false, jpeg: None, cancel: Cancel::default() }
-    }
-}
-
-/// A flag that tells work that it is no longer wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
-
-impl PartialEq for Cancel {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Cancel {
-    /// A flag that is not set.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets it.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is set.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Waits until it is set, looking every 50 ms.
-    pub async fn cancelled(&self) {
-        while !self.is_cancelled() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    }
-
-    /// # Errors
-    /// [`Failure::Cancelled`] once it is set.
-    pub fn check(&self) -> Result<(), Failure> {
-        if self.is_cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Shared;
 use super::active::{Entry, Stop};
 use super::run::{self, Outcome};
-use crate::failure::Failure;
+use crate::failure::{Failure, task_error};
 
 /// Runs a task, and then the successors that each commit leases to this node.
 pub(super) async fn run_and_report(shared: &Arc<Shared>, entry: Arc<Entry>, mut permit: Option<OwnedSemaphorePermit>) {
@@ -42,7 +42,7 @@ async fn report(
         }
         (Err(failure), Stop::No) => {
             tracing::warn!(job = lease.job, task = lease.spec.name, %failure, "task failed");
-            let error = failure.to_task_error();
+            let error = task_error(&failure);
             let explain = serde_json::json!({ "queued_ms": lease.queued_ms, "attempt": lease.attempts + lease.losses + 1 });
             let failed = persist("fail", || shared.store.fail(lease, &error, &explain, failure.is_retryable())).await;
             if failed == Some(Failed::Stale) {

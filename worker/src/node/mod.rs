@@ -120,7 +120,7 @@ impl Shared {
     /// so in the log when that changes.
     fn space_is_low(&self, was_low: &mut bool) -> bool {
         // A file system that does not say how full it is must not stop the node.
-        let low = self.services.scratch.space().is_ok_and(crate::scratch::Space::is_low);
+        let low = self.services.scratch.space().is_ok_and(convertfly_scheduler::space::Space::is_low);
         if low != *was_low {
             let path = self.services.scratch.path().display();
             if low {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::Shared;
 use super::active::Entry;
+use crate::engines::Progress;
 use crate::failure::Failure;
 use crate::operations::{self, Context};
 
@@ -41,7 +42,7 @@ pub(super) async fn run(shared: &Shared, entry: &Arc<Entry>) -> Result<Outcome, 
         .ok_or_else(|| Failure::internal(format!("this worker does not know the operation {}", lease.spec.operation)))?;
     let progress = {
         let entry = Arc::clone(entry);
-        move |share| entry.set_progress(share)
+        Progress::new(move |share| entry.set_progress(share))
     };
     let next_index = || entry.next_index();
     // A customer may set a shorter limit than the node's, not a longer one.

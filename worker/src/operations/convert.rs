@@ -8,11 +8,9 @@ use serde_json::{Map, Value};
 
 use super::each::Each;
 use super::{Context, Operation, field, input_format_field};
-use crate::engines::Action;
-use crate::engines::image::options::ConvertOptions;
+use crate::engines::{self, Action};
 use crate::failure::Failure;
 use crate::formats;
-use crate::options::Options;
 
 pub(super) static OPERATION: Operation = Operation {
     name: "convert",
@@ -27,7 +25,7 @@ pub(super) static OPERATION: Operation = Operation {
             field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the output; default: the input's name."),
         ]
     },
-    options: ConvertOptions::entries,
+    options: engines::convert_options,
     exactly_one: &[],
     run: |context, explain| run(context, explain).boxed(),
 };

@@ -9,7 +9,7 @@ use convertfly_scheduler::task::{FileRef, TaskResult};
 use serde_json::{Map, Value};
 
 use super::{Context, files};
-use crate::engines::{Action, Beside, Made, Work};
+use crate::engines::{Action, Beside, Made, Piece, Work};
 use crate::failure::Failure;
 use crate::formats::Format;
 use crate::node::LocalFile;
@@ -73,11 +73,11 @@ impl Each<'_> {
         let (mut steps, mut metadata) = (Vec::new(), Vec::new());
         let count = context.lease.inputs.len();
         for (index, input) in context.lease.inputs.iter().enumerate() {
-            let (file, made) = self.one(context, input, index, &mut result.warnings).await?;
-            result.files.push(file);
+            let (files, made) = self.one(context, input, index, &mut result.warnings).await?;
+            result.files.extend(files);
             metadata.extend(made.metadata);
             steps.push(Value::Object(made.explain));
-            (context.progress)((index + 1) as f64 / count as f64);
+            context.progress.report((index + 1) as f64 / count as f64);
         }
         // One file is the common case: its facts stand at the top.
         match steps.pop() {
@@ -103,16 +103,12 @@ impl Each<'_> {
         input: &FileRef,
         index: usize,
         warnings: &mut Vec<String>,
-    ) -> Result<(FileRef, Made), Failure> {
+    ) -> Result<(Vec<FileRef>, Made), Failure> {
         let folder = files::folder(context)?;
+        let inputs = context.lease.inputs.len() as f64;
         let Fetched { local, format, warning, fetch_ms } = fetch(context, input, &folder).await?;
         warnings.extend(warning.clone());
         let target = (self.target)(format)?;
-        let filename = match context.field("filename") {
-            Some(name) => files::numbered(name, index, context.lease.inputs.len()),
-            None if target.name == format.name => input.filename.clone(),
-            None => files::output_name(&input.filename, target),
-        };
         let path = folder.path().join(ids::new_id("out"));
         let output = File::options().read(true).write(true).create_new(true).open(&path).map_err(Failure::internal)?;
         let work = Work {
@@ -124,24 +120,58 @@ impl Each<'_> {
             output,
             options: self.options.clone(),
             test: context.lease.spec.test,
+            scratch: folder.path().to_owned(),
+            progress: context.progress.part(index as f64 / inputs, (index + 1) as f64 / inputs),
             cancel: context.cancel.clone(),
             deadline: context.deadline,
         };
         let router = &context.services.router;
         let made = match self.action {
-            Action::Convert => router.convert(work, &|| tempfile::tempfile_in(folder.path())).await,
+            Action::Convert => router.convert(work).await,
             _ => router.perform(work).await,
         };
         // Where the customer's word and the content disagree, a failure has most likely come from that.
         let mut made = made.map_err(|failure| failure.explained(warning.as_deref()))?;
         warnings.append(&mut made.warnings);
         let start = Instant::now();
-        let mut file = files::store(context, path, &Arc::clone(&folder), filename, Some(target)).await?;
-        (file.width, file.height) = (made.width, made.height);
+        let first = Piece { path, width: made.width, height: made.height, page: made.page, name: made.name.take() };
+        let pieces: Vec<_> = std::iter::once(first).chain(std::mem::take(&mut made.more)).collect();
+        let names = names(context, index, input, format, target, &pieces);
+        let mut stored = Vec::with_capacity(pieces.len());
+        for (piece, filename) in pieces.into_iter().zip(names) {
+            let mut file = files::store(context, piece.path, &Arc::clone(&folder), filename, Some(target)).await?;
+            (file.width, file.height, file.page) = (piece.width, piece.height, piece.page);
+            stored.push(file);
+        }
         made.explain.insert("fetch_ms".into(), fetch_ms.into());
         made.explain.insert("store_ms".into(), millis(start).into());
-        Ok((file, made))
+        Ok((stored, made))
     }
+}
+
+/// What the results of input `index` are called: by the customer's pattern, or after the input. Where an input has several, they say what sets
+/// them apart (`a-Sheet1.csv`) or are numbered (`a-1.png`, A22).
+fn names(
+    context: &Context<'_>,
+    index: usize,
+    input: &FileRef,
+    format: &Format,
+    target: &Format,
+    pieces: &[Piece],
+) -> Vec<String> {
+    let (inputs, count) = (context.lease.inputs.len(), pieces.len());
+    let own = match context.field("filename") {
+        Some(pattern) if inputs == 1 && count > 1 => return (0..count).map(|at| files::numbered(pattern, at, count)).collect(),
+        Some(pattern) => files::numbered(pattern, index, inputs),
+        None if target.name == format.name => input.filename.clone(),
+        None => files::output_name(&input.filename, target),
+    };
+    let name = |(at, piece): (usize, &Piece)| match &piece.name {
+        Some(name) => files::suffixed(&own, name),
+        None if count > 1 => files::suffixed(&own, &(at + 1).to_string()),
+        None => own.clone(),
+    };
+    pieces.iter().enumerate().map(name).collect()
 }
 
 /// The format in which a changed file is given back: its own, or one that holds the same where we cannot write its own.

@@ -65,7 +65,7 @@ async fn export(context: &Context<'_>, explain: &mut Map<String, Value>) -> Resu
         let mime = file.format.as_deref().and_then(formats::by_name).map_or("application/octet-stream", |format| format.mime);
         let progress = |bytes: u64| {
             #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-            (context.progress)((done + bytes) as f64 / total.max(1) as f64);
+            context.progress.report((done + bytes) as f64 / total.max(1) as f64);
         };
         let disposition = content_disposition(&file.filename, false);
         let sent = bucket.put(&key, options, object.stream, mime, &disposition, &progress).await?;

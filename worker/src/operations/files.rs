@@ -99,13 +99,15 @@ pub(super) fn numbered(pattern: &str, index: usize, count: usize) -> String {
         }
     }
     name.push_str(rest);
-    if count > 1 && !found {
-        name = match name.rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => format!("{stem}-{number}.{extension}"),
-            _ => format!("{name}-{number}"),
-        };
-    }
-    names::sanitise_filename(&name)
+    if count > 1 && !found { suffixed(&name, &number.to_string()) } else { names::sanitise_filename(&name) }
+}
+
+/// A name with something before its extension: `a.csv` and `Sheet1` are `a-Sheet1.csv`.
+pub(super) fn suffixed(name: &str, suffix: &str) -> String {
+    names::sanitise_filename(&match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => format!("{stem}-{suffix}.{extension}"),
+        _ => format!("{name}-{suffix}"),
+    })
 }
 
 /// Stores a file that the task has made, keeps it at hand for what follows, and describes it.
@@ -136,6 +138,7 @@ pub(super) async fn store(
         crc32: Some(stored.crc32),
         width: None,
         height: None,
+        page: None,
     })
 }
 

@@ -58,7 +58,7 @@ async fn import(context: &Context<'_>, explain: &mut Map<String, Value>) -> Resu
         let path = folder.path().join("object");
         let progress = |done: u64, total: u64| {
             #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-            (context.progress)((index as f64 + done as f64 / total.max(1) as f64) / count as f64);
+            context.progress.report((index as f64 + done as f64 / total.max(1) as f64) / count as f64);
         };
         bytes += bucket.get(key, &path, files::MAX_FILE, &progress).await?;
         // Several objects keep their own names.

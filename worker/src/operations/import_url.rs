@@ -45,7 +45,7 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
         let progress = |done: u64, total: Option<u64>| {
             if let Some(total) = total.filter(|total| *total > 0) {
                 #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-                (context.progress)(done as f64 / total as f64);
+                context.progress.report(done as f64 / total as f64);
             }
         };
         let start = std::time::Instant::now();

@@ -58,7 +58,7 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
         result.warnings.extend(fetched.warning);
         let file = File::open(fetched.local.path()).map_err(Failure::internal)?;
         opened.push(Beside { format: fetched.format.name.to_owned(), file });
-        (context.progress)((index + 1) as f64 / inputs.len() as f64 / 2.0);
+        context.progress.report((index + 1) as f64 / inputs.len() as f64 / 2.0);
     }
     let mut opened = opened.into_iter();
     let first = opened.next().ok_or_else(|| Failure::invalid_field("input", "The inputs of this task have no files"))?;
@@ -73,6 +73,8 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
         output,
         options: context.options().clone(),
         test: context.lease.spec.test,
+        scratch: folder.path().to_owned(),
+        progress: context.progress.part(0.5, 1.0),
         cancel: context.cancel.clone(),
         deadline: context.deadline,
     };

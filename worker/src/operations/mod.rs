@@ -25,6 +25,7 @@ use convertfly_scheduler::task::TaskResult;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
+use crate::engines::Progress;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::node::Services;
@@ -38,7 +39,7 @@ pub struct Context<'a> {
     /// Set when the work is no longer wanted.
     pub cancel: &'a Cancel,
     /// Tells the share done, 0 to 1.
-    pub progress: &'a (dyn Fn(f64) + Send + Sync),
+    pub progress: &'a Progress,
     /// The position of the next object to store.
     pub next_index: &'a (dyn Fn() -> u32 + Send + Sync),
     /// How long it may take.

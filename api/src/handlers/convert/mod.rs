@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::jobs::{insert_location, seal, show, submit, wait_for};
-use super::{Query, data, files, storage};
+use super::{Query, data, files, room, storage};
 use crate::error::{ApiError, Code};
 use crate::middleware::CREDITS_USED;
 use crate::middleware::auth::Caller;
@@ -55,6 +55,7 @@ pub(crate) async fn convert(
     if let Some(id) = &once.done {
         return answer(&state, &caller.account, id, prefer).await;
     }
+    room::check(&state)?;
     let id = new_id("job");
     let target = StorageKey::Upload { account: caller.account.clone(), job: id.clone(), slot: new_id("up") };
     let prefix = StorageKey::job_prefix(&caller.account, &id);
@@ -149,6 +150,7 @@ async fn take(
         crc32: Some(stored.crc32),
         width: None,
         height: None,
+        page: None,
     };
     Ok((accepted, file))
 }

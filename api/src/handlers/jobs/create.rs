@@ -22,7 +22,7 @@ use super::wait::MAX_WAIT;
 use super::{about_job, show};
 use crate::error::{ApiError, Code};
 use crate::fail_point;
-use crate::handlers::{Query, data, expect_json, read_body, webhooks};
+use crate::handlers::{Query, data, expect_json, read_body, room, webhooks};
 use crate::links::now_ms;
 use crate::middleware::auth::Caller;
 use crate::middleware::idempotency::Idempotent;
@@ -74,6 +74,7 @@ pub(crate) async fn create(
     if dry_run {
         return plan(&state, &accepted).await;
     }
+    room::check(&state)?;
     let mut job = accepted.job;
     let secret = webhook_secret(&state, &job).await?;
     job.claim = once.claim;

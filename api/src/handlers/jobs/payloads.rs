@@ -43,6 +43,7 @@ pub(super) async fn store_payloads(
             crc32: Some(stored.crc32),
             width: None,
             height: None,
+            page: None,
         };
         uploads.insert(payload.task, file);
     }

@@ -71,5 +71,6 @@ fn arrived(file_id: String, key: &StorageKey, filename: String, stored: Stored) 
         crc32: Some(stored.crc32),
         width: None,
         height: None,
+        page: None,
     }
 }

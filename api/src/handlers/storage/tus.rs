@@ -21,7 +21,7 @@ use super::checks::{Check, TUS_ALGORITHMS};
 use super::upload::{about_upload, incoming};
 use super::{Slot, arrived, insert};
 use crate::error::{ApiError, Code};
-use crate::handlers::{Names, announced};
+use crate::handlers::{Names, announced, room};
 use crate::links::now_ms;
 use crate::middleware::too_large;
 use crate::state::AppState;
@@ -71,6 +71,7 @@ pub(crate) async fn create(
         return Err(ApiError::field(Code::InvalidData, "Upload-Length", "must be the file's size in bytes"));
     }
     check_size(length, place.max_bytes)?;
+    room::check(&state)?;
     let metadata = text(&headers, &UPLOAD_METADATA).filter(|text| text.len() <= MAX_METADATA).map(str::to_owned);
     let upload =
         PartialUpload { length, filename: metadata.as_deref().and_then(filename), metadata, progress: Progress::default() };

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::checks::{Check, Mismatch, checked};
 use super::{Slot, arrived};
 use crate::error::{ApiError, Code};
-use crate::handlers::{Names, announced, data, timed_out};
+use crate::handlers::{Names, announced, data, room, timed_out};
 use crate::middleware::too_large;
 use crate::state::AppState;
 
@@ -34,6 +34,7 @@ pub(crate) async fn upload(
         return Err(too_large(max_bytes));
     }
     let checks = Check::of_put(&headers)?;
+    room::check(&state)?;
     let Slot { account, job, slot, grant, .. } = &place;
     state.store().upload_open(account, job, slot).await.map_err(about_upload)?;
     let key = place.key(&random_base62(11));

@@ -15,11 +15,12 @@ pub(crate) fn live() -> Doc {
 /// `GET /readyz`.
 pub(crate) fn ready() -> Doc {
     Doc::new("getReadiness", Tag::Service, "Whether it can work")
-        .text("For load balancers: 503 while the store or the storage does not answer, or the server goes down.")
+        .text("For load balancers: 503 while the store or the storage does not answer, or the server goes down. `space` is `low` while less than a tenth of the storage's file \
+             system is free: then nothing new is taken.")
         .json(200, "It can.", reference("Readiness"))
-        .example(json!({ "status": "ok", "store": "ok", "storage": "ok" }))
+        .example(json!({ "status": "ok", "store": "ok", "storage": "ok", "space": "ok" }))
         .json(503, "It cannot; the part that failed is named.", reference("Readiness"))
-        .example(json!({ "status": "failed", "store": "failed", "storage": "ok" }))
+        .example(json!({ "status": "failed", "store": "failed", "storage": "ok", "space": "ok" }))
 }
 
 /// `GET /metrics`.

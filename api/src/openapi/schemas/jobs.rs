@@ -238,6 +238,7 @@ pub(super) fn file() -> Value {
             "sha256": { "type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256 of its bytes, hexadecimal." },
             "width": count("Pixels, for images."),
             "height": count("Pixels, for images."),
+            "page": count("Which page of the source it shows, from 1, where a source gives several files."),
             "url": string("Download link, for exports."),
         }),
     )

@@ -129,8 +129,11 @@ pub(super) fn option() -> Value {
 
 /// Whether the parts that a job needs answer.
 pub(super) fn readiness() -> Value {
-    let mut schema =
-        object("Whether the parts that a job needs answer.", &["status"], json!({ "status": string("`ok`, or not.") }));
+    let mut schema = object(
+        "Whether the parts that a job needs answer.",
+        &["status"],
+        json!({ "status": string("`ok`, `degraded` (it works, and an operator should look), or what keeps it from working.") }),
+    );
     schema["additionalProperties"] = json!({ "type": "string" });
     schema
 }

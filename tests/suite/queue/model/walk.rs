@@ -114,8 +114,7 @@ fn shape(account: &str, random: &mut Random) -> NewJob {
 }
 
 fn file(name: &str) -> FileRef {
-    let (format, sha256, crc32, width, height) = (None, None, None, None, None);
-    FileRef { file_id: "file_1".into(), key: name.into(), filename: name.into(), size: 3, format, sha256, crc32, width, height }
+    FileRef { file_id: "file_1".into(), key: name.into(), filename: name.into(), size: 3, ..FileRef::default() }
 }
 
 impl Walk<'_> {

@@ -92,7 +92,7 @@ impl Engine for ImageEngine {
     }
 
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
-        let Work { action, from, to, input, beside, output, options, test, cancel, deadline } = work;
+        let Work { action, from, to, input, beside, output, options, test, cancel, deadline, .. } = work;
         let (formats, between): (Vec<_>, Vec<_>) = beside.into_iter().map(|beside| (beside.format, beside.file)).unzip();
         let job = ImageJob { action, from, to, beside: formats, options, limits: self.limits, test };
         let files = [input].into_iter().chain(between).chain([output]).collect();

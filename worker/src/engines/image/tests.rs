@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::engines::Progress;
 use crate::engines::image::job::run;
 use crate::engines::image::options::ConvertOptions;
 use crate::formats::support::testing::{decode, deep, encode, exif, icc, picture, psnr, still};
@@ -346,6 +347,8 @@ async fn the_engine_offers_all_pairs_and_runs_them_anywhere() {
         output: output.try_clone().expect("a second handle"),
         options: serde_json::Map::new(),
         test: false,
+        scratch: std::env::temp_dir(),
+        progress: Progress::default(),
         cancel: Cancel::new(),
         deadline,
     };

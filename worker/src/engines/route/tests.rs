@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Map;
 
 use super::*;
+use crate::engines::Progress;
 use crate::formats::Cancel;
 
 /// Appends its name and target to what it reads, or fails.
@@ -79,10 +80,12 @@ async fn convert(router: &Router, from: &str, to: &str) -> (Result<Made, Failure
         output: output.try_clone().expect("a second handle"),
         options: Map::from_iter([("width".to_owned(), json!(5))]),
         test: false,
+        scratch: std::env::temp_dir(),
+        progress: Progress::default(),
         cancel: Cancel::new(),
         deadline: Duration::from_secs(60),
     };
-    let made = router.convert(work, &tempfile::tempfile).await;
+    let made = router.convert(work).await;
     let mut text = String::new();
     output.rewind().expect("it can be read again");
     output.read_to_string(&mut text).expect("it is text");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::escape;
-use crate::failure::Failure;
-use crate::formats::Cancel;
+use crate::Cancel;
+use crate::Failure;
 
 pub(super) fn job(what: &str) -> Value {
     json!({ "do": what })

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{LONG, Task, assert_works, kill, pool, run, until};
-use crate::failure::Failure;
+use crate::Failure;
 
 /// The innocent in flight beside a task that ends the child.
-async fn holds(pool: &crate::sandbox::Pool, count: usize) -> Vec<Task> {
+async fn holds(pool: &crate::Pool, count: usize) -> Vec<Task> {
     let tasks: Vec<_> = (0..count).map(|_| Task::start(pool, "hold", LONG)).collect();
     for task in &tasks {
         task.files.started().await;

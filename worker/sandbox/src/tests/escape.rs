@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::{FILE_SIZE, Files, LONG, assert_works, config, confinement, handler};
-use crate::formats::Cancel;
-use crate::sandbox::{Confinement, Layer, Pool, Report};
+use crate::Cancel;
+use crate::{Confinement, Layer, Pool, Report};
 
 /// What an attempt came to: the error number that it met, or nothing if it got through.
 type Met = Option<i32>;

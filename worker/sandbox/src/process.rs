@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::child::THREADS_VARIABLE;
 use super::lockdown::Report;
 use super::wire::{self, MAX_FILES, MAX_PACKET_BYTES, ToChild, ToNode};
-use crate::failure::Failure;
+use crate::Failure;
 
 /// How to start a child.
 #[derive(Clone, Debug)]

@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use super::lockdown::{Confinement, lock_down};
 use super::wire::{self, MAX_PACKET_BYTES, Packet, ToChild, ToNode};
-use crate::failure::Failure;
-use crate::formats::Cancel;
+use crate::Cancel;
+use crate::Failure;
 
 /// Does a piece of work: its description, its files in the order in which they were given, and the flag that says when to give up.
 pub type Handler = Arc<dyn Fn(Value, Vec<File>, &Cancel) -> Result<Value, Failure> + Send + Sync>;

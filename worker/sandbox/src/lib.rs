@@ -1,20 +1,28 @@
-//! Children that touch customers' bytes: supervised, confined, and replaceable.
+//! Children that touch customers' bytes: supervised, confined, and replaceable; how work in them fails and how it is stopped.
+//!
+//! A crate of its own, without pixels or network, so that the program of a child links what it needs and nothing else.
 //!
 //! The node calls [`Pool`]; the program that it starts calls [`serve`]. Between them is one Unix socket that carries JSON packets and
 //! descriptors of open files: a child opens nothing itself, so nothing but those files is within its reach.
 
+mod cancel;
 mod child;
+mod failure;
 mod limits;
 mod lockdown;
 mod pool;
 mod process;
+mod progress;
 mod seccomp;
 mod supervisor;
 mod wire;
 
+pub use cancel::Cancel;
 pub use child::{Handler, THREADS_VARIABLE, serve, threads_from_environment};
+pub use failure::Failure;
 pub use lockdown::{Confinement, Layer, LockdownError, Report, lock_down};
 pub use pool::{Pool, PoolConfig, PoolStats};
+pub use progress::Progress;
 pub use wire::{MAX_FILES, MAX_PACKET_BYTES};
 
 #[cfg(test)]

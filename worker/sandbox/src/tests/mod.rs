@@ -17,8 +17,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Confinement, Pool, PoolConfig, serve, threads_from_environment};
-use crate::failure::Failure;
-use crate::formats::Cancel;
+use crate::Cancel;
+use crate::Failure;
 
 /// Set in children only: their confinement as JSON.
 const CHILD: &str = "CONVERTFLY_TEST_CHILD";

@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 
 use super::{Files, LONG, config, confinement, handler, only, runs, until};
-use crate::formats::Cancel;
-use crate::sandbox::Pool;
+use crate::Cancel;
+use crate::Pool;
 
 /// Set in the node process of the test only: where it writes the number of its child once that spins.
 const NODE: &str = "CONVERTFLY_TEST_NODE";

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::lockdown::Report;
-use crate::failure::Failure;
+use crate::Failure;
 
 /// Bytes of JSON in a packet, at most. A Unix socket takes 208 KiB at once by default (net.core.wmem_default).
 pub const MAX_PACKET_BYTES: usize = 128 << 10;

@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 use super::lockdown::Report;
 use super::process::{Launch, Outcome, Process, Refused};
 use super::supervisor::{self, State};
-use crate::failure::Failure;
-use crate::formats::Cancel;
+use crate::Cancel;
+use crate::Failure;
 
 /// How often the cancel flag, which wakes nobody, is looked at.
 const CANCEL_POLL: Duration = Duration::from_millis(50);

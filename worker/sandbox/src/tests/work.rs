@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{BROKEN, Files, LONG, Task, assert_works, config, confinement, handler, kill, pool, run, runs, until};
-use crate::failure::Failure;
-use crate::formats::Cancel;
-use crate::sandbox::{MAX_FILES, Pool, PoolConfig};
+use crate::Cancel;
+use crate::Failure;
+use crate::{MAX_FILES, Pool, PoolConfig};
 
 #[tokio::test]
 async fn ordinary_work_is_not_hindered() {
