@@ -1,7 +1,11 @@
 //! DNS rebinding: a name that is public when it is checked and internal when it is used.
 
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+
 use super::server::{Answer, Server};
 use super::*;
+use crate::bucket::{Bucket, Direction, Tuning};
 
 const TRIES: usize = 10_000;
 
@@ -33,6 +37,39 @@ async fn the_canary_on_loopback_is_never_reached_in_10_000_tries() {
     let (fetcher, _, dialer) = stubbed(loopback_config(), StubResolver::default(), RecordingDialer::default());
     assert_eq!(download(&fetcher, &canary.url("/")).await.content(), b"secret", "an allowed download reaches it");
     assert_eq!((canary.accepted(), dialer.dialled()), (1, vec![canary.address]), "and is counted");
+}
+
+/// The SDK makes its own tries, so the attack waits for the second of them: the endpoint of a bucket, read and written in turn.
+#[tokio::test]
+async fn the_endpoint_of_a_bucket_does_not_lead_to_loopback_in_2_000_tries() {
+    let canary = Server::start(|_, _| Answer::ok(b"secret")).await;
+    let port = canary.address.port();
+    let public: SocketAddr = format!("{PUBLIC}:{port}").parse().expect("an address with a port");
+    let tries = TRIES / 5;
+    let name = |attempt: usize| format!("bucket{attempt}.test");
+    let with_answer = |stub: StubResolver, n| stub.with(&name(n), &[&[PUBLIC], &["127.0.0.1"]]);
+    let resolver = (0..tries).fold(StubResolver::default(), with_answer);
+    let (fetcher, resolver, dialer) = stubbed(test_config(), resolver, RecordingDialer::default());
+    let dir = tempfile::tempdir().expect("a directory");
+    let tuning = Tuning { first_backoff: Duration::ZERO, ..Tuning::default() };
+    for attempt in 0..tries {
+        let given = serde_json::json!({
+            "bucket": "b", "endpoint": format!("http://{}:{port}", name(attempt)), "access_key_id": "a", "secret_access_key": "s",
+        });
+        let given = given.as_object().cloned().expect("an object");
+        let failure = if attempt % 2 == 0 {
+            let bucket = Bucket::open(&fetcher, &given, Direction::Import, tuning).expect("a bucket");
+            bucket.get("key", &dir.path().join(attempt.to_string()), 100, &|_, _| {}).await.expect_err("refused")
+        } else {
+            let bucket = Bucket::open(&fetcher, &given, Direction::Export, tuning).expect("a bucket");
+            let body = stream::iter([Ok(Bytes::from_static(b"body"))]).boxed();
+            bucket.put("key", &given, body, "image/png", "attachment", &|_| {}).await.expect_err("refused")
+        };
+        assert!(failure.to_string().contains(convertfly_scheduler::guard::NOT_PUBLIC), "try {attempt}: {failure}");
+        assert_eq!(resolver.asked(&name(attempt)), 2, "try {attempt}: one question per connection, and none after the refusal");
+    }
+    assert_eq!(dialer.dialled(), vec![public; tries], "each time only the vetted address was dialled, once");
+    assert_eq!(canary.accepted(), 0, "nothing reached the canary");
 }
 
 #[tokio::test]
