@@ -22,6 +22,7 @@ run    libde265-0            decodes HEIC
 run    libvulkan1            Vulkan loader: how the program finds a GPU
 run    redis-server          the job store; ConvertFly starts its own on a private socket
 test   curl                  runs the quick start as written
+test   libheif-examples      makes HEIC files (heif-enc)
 test   libvips-tools         independent opener of results, and the yardstick of the benches
 test   mesa-vulkan-drivers   software Vulkan device, to test the GPU kernels without a GPU
 test   nodejs                runs the JavaScript quick start

@@ -166,9 +166,12 @@ impl Metrics {
 }
 
 /// Counters that the processes of a store share, with their help.
-const SHARED: [(&str, &str); 2] = [
+const SHARED: [(&str, &str); 5] = [
     ("ledger_mismatches", "Audits that found an account's books apart."),
     ("mended", "Places of unfinished tasks that the sweeper had to restore; above 0 something is wrong."),
+    ("webhooks_delivered", "Webhook attempts that the endpoint took."),
+    ("webhooks_retried", "Webhook attempts that failed and are made again later."),
+    ("webhooks_failed", "Deliveries of webhooks that were given up."),
 ];
 
 /// The text form of the counters that the processes of a store share: by name, zero where nothing has been counted.

@@ -53,6 +53,38 @@ fn r167_to_r202_r090_r096_every_image_pair_converts() {
     assert_eq!(String::from_utf8_lossy(&opened.stdout).lines().collect::<Vec<_>>(), expected, "what Pillow finds in them");
 }
 
+/// The last two rows: a drawing, and what telephones store; the latter by another encoder, for we have none.
+#[test]
+fn r203_to_r214_drawings_and_photos_of_telephones_convert() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (png, heic) = (folder.path().join("a.png"), folder.path().join("a.heic"));
+    std::fs::write(&png, pictures::png(62, 34, 7)).expect("written");
+    let made = std::process::Command::new("heif-enc").arg("-L").arg(&png).arg("-o").arg(&heic).output().expect("heif-enc runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let svg =
+        br##"<svg xmlns="http://www.w3.org/2000/svg" width="62" height="34"><rect width="62" height="34" fill="#1a6"/></svg>"##;
+    let sources = [("drawing.svg", svg.to_vec()), ("photo.heic", std::fs::read(&heic).expect("a HEIC file"))];
+    let targets = [("jpg", "JPEG"), ("png", "PNG"), ("gif", "GIF"), ("bmp", "BMP"), ("tiff", "TIFF"), ("webp", "WEBP")];
+    let (mut number, mut files, mut expected) = (203, Vec::new(), Vec::new());
+    for (name, bytes) in &sources {
+        for (to, decoder) in targets {
+            let job = server.convert(bytes, name, to, &json!({}));
+            assert_eq!(job["status"], "FINISHED", "R{number}: {name} -> {to}: {job:#}");
+            assert_eq!(job["credits_used"], 1, "R{number}: {name} -> {to}");
+            let path = folder.path().join(format!("R{number}.{to}"));
+            std::fs::write(&path, server.download(&job).bytes).expect("written");
+            files.push(path);
+            expected.push(format!("R{number}.{to} {decoder} 62 34"));
+            number += 1;
+        }
+    }
+    assert_eq!(number, 215, "both rows");
+    let opened = std::process::Command::new("/usr/bin/python3").args(["-c", OPEN]).args(&files).output().expect("python3 runs");
+    assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    assert_eq!(String::from_utf8_lossy(&opened.stdout).lines().collect::<Vec<_>>(), expected, "what Pillow finds in them");
+}
+
 #[test]
 fn sizes_follow_the_options() {
     let server = Server::start();

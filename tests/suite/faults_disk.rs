@@ -1,4 +1,4 @@
-//! F8: a node whose scratch space is nearly full takes nothing new, and goes on by itself.
+//! F8: nodes and servers whose disk is nearly full take nothing new, and go on by themselves.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,7 @@ use convertfly_scheduler::storage::{Storage, StorageConfig};
 use convertfly_scheduler::upkeep::{self, UpkeepConfig};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::api::{Api, key_for};
 use crate::support::fleet::Fleet;
 use crate::support::own_redis::SmallDisk;
 use crate::support::redis::TestStore;
@@ -50,4 +51,40 @@ async fn f8_a_full_scratch_disk_makes_tasks_wait_and_not_fail() {
     }
     stop.cancel();
     role.await.expect("the role ends");
+}
+
+/// What the nodes could not work on is not taken in either: the customer is told at once, and what is there can still be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f8_a_full_storage_disk_takes_no_more_jobs_and_no_uploads() {
+    let t = TestStore::start().await;
+    let Some(disk) = SmallDisk::mount(&t.folder.path().join("storage"), 64) else {
+        println!("F8: not run, this user cannot mount a small disk");
+        return;
+    };
+    let account = t.account("a", 100, 100).await;
+    let key = key_for(&t.store, &account, "key_a", &["*"]).await;
+    let api = Api::start(&t, &[]);
+    let job = r#"{ "tasks": { "in": { "operation": "import/upload", "filename": "a.png" } } }"#;
+    let create = || api.call(&key, "POST", "/jobs", Some(job), &[]);
+    let ready = || {
+        let answer = ureq::get(format!("{}/readyz", api.url)).call().expect("an answer").into_body().read_to_string();
+        serde_json::from_str::<serde_json::Value>(&answer.expect("text")).expect("JSON")
+    };
+    let early = create();
+    assert_eq!((early.status, ready()["status"].as_str()), (201, Some("ok")), "while there is room");
+    let link = early.json()["data"]["tasks"]["in"]["result"]["url"].as_str().expect("a link").to_owned();
+    let ballast = disk.fill(5 << 20);
+    let refused = create();
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("60")), "{}", refused.json());
+    assert!(refused.json()["message"].as_str().is_some_and(|text| text.contains("short of storage")), "{}", refused.json());
+    assert_eq!(api.call(&key, "POST", "/jobs?dry_run=true", Some(job), &[]).status, 200, "a plan takes no room");
+    assert_eq!(api.call(&key, "GET", "/jobs", None, &[]).json()["meta"]["total"], 1, "nothing was made, and reading goes on");
+    let put = || {
+        let sent = ureq::put(&link).config().http_status_as_error(false).build().send(&b"\x89PNG"[..]);
+        sent.expect("an answer").status().as_u16()
+    };
+    assert_eq!(put(), 503, "nor does an upload arrive");
+    assert_eq!((ready()["status"].as_str(), ready()["space"].as_str()), (Some("degraded"), Some("low")), "{}", ready());
+    std::fs::remove_file(ballast).expect("room again");
+    assert_eq!((put(), create().status, ready()["status"].as_str()), (200, 201, Some("ok")), "all is as before");
 }

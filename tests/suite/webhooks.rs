@@ -365,6 +365,18 @@ fn f15_refusals_are_attempted_again_and_410_disables() {
     server.run(&job(true));
     log_when(&server, id(&flaky), "delivered twice", |log| log.iter().filter(|d| d["status"] == "DELIVERED").count() == 2);
     assert_eq!(sink.at("/gone").len(), 1, "nothing after 410");
+    // Operators see attempts of every kind counted, a little later.
+    let counted = |name: &str| {
+        let text = server.send("GET", &format!("{}/metrics", server.url), None, None, &[]).bytes;
+        let text = String::from_utf8(text).expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(&format!("convertfly_webhooks_{name}_total ")));
+        value.and_then(|value| value.parse::<u64>().ok()).expect("a counter")
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ["delivered", "retried", "failed"].into_iter().any(|name| counted(name) == 0) {
+        assert!(Instant::now() < deadline, "attempts are counted");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let enabled = server.call("PATCH", &format!("/webhooks/{}", id(&gone)), Some(&json!({ "enabled": true })));
     assert_eq!((enabled.status, enabled.json()["data"]["enabled"].clone()), (200, json!(true)), "enabled again");
     server.run(&job(true));

@@ -546,7 +546,7 @@ async fn r350_without_its_store_the_api_says_503_and_lives() {
     let ready = api.link(Method::GET, &format!("{BASE}/readyz"), &[], b"").await;
     assert_eq!(
         (ready.status, ready.json()),
-        (503, json!({ "status": "failed", "store": "failed", "storage": "ok" })),
+        (503, json!({ "status": "failed", "store": "failed", "storage": "ok", "space": "ok" })),
         "not ready"
     );
 }

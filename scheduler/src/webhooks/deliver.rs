@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::schedule::{self, Answer};
 use super::sign::{self, SigningSecret};
+use super::tally::Tally;
 use super::{Letter, Parts, Receipt, payload};
 use crate::store::{Attempt, DueDelivery, Outcome, StoreError};
 use crate::task::TaskRecord;
@@ -44,13 +45,14 @@ struct Shared {
     permits: [Arc<Semaphore>; 2],
     /// For attempts that take long.
     slow: Arc<Semaphore>,
+    tally: Tally,
 }
 
 impl Deliverer {
     pub(super) fn new(parts: Parts, ended: UnboundedSender<u16>) -> Self {
         let permits = [false, true].map(|_| Arc::new(Semaphore::new(parts.config.attempts_at_once)));
         let slow = Arc::new(Semaphore::new(parts.config.slow_at_once));
-        Self { shared: Arc::new(Shared { parts, ended, permits, slow }) }
+        Self { shared: Arc::new(Shared { parts, ended, permits, slow, tally: Tally::new() }) }
     }
 
     /// Sends until `stop`; `heard` names shards that have something new.
@@ -67,6 +69,7 @@ impl Deliverer {
                     *at = Instant::now() + shared.send_due(shard, line, &attempts).await;
                 }
             }
+            shared.tally.write(&shared.parts.store, false).await;
             let next = looks.iter().flatten().min().copied().unwrap_or(now);
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
@@ -84,6 +87,7 @@ impl Deliverer {
         }
         attempts.close();
         let _ = tokio::time::timeout(DRAIN, attempts.wait()).await;
+        let _ = tokio::time::timeout(DRAIN, shared.tally.write(&shared.parts.store, true)).await;
     }
 }
 
@@ -146,7 +150,10 @@ impl Shared {
             }
         };
         match self.parts.store.delivery_result(delivery, outcome, &attempt, &self.parts.config.rules).await {
-            Ok(noted) => tracing::debug!(delivery = delivery.id, webhook = delivery.webhook, ?outcome, noted, "webhook attempt"),
+            Ok(noted) => {
+                self.tally.count(outcome);
+                tracing::debug!(delivery = delivery.id, webhook = delivery.webhook, ?outcome, noted, "webhook attempt");
+            }
             Err(error) => {
                 tracing::warn!(%error, delivery = delivery.id, "an attempt's result could not be noted; it is sent again")
             }

@@ -10,6 +10,7 @@ pub mod outbox;
 pub mod payload;
 pub mod schedule;
 pub mod sign;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;

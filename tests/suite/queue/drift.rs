@@ -5,8 +5,8 @@ use std::time::Duration;
 use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::job::JobStatus;
 use convertfly_scheduler::storage::{Storage, StorageConfig};
-use convertfly_scheduler::store::{Finished, Lease, Store, keys};
-use convertfly_scheduler::task::ErrorCode;
+use convertfly_scheduler::store::{Failed, Finished, Lease, Store, keys};
+use convertfly_scheduler::task::{ErrorCode, TaskError};
 use convertfly_scheduler::upkeep::{self, UpkeepConfig};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -146,7 +146,13 @@ async fn f19_each_lost_place_is_found_and_a_sound_store_is_left_alone() {
     damage("RPOP", &[keys::lane_tasks(shard, "io", &account)]).await;
     damage("DEL", &[keys::waiting(shard, &account)]).await;
     damage("ZREM", &[keys::lane(shard, "io"), account.clone()]).await;
-    assert!(mended(&t).await >= 5, "each is counted");
+    // A task that waits for its next attempt, whose pause is forgotten, would wait for ever.
+    let paused = t.lease(TTL).await;
+    let error = TaskError::new(ErrorCode::ServerError, "a fault of ours");
+    let failed = t.store.fail(&paused, &error, &Value::Null, true).await.expect("fail");
+    assert_eq!(failed, Failed::Requeued, "it is tried again later");
+    damage("ZREM", &[keys::delayed(shard), format!("{}/{}", paused.job, paused.spec.name)]).await;
+    assert!(mended(&t).await >= 6, "each is counted");
     // And everything still runs: the lease that was listed again, the ready task, the job that waits for a slot.
     let mut leases = vec![lease];
     while let Some(lease) = leases.pop() {
