@@ -212,6 +212,11 @@ fn a65_the_account_and_its_ledger(server: &Server) {
         let answer = server.call_as(&key, "GET", &format!("/account/ledger?{bad}"), None);
         assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("INVALID_DATA")), "{bad}");
     }
+    for edge in ["led_0-0", "led_00-00", "led_0-1", "led_18446744073709551615-18446744073709551615"] {
+        let answer = server.call_as(&key, "GET", &format!("/account/ledger?cursor={edge}"), None);
+        let rest = if edge.starts_with("led_1") { entries.len() } else { 0 };
+        assert_eq!((answer.status, answer.json()["data"].as_array().map(Vec::len)), (200, Some(rest)), "{edge}");
+    }
 }
 
 fn t20_sixty_four_submits_race_for_ten_credits(server: &Server) {

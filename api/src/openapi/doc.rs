@@ -109,6 +109,12 @@ impl Doc {
         self.parameter("header", name, text, schema)
     }
 
+    /// A header that has to be there.
+    pub(crate) fn required_header(mut self, name: &str, text: &str, schema: Value) -> Self {
+        self.parameters.push(json!({ "name": name, "in": "header", "required": true, "description": text, "schema": schema }));
+        self
+    }
+
     fn parameter(mut self, place: &str, name: &str, text: &str, schema: Value) -> Self {
         self.parameters.push(json!({ "name": name, "in": place, "description": text, "schema": schema }));
         self

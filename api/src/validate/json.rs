@@ -13,6 +13,9 @@ pub(crate) const MAX_DEPTH: usize = 32;
 /// take twenty times its size in memory.
 pub(super) const MAX_VALUES: usize = 200_000;
 
+/// Up to here, 2 to the 53rd, every whole number is a double of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A key that an object gives twice.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Duplicate {
@@ -95,8 +98,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Value::from(value))
     }
 
+    /// A whole number is an integer however it is written, as JSON Schema says: clients in languages with one kind of number send 85.0.
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
+        let whole = value.fract() == 0.0 && value.abs() <= EXACT;
+        Ok(if whole { Value::from(value as i64) } else { Value::from(value) })
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -152,6 +157,12 @@ mod tests {
         assert_eq!(value, json!({"b": [1, -2, 3.5, null, true, "xA"], "a": {"__proto__": {}}}), "same values");
         assert_eq!(value.as_object().expect("object").keys().collect::<Vec<_>>(), ["b", "a"], "the customer's order");
         assert!(duplicates.is_empty(), "{duplicates:?}");
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        let (value, _) = read(b"[85.0, 1e3, -2.0, 3.5, 1e300, -0.0]").expect("valid");
+        assert_eq!(value, json!([85, 1000, -2, 3.5, 1e300, 0]), "as JSON Schema has it");
     }
 
     #[test]

@@ -102,6 +102,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn ledger(&self, account: &str, before: Option<&str>, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        // Before the very first position there is nothing, and Redis takes the question for an error.
+        if before
+            .and_then(|id| id.split_once('-'))
+            .is_some_and(|(ms, sequence)| [ms, sequence].iter().all(|part| part.parse() == Ok(0)))
+        {
+            return Ok(Vec::new());
+        }
         let key = keys::ledger(self.shard(account), account);
         let end = before.map_or_else(|| "+".to_owned(), |id| format!("({id}"));
         let page: StreamRangeReply = self.connection().xrevrange_count(key, end, "-", limit).await?;

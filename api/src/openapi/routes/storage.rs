@@ -78,7 +78,8 @@ pub(crate) fn terminate() -> Doc {
 }
 
 fn tus(id: &'static str, title: &'static str) -> Doc {
-    Doc::new(id, Tag::Storage, title).header("Tus-Resumable", "`1.0.0`.", json!({ "type": "string", "const": "1.0.0" }))
+    let version = json!({ "type": "string", "const": "1.0.0" });
+    Doc::new(id, Tag::Storage, title).required_header("Tus-Resumable", "`1.0.0`.", version)
 }
 
 fn text() -> Value {
