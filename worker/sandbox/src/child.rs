@@ -19,6 +19,7 @@ use super::lockdown::{Confinement, lock_down};
 use super::wire::{self, MAX_PACKET_BYTES, Packet, ToChild, ToNode};
 use crate::Cancel;
 use crate::Failure;
+use crate::Progress;
 
 /// Does a piece of work: its description, its files in the order in which they were given, and the flag that says when to give up.
 pub type Handler = Arc<dyn Fn(Value, Vec<File>, &Cancel) -> Result<Value, Failure> + Send + Sync>;
@@ -112,12 +113,14 @@ fn read_packets(socket: &OwnedFd, work: &Sender<Work>, cancels: &Cancels) -> io:
     Ok(())
 }
 
-fn work_until_closed(socket: &OwnedFd, receiver: &Mutex<Receiver<Work>>, cancels: &Cancels, handler: &Handler) {
+fn work_until_closed(socket: &Arc<OwnedFd>, receiver: &Mutex<Receiver<Work>>, cancels: &Cancels, handler: &Handler) {
     loop {
         let received = lock(receiver).recv();
         let Ok(Work { id, job, files, cancel }) = received else { return };
+        PROGRESS.set(told_to_node(socket, id));
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| cancel.check().and_then(|()| handler(job, files, &cancel))))
             .unwrap_or_else(|payload| Err(Failure::internal(panic_cause(payload))));
+        PROGRESS.take();
         lock(cancels).remove(&id);
         reply(socket, id, result);
     }
@@ -132,6 +135,25 @@ fn reply(socket: &OwnedFd, id: u64, result: Result<Value, Failure>) {
     if let Ok(bytes) = bytes {
         let _ = wire::send(socket, &bytes, &[]);
     }
+}
+
+thread_local! {
+    static PROGRESS: RefCell<Progress> = RefCell::default();
+}
+
+/// The progress of the work that the calling thread does as a [`Handler`]; the node hears it. Elsewhere nobody does.
+pub fn progress() -> Progress {
+    PROGRESS.with_borrow(Clone::clone)
+}
+
+/// The progress of the work `id`, over the socket. What cannot be sent is not missed.
+fn told_to_node(socket: &Arc<OwnedFd>, id: u64) -> Progress {
+    let socket = Arc::clone(socket);
+    Progress::new(move |share| {
+        if let Ok(bytes) = wire::encode(&ToNode::Progress { id, share }) {
+            let _ = wire::send(&socket, &bytes, &[]);
+        }
+    })
 }
 
 thread_local! {

@@ -18,7 +18,7 @@ mod supervisor;
 mod wire;
 
 pub use cancel::Cancel;
-pub use child::{Handler, THREADS_VARIABLE, serve, threads_from_environment};
+pub use child::{Handler, THREADS_VARIABLE, progress, serve, threads_from_environment};
 pub use failure::Failure;
 pub use lockdown::{Confinement, Layer, LockdownError, Report, lock_down};
 pub use pool::{Pool, PoolConfig, PoolStats};

@@ -18,7 +18,7 @@ use super::lockdown::Report;
 use super::process::{Launch, Outcome, Process, Refused};
 use super::supervisor::{self, State};
 use crate::Cancel;
-use crate::Failure;
+use crate::{Failure, Progress};
 
 /// How often the cancel flag, which wakes nobody, is looked at.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
@@ -160,11 +160,26 @@ impl Pool {
     /// What the handler says; [`Failure::Crashed`] when the work kills a child that it is alone in; [`Failure::TimedOut`];
     /// [`Failure::Cancelled`]; [`Failure::Internal`] when the pool stops or a child cannot be started.
     pub async fn run(&self, job: Value, files: Vec<OwnedFd>, cancel: &Cancel, deadline: Duration) -> Result<Value, Failure> {
+        self.run_with_progress(job, files, cancel, deadline, Progress::default()).await
+    }
+
+    /// As [`run`](Self::run); `progress` hears what the handler tells through [`progress`](crate::progress()).
+    ///
+    /// # Errors
+    /// As those of [`run`](Self::run).
+    pub async fn run_with_progress(
+        &self,
+        job: Value,
+        files: Vec<OwnedFd>,
+        cancel: &Cancel,
+        deadline: Duration,
+        progress: Progress,
+    ) -> Result<Value, Failure> {
         let (sender, receiver) = oneshot::channel();
         let (inner, cancel) = (self.inner.clone(), cancel.clone());
         // A task of its own: when the caller goes away the child still has to be told, waited for or killed.
         self.inner.tracker.spawn(async move {
-            let mut caller = Caller { cancel, reply: sender };
+            let mut caller = Caller { cancel, progress, reply: sender };
             let result = tokio::select! {
                 biased;
                 () = inner.stop.cancelled() => Err(Failure::internal("the executor was stopped")),
@@ -208,6 +223,7 @@ impl Pool {
 /// Who wants a piece of work.
 struct Caller {
     cancel: Cancel,
+    progress: Progress,
     reply: oneshot::Sender<Result<Value, Failure>>,
 }
 
@@ -308,8 +324,9 @@ impl Inner {
         }
         let end = Instant::now() + deadline;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let progress = caller.progress.clone();
         let submitted = tokio::select! {
-            submitted = process.submit(id, job, files) => submitted,
+            submitted = process.submit(id, job, files, &progress) => submitted,
             () = sleep_until(end) => return Attempt::NotTaken,
             () = caller.gone() => return Attempt::Finished(Err(Failure::Cancelled)),
         };

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::child::THREADS_VARIABLE;
 use super::lockdown::Report;
 use super::wire::{self, MAX_FILES, MAX_PACKET_BYTES, ToChild, ToNode};
-use crate::Failure;
+use crate::{Failure, Progress};
 
 /// How to start a child.
 #[derive(Clone, Debug)]
@@ -80,8 +80,14 @@ struct Shared {
 
 #[derive(Default)]
 struct Work {
-    waiting: HashMap<u64, oneshot::Sender<Outcome>>,
+    waiting: HashMap<u64, Waiting>,
     closed: bool,
+}
+
+/// Who waits for a piece of work.
+struct Waiting {
+    outcome: oneshot::Sender<Outcome>,
+    progress: Progress,
 }
 
 impl Shared {
@@ -149,7 +155,13 @@ impl Process {
     }
 
     /// Hands over a piece of work; the receiver yields exactly one outcome.
-    pub(super) async fn submit(&self, id: u64, job: &Value, files: &[OwnedFd]) -> Result<oneshot::Receiver<Outcome>, Refused> {
+    pub(super) async fn submit(
+        &self,
+        id: u64,
+        job: &Value,
+        files: &[OwnedFd],
+        progress: &Progress,
+    ) -> Result<oneshot::Receiver<Outcome>, Refused> {
         if files.len() > MAX_FILES {
             let message = format!("The task has {} files, at most {MAX_FILES} are taken", files.len());
             return Err(Refused::Unfit(Failure::too_large(message)));
@@ -165,7 +177,7 @@ impl Process {
             if work.closed {
                 return Err(Refused::Closed);
             }
-            work.waiting.insert(id, sender);
+            work.waiting.insert(id, Waiting { outcome: sender, progress: progress.clone() });
         }
         // Taken back if this call ends early, in an error or dropped: nobody waits for the outcome then.
         let mut entry = Entry { shared: &self.shared, id, keep: false };
@@ -352,7 +364,7 @@ async fn supervise(
         crashes.fetch_add(1, Ordering::Relaxed);
     }
     for (_, waiting) in orphans {
-        let _ = waiting.send(Outcome::Died(cause.clone()));
+        let _ = waiting.outcome.send(Outcome::Died(cause.clone()));
     }
     let _ = exit.send(Some(Exit { cause, asked }));
     shared.idle.notify_one();
@@ -368,6 +380,13 @@ fn dispatch(shared: &Shared, ready: &mut Option<oneshot::Sender<Report>>, messag
             let ready = ready.take().ok_or_else(|| Some("it said ready twice".to_owned()))?;
             let _ = ready.send(report);
         }
+        ToNode::Progress { id, share } => {
+            // Told without the lock, and not at all for work that is over: it may have been on its way.
+            let progress = shared.work().waiting.get(&id).map(|waiting| waiting.progress.clone());
+            if let Some(progress) = progress.filter(|_| share.is_finite()) {
+                progress.report(share);
+            }
+        }
         ToNode::Done { id, result } => {
             let waiting = {
                 let mut work = shared.work();
@@ -377,7 +396,7 @@ fn dispatch(shared: &Shared, ready: &mut Option<oneshot::Sender<Report>>, messag
                 }
                 waiting
             };
-            let _ = waiting.send(Outcome::Replied(result));
+            let _ = waiting.outcome.send(Outcome::Replied(result));
         }
     }
     Ok(())

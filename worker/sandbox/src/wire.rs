@@ -38,6 +38,8 @@ pub(super) enum ToChild {
 pub(super) enum ToNode {
     /// Confined and waiting for work.
     Ready(Report),
+    /// How far a piece of work is, 0 to 1.
+    Progress { id: u64, share: f64 },
     /// The end of a piece of work.
     Done { id: u64, result: Result<Value, Failure> },
 }

@@ -23,6 +23,10 @@ pub(super) fn handle(job: Value, mut files: Vec<File>, cancel: &Cancel) -> Resul
         ("count", files) => Ok(json!(files.len())),
         (_, [input, output]) => match what {
             "echo" => echo(input, output),
+            "tell" => {
+                [0.25, f64::NAN, 0.5, 2.0].into_iter().for_each(|share| crate::progress().report(share));
+                Ok(json!(true))
+            }
             "hold" => hold(input, output, cancel),
             "spin" => spin(output),
             "ordinary" => ordinary(input, output),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{BROKEN, Files, LONG, Task, assert_works, config, confinement, handler, kill, pool, run, runs, until};
 use crate::Cancel;
-use crate::Failure;
+use crate::{Failure, Progress};
 use crate::{MAX_FILES, Pool, PoolConfig};
 
 #[tokio::test]
@@ -22,6 +22,19 @@ async fn ordinary_work_is_not_hindered() {
     let read_only = run(&pool, "write input").await;
     assert_eq!(read_only, Ok(json!(true)), "an input cannot be written to");
     assert_eq!(pool.stats().crashes, 0, "nothing died");
+}
+
+#[tokio::test]
+async fn progress_is_heard_in_order_while_the_work_goes_on() {
+    let pool = pool(1).await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ears = Arc::clone(&heard);
+    let progress = Progress::new(move |share| ears.lock().expect("no panic").push(share));
+    let descriptors = Files::new("").descriptors();
+    let result = pool.run_with_progress(handler::job("tell"), descriptors, &Cancel::new(), LONG, progress).await;
+    assert_eq!(result, Ok(json!(true)), "the work");
+    assert_eq!(*heard.lock().expect("no panic"), [0.25, 0.5, 1.0], "shares, and nothing else");
+    assert_works(&pool).await;
 }
 
 #[tokio::test]
