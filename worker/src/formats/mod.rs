@@ -2,19 +2,30 @@
 //!
 //! Code asks the flags, never `if png`. A new image codec is its own file, one `mod` line and one row.
 
+mod aac;
+mod avi;
 mod avif;
 mod bmp;
+mod flac;
 mod gif;
 #[cfg(feature = "heif")]
 mod heic;
 mod ico;
 mod jpg;
 mod jxl;
+mod m4a;
+mod mkv;
+mod mov;
+mod mp3;
+mod mp4;
+mod ogg;
 mod pdf;
 mod png;
 pub(crate) mod support;
 mod svg;
 mod tiff;
+mod wav;
+mod webm;
 mod webp;
 
 use std::io::Write;
@@ -302,18 +313,29 @@ impl Default for EncodeOptions {
 
 /// Every format, sorted by name.
 pub static FORMATS: &[&Format] = &[
+    &aac::FORMAT,
+    &avi::FORMAT,
     &avif::FORMAT,
     &bmp::FORMAT,
+    &flac::FORMAT,
     &gif::FORMAT,
     #[cfg(feature = "heif")]
     &heic::FORMAT,
     &ico::FORMAT,
     &jpg::FORMAT,
     &jxl::FORMAT,
+    &m4a::FORMAT,
+    &mkv::FORMAT,
+    &mov::FORMAT,
+    &mp3::FORMAT,
+    &mp4::FORMAT,
+    &ogg::FORMAT,
     &pdf::FORMAT,
     &png::FORMAT,
     &svg::FORMAT,
     &tiff::FORMAT,
+    &wav::FORMAT,
+    &webm::FORMAT,
     &webp::FORMAT,
 ];
 

@@ -9,7 +9,7 @@ const AV1: [&[u8; 4]; 2] = [b"avif", b"avis"];
 const STRUCTURE: [&[u8; 4]; 2] = [b"mif1", b"msf1"];
 
 /// The brands of the box, the major one first; empty where the file does not begin with it.
-fn brands(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(in crate::formats) fn brands(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let size = head.get(..4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes) as usize;
     let body = if head.get(4..8) == Some(b"ftyp") { head.get(8..size.min(head.len())).unwrap_or_default() } else { &[] };
     // The second four bytes are the minor version.

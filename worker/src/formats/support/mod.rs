@@ -7,6 +7,7 @@ pub(super) mod exif;
 pub(super) mod icc;
 #[cfg(test)]
 pub(crate) mod inputs;
+pub(super) mod media;
 pub(super) mod samples;
 #[cfg(test)]
 pub(crate) mod testing;
