@@ -1,0 +1,69 @@
+//! A piece of work as the node describes it, and the answer.
+
+use convertfly_sandbox::{Cancel, Failure};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::options::Options;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Action {
+    Convert,
+    Metadata,
+}
+
+/// From the node.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) action: Action,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    #[serde(default)]
+    pub(crate) options: Options,
+    /// The node's own policy, where the task says nothing.
+    #[serde(default)]
+    pub(crate) encoder: Option<String>,
+    /// Hardware encoders that opened when they were probed.
+    #[serde(default)]
+    pub(crate) hardware: Vec<String>,
+    /// Threads that one codec may use.
+    #[serde(default)]
+    pub(crate) threads: usize,
+}
+
+/// To the node; the same fields as every engine's answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Made {
+    pub(crate) width: Option<u32>,
+    pub(crate) height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metadata: Option<Value>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) explain: Map<String, Value>,
+}
+
+/// What belongs to the work beside its description.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) cancel: &'a Cancel,
+    /// Told the share done, 0 to 1.
+    pub(crate) progress: &'a dyn Fn(f64),
+}
+
+impl Job {
+    /// Which encoders are tried: the task's word, or the node's.
+    pub(crate) fn policy(&self) -> &str {
+        self.options.encoder.as_deref().or(self.encoder.as_deref()).unwrap_or("auto")
+    }
+
+    /// Threads for a codec.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.clamp(1, 64)
+    }
+}
+
+/// A format that the node names and the table does not know: the two are not of one release.
+pub(crate) fn unknown(name: &str) -> Failure {
+    Failure::internal(format!("the media program does not know the format {name}"))
+}

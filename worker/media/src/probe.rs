@@ -1,0 +1,75 @@
+//! Which encoders work on this machine. Every build of FFmpeg lists those of every maker, so each is really opened, given a picture and
+//! ended; FFmpeg's own log line says why one refuses.
+
+use std::ffi::CStr;
+use std::time::Instant;
+
+use ffmpeg_next::frame::Video;
+use ffmpeg_next::{Error, Packet, Rational};
+use serde_json::{Value, json};
+
+use crate::encoders::{VIDEO, VideoEncoder, VideoSettings};
+use crate::log;
+use crate::options::Options;
+
+/// Side of the picture.
+const SIDE: u32 = 256;
+
+/// FFmpeg's version.
+pub(crate) fn version() -> String {
+    // SAFETY: returns a string that lives as long as the library.
+    unsafe { CStr::from_ptr(ffmpeg_next::ffi::av_version_info()) }.to_string_lossy().into_owned()
+}
+
+/// The answer to `convertfly-media probe`.
+pub(crate) fn report() -> Value {
+    let encoders: Vec<Value> = VIDEO
+        .iter()
+        .map(|encoder| {
+            let start = Instant::now();
+            let tried = attempt(encoder);
+            let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            match tried {
+                Ok(()) => json!({ "name": encoder.name, "hardware": encoder.hardware, "usable": true, "ms": ms }),
+                Err(reason) => {
+                    json!({ "name": encoder.name, "hardware": encoder.hardware, "usable": false, "reason": reason, "ms": ms })
+                }
+            }
+        })
+        .collect();
+    json!({ "ffmpeg": version(), "encoders": encoders })
+}
+
+/// Encodes one grey picture.
+pub(crate) fn attempt(encoder: &VideoEncoder) -> Result<(), String> {
+    log::take();
+    encode(encoder).map_err(|error| {
+        if error == Error::EncoderNotFound {
+            return "not part of this FFmpeg".to_owned();
+        }
+        // The first line says why, the ones behind it only what follows from it.
+        log::take().into_iter().next().unwrap_or_else(|| error.to_string())
+    })
+}
+
+fn encode(encoder: &VideoEncoder) -> Result<(), Error> {
+    let options = Options::default();
+    let settings = VideoSettings {
+        size: (SIDE, SIDE),
+        unit: Rational(1, 25),
+        rate: Some(Rational(25, 1)),
+        options: &options,
+        global_header: false,
+        threads: 1,
+    };
+    let mut opened = encoder.open(&settings, None)?;
+    let mut frame = Video::new(encoder.format.parse().map_err(|_| Error::Bug)?, SIDE, SIDE);
+    for plane in 0..frame.planes() {
+        frame.data_mut(plane).fill(128);
+    }
+    frame.set_pts(Some(0));
+    opened.send_frame(&frame)?;
+    opened.send_eof()?;
+    let mut packet = Packet::empty();
+    opened.receive_packet(&mut packet)
+}

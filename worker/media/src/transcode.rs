@@ -1,0 +1,389 @@
+//! From one container to another: each track is taken over as it is where that is enough, and encoded anew where it is not.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::time::Instant;
+
+use convertfly_sandbox::Failure;
+use ffmpeg_next::media::Type;
+use ffmpeg_next::{Rational, Stream};
+use serde_json::{Value, json};
+
+use crate::coder::{Coder, Medium, Stop};
+use crate::containers::Container;
+use crate::copier::Copier;
+use crate::decoder::Decoder;
+use crate::encoders;
+use crate::job::{Job, Made, Surroundings};
+use crate::options::{AudioCodec, VideoCodec};
+use crate::sink::{self, Sink};
+use crate::source::{self, Source};
+
+/// Frames a second where a file does not say, or says nonsense.
+const USUAL_RATE: Rational = Rational(25, 1);
+
+/// Most frames a second that are written.
+const HIGHEST_RATE: f64 = 240.0;
+
+/// Share of its stated length that a file has to reach to count as whole.
+const WHOLE: f64 = 0.95;
+
+/// A track of the result.
+enum Flow {
+    Copy(Copier),
+    Code(Box<Coder>),
+}
+
+/// Converts. An encoder that fails is replaced by the next one, from the start, within this call.
+pub(crate) fn run(
+    job: &Job,
+    containers: (&'static Container, &'static Container),
+    input: &File,
+    output: &File,
+    around: &Surroundings<'_>,
+) -> Result<Made, Failure> {
+    let mut refused: Vec<(&'static str, String)> = Vec::new();
+    loop {
+        match attempt(job, containers, input, output, around, &refused) {
+            Ok(mut made) => {
+                if !refused.is_empty() {
+                    let list = refused.iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason })).collect();
+                    made.explain.insert("encoders_refused".into(), Value::Array(list));
+                }
+                return Ok(made);
+            }
+            Err(Stop::Failure(failure)) => return Err(failure),
+            Err(Stop::Encoder { name, reason }) => {
+                around.cancel.check()?;
+                refused.push((name, reason));
+            }
+        }
+    }
+}
+
+fn attempt(
+    job: &Job,
+    (from, to): (&'static Container, &'static Container),
+    input: &File,
+    output: &File,
+    around: &Surroundings<'_>,
+    refused: &[(&'static str, String)],
+) -> Result<Made, Stop> {
+    let start = Instant::now();
+    let mut source = Source::open(input, from, around.cancel)?;
+    let mut warnings = Vec::new();
+    let plan = Planner { job, from, to, source: &source, refused };
+    let mut flows = plan.flows(&mut warnings)?;
+    let tracks = flows.len();
+    let mut sink = Sink::open(output, to, tracks, around.cancel)?;
+    describe(&source, &mut sink, job, to);
+    for flow in &flows {
+        if let (_, Flow::Copy(copier)) = flow {
+            copier.begin(&source, &mut sink)?;
+        }
+    }
+    let span = job.options.span();
+    if span.start > 0.0 {
+        source.seek(span.start);
+    }
+    let length = source.duration().map(|whole| span.end.map_or(whole, |end| end.min(whole)));
+    let told = Cell::new(0.0_f64);
+    while let Some(packet) = source.next_packet(around.cancel)? {
+        let Some((_, flow)) = flows.iter_mut().find(|(stream, _)| *stream == packet.stream()) else { continue };
+        match flow {
+            Flow::Copy(copier) => copier.take(packet, &mut sink)?,
+            Flow::Code(coder) => coder.take(Some(&packet), &job.options, &mut sink)?,
+        }
+        // Tracks lie beside each other in the file, but not exactly: the end is reached when each is past it.
+        if let Some(end) = span.end
+            && flows.iter().all(|(_, flow)| flow.at() >= end)
+        {
+            break;
+        }
+        if let Some(length) = length.filter(|length| *length > span.start) {
+            let at = flows.iter().map(|(_, flow)| flow.at()).fold(f64::INFINITY, f64::min);
+            let share = ((at - span.start) / (length - span.start)).clamp(0.0, 0.99);
+            if share > told.get() + 0.01 {
+                told.set(share);
+                (around.progress)(share);
+            }
+        }
+    }
+    for (_, flow) in &mut flows {
+        if let Flow::Code(coder) = flow {
+            coder.take(None, &job.options, &mut sink)?;
+        }
+    }
+    let is_whole = sink.finish()?;
+    if !is_whole || (0..flows.len()).all(|slot| sink.packets(slot) == 0) {
+        return Err(nothing(job, &flows).into());
+    }
+    tell(&flows, &sink, length, &mut warnings)?;
+    drop(sink);
+    check_result(output, to, around)?;
+    let mut made = Made { warnings, ..Made::default() };
+    explain(&mut made, &flows, start);
+    Ok(made)
+}
+
+impl Flow {
+    /// The last time seen, seconds.
+    fn at(&self) -> f64 {
+        match self {
+            Self::Copy(copier) => copier.at(),
+            Self::Code(coder) => coder.at,
+        }
+    }
+}
+
+struct Planner<'a> {
+    job: &'a Job,
+    from: &'static Container,
+    to: &'static Container,
+    source: &'a Source,
+    refused: &'a [(&'static str, String)],
+}
+
+impl Planner<'_> {
+    /// What becomes of each stream that is used.
+    fn flows(&self, warnings: &mut Vec<String>) -> Result<Vec<(usize, Flow)>, Failure> {
+        let (to, title) = (self.to, self.from.title);
+        let mut flows = Vec::new();
+        let video = self.source.video();
+        if let Some(stream) = &video
+            && !to.video.is_empty()
+        {
+            flows.push((stream.index(), self.pictures(stream, flows.len())?));
+        }
+        if video.is_none() && !to.video.is_empty() {
+            if self.source.audio().is_none() {
+                return Err(Failure::invalid(format!("The {title} file has no video. Check that it plays elsewhere")));
+            }
+            warnings.push("The file has no pictures: the result holds sound only".to_owned());
+        }
+        match self.source.audio() {
+            Some(stream) if !to.audio.is_empty() && !self.job.options.mute.unwrap_or(false) => {
+                flows.push((stream.index(), self.sound(&stream, flows.len())?));
+            }
+            Some(_) => {}
+            None if to.video.is_empty() => {
+                return Err(Failure::invalid(format!(
+                    "The {title} file has no sound, so there is nothing to convert to {}",
+                    to.title
+                )));
+            }
+            None => {}
+        }
+        if to.cover
+            && let Some(stream) = self.source.cover()
+        {
+            flows.push((stream.index(), Flow::Copy(Copier::new(&stream, flows.len(), self.source))));
+        }
+        if flows.is_empty() {
+            return Err(Failure::invalid_field("mute", "mute takes away the only track of this file, so nothing would be left"));
+        }
+        let is_shown = |stream: &Stream| matches!(stream.parameters().medium(), Type::Video | Type::Audio | Type::Subtitle);
+        let shown = self.source.input.streams().filter(|stream| is_shown(stream) && !source::is_cover(stream)).count();
+        let others = shown.saturating_sub(flows.len());
+        if others > 0 && !to.video.is_empty() {
+            warnings.push(format!("{others} more track{} of the file {} not in the result", plural(others), verb(others)));
+        }
+        Ok(flows)
+    }
+
+    fn pictures(&self, stream: &Stream, slot: usize) -> Result<Flow, Failure> {
+        let (options, to) = (&self.job.options, self.to);
+        let id = stream.parameters().id();
+        let asked = options.video_codec;
+        let suits = self.from.timed || self.from.name == to.name;
+        let is_asked = asked.is_none_or(|asked| codec_of(id) == Some(asked));
+        if suits && is_asked && !options.changes_video() && to.copied_video.contains(&id) {
+            return Ok(Flow::Copy(Copier::new(stream, slot, self.source)));
+        }
+        let codec = asked.or(to.video.first().copied()).unwrap_or(VideoCodec::H264);
+        if !to.video.contains(&codec) {
+            return Err(Failure::invalid_field("video_codec", format!("{} files do not hold this codec here", to.title)));
+        }
+        let tried = encoders::candidates(codec, self.job.policy(), &self.job.hardware)?;
+        let encoder = tried.iter().find(|encoder| self.refused.iter().all(|(name, _)| *name != encoder.name));
+        let encoder = *encoder.ok_or_else(|| {
+            let reasons: Vec<_> = self.refused.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+            Failure::internal(format!("no encoder took the pictures: {}", reasons.join("; ")))
+        })?;
+        let rate = usable(stream.avg_frame_rate()).or_else(|| usable(stream.rate()));
+        let asked = options.fps.map(|fps| Rational((fps.clamp(1.0, HIGHEST_RATE) * 1000.0).round() as i32, 1000).reduce());
+        let needs_rate = to.constant_rate || codec == VideoCodec::Mpeg4;
+        let constant = asked.or(needs_rate.then(|| rate.unwrap_or(USUAL_RATE)));
+        let turn = (source::rotation(stream) + options.rotate.unwrap_or(0)) % 360;
+        let medium = Medium::Video {
+            encoder,
+            turn,
+            rate,
+            constant,
+            container: to.name,
+            frame: ffmpeg_next::frame::Video::empty(),
+            filtered: ffmpeg_next::frame::Video::empty(),
+            canvas: None,
+        };
+        self.coder(stream, medium, slot)
+    }
+
+    fn sound(&self, stream: &Stream, slot: usize) -> Result<Flow, Failure> {
+        let (options, to) = (&self.job.options, self.to);
+        let id = stream.parameters().id();
+        let is_asked = options.audio_codec.is_none_or(|asked| audio_codec_of(id) == Some(asked));
+        let suits = self.from.timed || self.from.name == to.name || to.video.is_empty();
+        if suits && is_asked && !options.changes_audio(to.video.is_empty()) && to.copied_audio.contains(&id) {
+            return Ok(Flow::Copy(Copier::new(stream, slot, self.source)));
+        }
+        let codec = options.audio_codec.or(to.audio.first().copied()).unwrap_or(AudioCodec::Aac);
+        if !to.audio.contains(&codec) {
+            return Err(Failure::invalid_field("audio_codec", format!("{} files do not hold this codec here", to.title)));
+        }
+        let (frame, filtered) = (ffmpeg_next::frame::Audio::empty(), ffmpeg_next::frame::Audio::empty());
+        self.coder(stream, Medium::Audio { codec, sound: None, frame, filtered }, slot)
+    }
+
+    fn coder(&self, stream: &Stream, medium: Medium, slot: usize) -> Result<Flow, Failure> {
+        let threads = self.job.threads();
+        let decoder = Decoder::open(self.source, stream, threads)?;
+        Ok(Flow::Code(Box::new(Coder::new(decoder, medium, sink::carried(&stream.metadata()), slot, threads))))
+    }
+}
+
+/// A frame rate that a file may well have.
+pub(crate) fn usable(rate: Rational) -> Option<Rational> {
+    let is_rate = rate.0 > 0 && rate.1 > 0 && (0.1..=HIGHEST_RATE).contains(&f64::from(rate));
+    is_rate.then_some(rate)
+}
+
+fn codec_of(id: ffmpeg_next::codec::Id) -> Option<VideoCodec> {
+    use ffmpeg_next::codec::Id;
+    Some(match id {
+        Id::H264 => VideoCodec::H264,
+        Id::HEVC => VideoCodec::Hevc,
+        Id::VP9 => VideoCodec::Vp9,
+        Id::AV1 => VideoCodec::Av1,
+        Id::MPEG4 => VideoCodec::Mpeg4,
+        _ => return None,
+    })
+}
+
+fn audio_codec_of(id: ffmpeg_next::codec::Id) -> Option<AudioCodec> {
+    use ffmpeg_next::codec::Id;
+    Some(match id {
+        Id::AAC => AudioCodec::Aac,
+        Id::MP3 => AudioCodec::Mp3,
+        Id::OPUS => AudioCodec::Opus,
+        Id::VORBIS => AudioCodec::Vorbis,
+        Id::FLAC => AudioCodec::Flac,
+        Id::PCM_S16LE | Id::PCM_S24LE => AudioCodec::Pcm,
+        _ => return None,
+    })
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn verb(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// Tags and chapters go over.
+fn describe(source: &Source, sink: &mut Sink, job: &Job, to: &Container) {
+    let mut tags = sink::carried(&source.input.metadata());
+    // Ogg keeps them with the sound.
+    if tags.is_empty()
+        && let Some(audio) = source.audio()
+    {
+        tags = sink::carried(&audio.metadata());
+    }
+    sink.set_tags(&tags);
+    if !to.chapters || job.options.span().is_part() {
+        return;
+    }
+    let begin = source::seconds(source.start(), source::MICROSECONDS);
+    for chapter in source.input.chapters() {
+        let unit = chapter.time_base();
+        let (start, end) = (source::seconds(chapter.start(), unit), source::seconds(chapter.end(), unit));
+        let title = chapter.metadata().get("title").unwrap_or_default().to_owned();
+        sink.add_chapter(chapter.id(), start - begin, end - begin, &title);
+    }
+}
+
+/// Why there is no result.
+fn nothing(job: &Job, flows: &[(usize, Flow)]) -> Failure {
+    let broken: u64 = flows.iter().map(|(_, flow)| if let Flow::Code(coder) = flow { coder.decoder.broken } else { 0 }).sum();
+    if job.options.span().is_part() && broken == 0 {
+        return Failure::invalid_field("start", "The part that start, end and duration ask for lies outside the file");
+    }
+    Failure::invalid("The file holds no picture and no sound that could be decoded. Check that it plays elsewhere")
+}
+
+/// What the customer should know of the result; a track of pictures without a picture is a failure.
+fn tell(flows: &[(usize, Flow)], sink: &Sink, length: Option<f64>, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    let mut broken = 0;
+    for (slot, (_, flow)) in flows.iter().enumerate() {
+        let Flow::Code(coder) = flow else { continue };
+        broken += coder.decoder.broken;
+        if sink.packets(slot) > 0 {
+            continue;
+        }
+        match coder.medium {
+            Medium::Video { .. } => {
+                return Err(Failure::invalid("No picture of the video could be decoded. Check that it plays elsewhere"));
+            }
+            Medium::Audio { .. } if flows.len() == 1 => {
+                return Err(Failure::invalid("Nothing of the sound could be decoded. Check that it plays elsewhere"));
+            }
+            Medium::Audio { .. } => warnings.push("The sound could not be decoded and is not in the result".to_owned()),
+        }
+    }
+    if broken > 0 {
+        warnings.push(format!("{broken} damaged piece{} of the file could not be decoded", plural(broken as usize)));
+    }
+    let reached = flows.iter().map(|(_, flow)| flow.at()).filter(|at| at.is_finite()).fold(0.0, f64::max);
+    if let Some(length) = length
+        && reached < length * WHOLE
+        && length - reached > 0.5
+    {
+        warnings.push(format!("The file says that it is {length:.1} s long, but ends after {reached:.1} s"));
+    }
+    Ok(())
+}
+
+/// Reads the result's header back: what cannot be opened is no result.
+fn check_result(output: &File, to: &'static Container, around: &Surroundings<'_>) -> Result<(), Failure> {
+    let whole = match Source::open(output, to, around.cancel) {
+        Ok(source) => source.input.streams().count() > 0,
+        Err(Failure::Cancelled) => return Err(Failure::Cancelled),
+        Err(_) => false,
+    };
+    if whole { Ok(()) } else { Err(Failure::invalid("The file is too short: less than one frame of sound would be left")) }
+}
+
+fn explain(made: &mut Made, flows: &[(usize, Flow)], start: Instant) {
+    let mut tracks = Vec::new();
+    for (_, flow) in flows {
+        tracks.push(match flow {
+            Flow::Copy(copier) => json!({ "kind": copier.kind(), "how": "copied" }),
+            Flow::Code(coder) => {
+                if let Some((width, height)) = coder.size() {
+                    (made.width, made.height) = (Some(width), Some(height));
+                }
+                let kind = if matches!(coder.medium, Medium::Video { .. }) { "video" } else { "audio" };
+                let mut track =
+                    json!({ "kind": kind, "how": "encoded", "encoder": coder.encoder_name(), "frames": coder.decoder.frames });
+                if coder.dropped > 0 {
+                    track["dropped"] = coder.dropped.into();
+                }
+                track
+            }
+        });
+    }
+    let copied = flows.iter().all(|(_, flow)| matches!(flow, Flow::Copy(_)));
+    made.explain.insert("mode".into(), if copied { "copy" } else { "encode" }.into());
+    made.explain.insert("tracks".into(), Value::Array(tracks));
+    made.explain.insert("ms".into(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());
+}

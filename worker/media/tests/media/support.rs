@@ -1,0 +1,180 @@
+//! Clips made of FFmpeg's own sources, the child, and an independent look at its results.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use convertfly_sandbox::{Cancel, Failure, Pool, PoolConfig, Progress};
+use serde_json::{Value, json};
+
+/// Moving pictures of 2 s, 25 a second, with a tone; the rest of a command line chooses size and codecs.
+pub(crate) const PICTURES: &str = "-f lavfi -i testsrc2=duration=2:rate=25:size=";
+/// A tone of 2 s.
+pub(crate) const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=2";
+
+/// A folder of clips.
+pub(crate) struct Clips(tempfile::TempDir);
+
+impl Clips {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs the command line of `ffmpeg` and returns what it made.
+    pub(crate) fn make(&self, name: &str, arguments: &str) -> PathBuf {
+        let path = self.path(name);
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-y"])
+            .args(arguments.split_whitespace())
+            .arg(&path)
+            .output()
+            .expect("ffmpeg is installed: deploy/install-deps.sh test");
+        assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
+        path
+    }
+
+    /// A video of that size in H.264 and AAC.
+    pub(crate) fn video(&self, name: &str, size: &str) -> PathBuf {
+        self.make(name, &format!("{PICTURES}{size} {TONE} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -shortest"))
+    }
+
+    /// A file of those bytes.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).expect("written");
+        path
+    }
+}
+
+/// The child behind its pool.
+pub(crate) struct Child {
+    pub(crate) pool: Pool,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// A result.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) answer: Value,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) progress: Vec<f64>,
+}
+
+impl Child {
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let config = PoolConfig { threads: 1, ..PoolConfig::new(PathBuf::from(env!("CARGO_BIN_EXE_convertfly-media"))) };
+        let pool = runtime.block_on(Pool::start(config)).expect("the child starts");
+        Self { pool, runtime }
+    }
+
+    /// Has a file converted, and returns the result or why there is none.
+    pub(crate) fn convert(&self, input: &Path, from: &str, to: &str, options: Value) -> Result<Made, Failure> {
+        self.run(input, json!({ "action": "convert", "from": from, "to": to, "options": options, "threads": 2 }), &Cancel::new())
+    }
+
+    pub(crate) fn run(&self, input: &Path, job: Value, cancel: &Cancel) -> Result<Made, Failure> {
+        let input = File::open(input).expect("the input");
+        let mut output = tempfile::tempfile().expect("a temporary file");
+        let files = vec![input.into(), output.try_clone().expect("a second handle").into()];
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let listener = Arc::clone(&told);
+        let progress = Progress::new(move |share| listener.lock().expect("no panic").push(share));
+        let work = self.pool.run_with_progress(job, files, cancel, Duration::from_secs(120), progress);
+        let answer = self.runtime.block_on(work)?;
+        let mut bytes = Vec::new();
+        output.rewind().expect("it can be read again");
+        output.read_to_end(&mut bytes).expect("the result");
+        let progress = told.lock().expect("no panic").clone();
+        Ok(Made { answer, bytes, progress })
+    }
+}
+
+impl Made {
+    pub(crate) fn save(&self, path: &Path) {
+        File::create(path).and_then(|mut file| file.write_all(&self.bytes)).expect("written");
+    }
+
+    pub(crate) fn warnings(&self) -> String {
+        self.answer["warnings"].to_string()
+    }
+
+    pub(crate) fn tracks(&self) -> &Value {
+        &self.answer["explain"]["tracks"]
+    }
+}
+
+/// What ffprobe says of a file.
+#[derive(Debug)]
+pub(crate) struct Probed(Value);
+
+pub(crate) fn probe(path: &Path) -> Probed {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters"])
+        .arg(path)
+        .output()
+        .expect("ffprobe is installed");
+    assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    Probed(serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+impl Probed {
+    /// The first stream of that kind.
+    pub(crate) fn stream(&self, kind: &str) -> Option<&Value> {
+        self.0["streams"].as_array().expect("streams").iter().find(|stream| stream["codec_type"] == kind)
+    }
+
+    pub(crate) fn codec(&self, kind: &str) -> Option<&str> {
+        self.stream(kind)?["codec_name"].as_str()
+    }
+
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let video = self.stream("video").expect("pictures");
+        (video["width"].as_u64().expect("a number"), video["height"].as_u64().expect("a number"))
+    }
+
+    pub(crate) fn duration(&self) -> f64 {
+        self.0["format"]["duration"].as_str().and_then(|text| text.parse().ok()).unwrap_or(-1.0)
+    }
+
+    pub(crate) fn tag(&self, name: &str) -> Option<&str> {
+        self.0["format"]["tags"][name].as_str()
+    }
+
+    pub(crate) fn chapters(&self) -> usize {
+        self.0["chapters"].as_array().map_or(0, Vec::len)
+    }
+}
+
+/// Decodes all of it, and counts the frames of pictures; errors are printed and fail.
+pub(crate) fn decode(path: &Path) -> usize {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-xerror", "-i"])
+        .arg(path)
+        .args(["-f", "null", "-progress", "-", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", path.display());
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter_map(|line| line.strip_prefix("frame=")).filter_map(|count| count.trim().parse().ok()).last().unwrap_or(0)
+}
+
+/// The colour in the middle of the picture at a time, as red, green and blue.
+pub(crate) fn colour(path: &Path, x: u32, y: u32) -> [u8; 3] {
+    let crop = format!("crop=2:2:{x}:{y},scale=1:1,format=rgb24");
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(path)
+        .args(["-frames:v", "1", "-vf", &crop, "-f", "rawvideo", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    output.stdout.get(..3).and_then(|bytes| bytes.try_into().ok()).unwrap_or_else(|| panic!("no pixel at {x}, {y}"))
+}
