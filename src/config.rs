@@ -160,10 +160,14 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
     if let Some(scratch) = text("CONVERTFLY_SCRATCH") {
         config.worker.scratch = Some(scratch.into());
     }
+    if let Some(program) = text("CONVERTFLY_MEDIA") {
+        config.worker.media = Some(program.into());
+    }
     for (name, place) in [
         ("CONVERTFLY_ALLOW_NETS", &mut config.worker.allow_nets),
         ("CONVERTFLY_GPU", &mut config.worker.gpu),
         ("CONVERTFLY_CPU", &mut config.worker.cpu),
+        ("CONVERTFLY_ENCODER", &mut config.worker.encoder),
     ] {
         if let Some(value) = text(name) {
             *place = value;
@@ -182,6 +186,7 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
     number(&text, "CONVERTFLY_KEEP_RECORDS", "2592000", &mut config.retention.records, &mut problems);
     number(&text, "CONVERTFLY_UPLOAD_LIFETIME", "3600", &mut config.retention.uploads, &mut problems);
     number(&text, "CONVERTFLY_CPU_SLOTS", "8", &mut config.worker.cpu_slots, &mut problems);
+    number(&text, "CONVERTFLY_VIDEO_SLOTS", "2", &mut config.worker.video_slots, &mut problems);
     number(&text, "CONVERTFLY_IO_SLOTS", "32", &mut config.worker.io_slots, &mut problems);
     number(&text, "CONVERTFLY_LEASE_MS", "10000", &mut config.worker.lease_ms, &mut problems);
     number(&text, "CONVERTFLY_TASK_TIMEOUT", "600", &mut config.worker.task_timeout, &mut problems);

@@ -105,6 +105,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 redis_url: config.redis_url.as_deref(),
                 cpu: &config.worker.cpu,
                 gpu: &config.worker.gpu,
+                media: config.worker.media.as_deref(),
             };
             doctor::run(json, &settings)
         }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use convertfly_scheduler::catalog::{Catalog, OptionKind};
 use convertfly_worker::engines::image::{ImageEngine, Runner};
+use convertfly_worker::engines::media::{MediaConfig, MediaEngine};
+use convertfly_worker::engines::route::Router;
 use convertfly_worker::engines::{Action, Engine, Progress, Work, convert_options};
 use convertfly_worker::failure::Failure;
 use convertfly_worker::formats::{self, Cancel, Format, Limits, SNIFF_BYTES};
@@ -46,16 +48,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = read_options(&arguments.options)?;
     let items = plan(arguments)?;
     let processor = Processor::from_env().map_err(|failure| anyhow::anyhow!("{failure}"))?;
-    let engine = ImageEngine::new(Runner::InProcess(Arc::new(processor)), Limits::default());
+    let image = ImageEngine::new(Runner::InProcess(Arc::new(processor)), Limits::default());
     let bar = progress_bar(items.len());
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = cores.min(items.len());
+    let media = MediaConfig { children: threads, threads: cores, ..MediaConfig::default() };
+    let router = Router::new([Arc::new(image) as Arc<dyn Engine>, Arc::new(MediaEngine::new(media))]);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = convert_one(item, &options, &engine, &runtime, arguments.overwrite) {
+                    if let Err(error) = convert_one(item, &options, &router, &runtime, arguments.overwrite) {
                         failed.fetch_add(1, Ordering::Relaxed);
                         bar.suspend(|| eprintln!("{}: {error:#}", item.input.display()));
                     }
@@ -133,7 +138,8 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Vec<Item>> {
         inputs.extend(found);
     }
     let folder = output.ends_with('/') || Path::new(output).is_dir() || inputs.len() > 1;
-    let named = |name: &str| formats::by_name(name).filter(|format| format.encode.is_some());
+    let targets = || Catalog::builtin().pairs.iter().map(|pair| pair.to.as_str());
+    let named = |name: &str| formats::by_name(name).filter(|format| targets().any(|target| target == format.name));
     if !folder {
         let extension = Path::new(output).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let name = arguments.to.as_deref().unwrap_or(extension);
@@ -171,7 +177,7 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Vec<Item>> {
 fn convert_one(
     item: &Item,
     options: &Map<String, Value>,
-    engine: &ImageEngine,
+    router: &Router,
     runtime: &tokio::runtime::Runtime,
     overwrite: bool,
 ) -> anyhow::Result<()> {
@@ -199,7 +205,7 @@ fn convert_one(
         cancel: Cancel::new(),
         deadline: Duration::from_hours(1),
     };
-    let made = runtime.block_on(engine.convert(work)).map_err(|failure| match failure {
+    let made = runtime.block_on(router.convert(work)).map_err(|failure| match failure {
         Failure::Internal { cause } => anyhow::anyhow!("internal error: {cause}"),
         failure => anyhow::anyhow!("{failure}"),
     })?;

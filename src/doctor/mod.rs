@@ -1,6 +1,7 @@
 //! `convertfly doctor`: what this machine can do, what it cannot, and the command that mends it.
 
 mod machine;
+mod media;
 mod pixels;
 mod programs;
 mod report;
@@ -67,6 +68,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) cpu: &'a str,
     /// `CONVERTFLY_GPU`; empty where it is not set.
     pub(crate) gpu: &'a str,
+    /// `CONVERTFLY_MEDIA`, if it is set.
+    pub(crate) media: Option<&'a Path>,
 }
 
 /// Looks at this machine and prints what it found: a table, or with `json` one object. Ends in failure when something that
@@ -97,10 +100,9 @@ fn examine(settings: &Settings<'_>) -> Vec<Check> {
         machine::disk(settings.data),
         machine::open_files(),
         machine::fonts(),
-        programs::ffmpeg(),
-        programs::libreoffice(),
-        programs::bubblewrap(),
     ]);
+    checks.extend(media::media(settings.media));
+    checks.extend([programs::libreoffice(), programs::bubblewrap()]);
     checks
 }
 
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn whatever_is_not_well_says_what_to_do() {
-        for check in examine(&Settings { data: Path::new("."), redis_url: None, cpu: "", gpu: "" }) {
+        for check in examine(&Settings { data: Path::new("."), redis_url: None, cpu: "", gpu: "", media: None }) {
             assert!(!check.detail.is_empty(), "{} says what it found", check.name);
             let has_remedy = check.remedy.as_ref().is_some_and(|remedy| !remedy.is_empty());
             assert_eq!(has_remedy, check.state != State::Ok, "{check:?}: a remedy exactly where something is not well");

@@ -36,11 +36,6 @@ fn redis_from(printed: Option<&str>, elsewhere: bool) -> Check {
     }
 }
 
-/// FFmpeg, for video and audio.
-pub(super) fn ffmpeg() -> Check {
-    later("FFmpeg", &output("ffmpeg", &["-version"]), "version", "video and audio", "sudo apt-get install ffmpeg")
-}
-
 /// LibreOffice, for office documents.
 pub(super) fn libreoffice() -> Check {
     later(

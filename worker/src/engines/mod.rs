@@ -1,6 +1,7 @@
 //! The engines: who converts what. Capabilities are edges, that is data; there is one `convert`.
 
 pub mod image;
+pub mod media;
 pub mod route;
 
 use std::fs::File;
@@ -166,6 +167,12 @@ pub trait Engine: Send + Sync {
         Vec::new()
     }
 
+    /// The options that say what is taken of the source. They are for the engine that reads it, also where a route goes on from there;
+    /// all others speak of the result.
+    fn source_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Whether it can run here.
     fn probe(&self) -> Availability;
 
@@ -176,7 +183,7 @@ pub trait Engine: Send + Sync {
 /// The options of `convert`: those of every engine, a name that several share once. Each engine reads its own and leaves the others alone.
 pub fn convert_options() -> Vec<OptionEntry> {
     let mut all: Vec<OptionEntry> = Vec::new();
-    for entry in [image::options::ConvertOptions::entries()].into_iter().flatten() {
+    for entry in [image::options::ConvertOptions::entries(), media::options::MediaOptions::entries()].into_iter().flatten() {
         if all.iter().all(|known| known.name != entry.name) {
             all.push(entry);
         }
@@ -184,7 +191,10 @@ pub fn convert_options() -> Vec<OptionEntry> {
     all
 }
 
-/// What every engine of this release offers, with its name, whether or not it can run on this machine: the catalogue's source.
+/// What every engine of this release offers, with its name, whether or not it can run on this machine, and the pairs that routes over several of
+/// them make: the catalogue's source.
 pub fn edges() -> Vec<(&'static str, Edge)> {
-    image::edges().into_iter().map(|edge| (image::ID, edge)).collect()
+    let image = image::edges().into_iter().map(|edge| (image::ID, edge));
+    let media = media::edges().into_iter().chain(media::chained()).map(|edge| (media::ID, edge));
+    image.chain(media).collect()
 }

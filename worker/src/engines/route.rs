@@ -200,8 +200,8 @@ impl Router {
                     to: hop.edge.to.to_owned(),
                     input: source,
                     output,
-                    // Options speak of the result; a step on the way takes the source as it is.
-                    options: if is_last { work.options.clone() } else { serde_json::Map::new() },
+                    // Options speak of the result; a step on the way takes the source as it is, or the part of it that is asked for.
+                    options: if is_last { work.options.clone() } else { only(&work.options, engine.source_options()) },
                     test: is_last && work.test,
                     scratch: work.scratch.clone(),
                     progress: work.progress.part(index as f64 / count, (index + 1) as f64 / count),
@@ -215,6 +215,12 @@ impl Router {
         }
         Ok(Made { warnings, ..last })
     }
+}
+
+/// Those of the options that have one of the names.
+fn only(options: &serde_json::Map<String, Value>, names: &[&str]) -> serde_json::Map<String, Value> {
+    let named = options.iter().filter(|(name, _)| names.contains(&name.as_str()));
+    named.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]

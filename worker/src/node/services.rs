@@ -11,9 +11,10 @@ use convertfly_scheduler::storage::Storage;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, LocalFile};
-use crate::engines::Engine;
 use crate::engines::image::{ImageEngine, Runner};
+use crate::engines::media::{MediaConfig, MediaEngine};
 use crate::engines::route::Router;
+use crate::engines::{Availability, Engine};
 use crate::executor;
 use crate::fetch::{AllowNets, FetchConfig, Fetcher};
 use crate::formats::Limits;
@@ -28,6 +29,8 @@ pub struct WorkerConfig {
     pub scratch: Option<PathBuf>,
     /// `CONVERTFLY_CPU_SLOTS`: conversions at once; 0 is one per core.
     pub cpu_slots: u32,
+    /// `CONVERTFLY_VIDEO_SLOTS`: videos encoded at once; 0 is one for every four cores, and at least two.
+    pub video_slots: u32,
     /// `CONVERTFLY_IO_SLOTS`: imports and exports at once.
     pub io_slots: u32,
     /// `CONVERTFLY_LEASE_MS`: how long a task stays with a worker that is silent; at least 100.
@@ -42,6 +45,10 @@ pub struct WorkerConfig {
     pub gpu: String,
     /// `CONVERTFLY_CPU`: `scalar`, `avx2` or `avx512`; can only lower what the processor offers.
     pub cpu: String,
+    /// `CONVERTFLY_MEDIA`: absolute path of `convertfly-media`; default: beside this program.
+    pub media: Option<PathBuf>,
+    /// `CONVERTFLY_ENCODER`: `auto`, `hardware`, `software` or the name of a video encoder, where a task says nothing.
+    pub encoder: String,
 }
 
 impl Default for WorkerConfig {
@@ -49,6 +56,7 @@ impl Default for WorkerConfig {
         Self {
             scratch: None,
             cpu_slots: 0,
+            video_slots: 0,
             io_slots: 32,
             lease_ms: 10_000,
             task_timeout: 600,
@@ -56,6 +64,8 @@ impl Default for WorkerConfig {
             allow_nets: String::new(),
             gpu: "auto".into(),
             cpu: String::new(),
+            media: None,
+            encoder: String::new(),
         }
     }
 }
@@ -69,10 +79,15 @@ impl WorkerConfig {
         std::thread::available_parallelism().map_or(1, NonZeroUsize::get).try_into().unwrap_or(1)
     }
 
+    /// Videos encoded at once. Encoders use several threads but not all the time, so that two together are done sooner than one after the other.
+    pub fn videos(&self) -> u32 {
+        if self.video_slots > 0 { self.video_slots } else { (self.threads() / 4).max(2) }
+    }
+
     /// The lanes that this node serves, with slots. Conversions get one slot more than there are threads, so that the next
     /// task's file is at hand when a thread is free.
     pub fn lanes(&self) -> Vec<(Lane, u32)> {
-        vec![(Lane::Io, self.io_slots), (Lane::Cpu, self.threads() + 1)]
+        vec![(Lane::Io, self.io_slots), (Lane::Cpu, self.threads() + 1), (Lane::Video, self.videos())]
     }
 
     /// Every problem, each naming the variable, the form of its value and an example.
@@ -109,6 +124,7 @@ pub struct Services {
     pub link_lifetime: Duration,
     /// The confined children behind the image engine.
     pool: Pool,
+    media: Arc<MediaEngine>,
     cache: Cache,
 }
 
@@ -126,7 +142,18 @@ impl Services {
             Scratch::open(scratch).map_err(|error| StartError(format!("scratch folder {}: {error}", scratch.display())))?;
         let pool = executor::start(config).await.map_err(|failure| StartError(failure.to_string()))?;
         let image = ImageEngine::new(Runner::Remote(executor::remote(pool.clone())), Limits::default());
-        let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(image)];
+        let media = Arc::new(MediaEngine::new(MediaConfig {
+            program: config.media.clone(),
+            children: (config.threads() + config.videos()) as usize,
+            threads: config.threads() as usize,
+            encoder: config.encoder.clone(),
+        }));
+        let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(image), media.clone()];
+        for engine in &engines {
+            if let Availability::Missing { what, remedy } = engine.probe() {
+                tracing::warn!(engine = engine.id(), "{what}; {remedy}");
+            }
+        }
         Ok(Self {
             storage,
             sealer,
@@ -136,6 +163,7 @@ impl Services {
             task_timeout: Duration::from_secs(config.task_timeout),
             link_lifetime: Duration::from_secs(config.link_lifetime),
             pool,
+            media,
             cache: Cache::default(),
         })
     }
@@ -153,6 +181,7 @@ impl Services {
     /// Stops the children.
     pub async fn stop(&self) {
         self.pool.stop().await;
+        self.media.stop().await;
     }
 }
 

@@ -8,6 +8,7 @@ use super::each::Each;
 use super::{Operation, field, input_format_field};
 use crate::engines::Action;
 use crate::engines::image::options::ConvertOptions;
+use crate::engines::media::options::MediaOptions;
 use crate::failure::Failure;
 use crate::formats;
 use crate::options::Options;
@@ -61,6 +62,8 @@ fn entries() -> Vec<OptionEntry> {
             _ => {}
         }
     }
+    let media = MediaOptions::entries().into_iter().filter(|entry| entry.name == "timestamp");
+    entries.extend(media);
     let format = field("output_format", OptionKind::Format, false, "Format of the thumbnail.");
     entries.insert(0, OptionEntry { default: FORMAT.into(), ..format });
     entries

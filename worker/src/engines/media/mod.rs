@@ -1,0 +1,245 @@
+//! The media engine: video and audio, in `convertfly-media`, the confined program that alone links FFmpeg.
+
+mod children;
+pub mod options;
+
+use std::path::{Path, PathBuf};
+
+use convertfly_scheduler::catalog::Lane;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+
+use self::children::Children;
+use self::options::MediaOptions;
+use super::{Action, Availability, Edge, Engine, Made, Work};
+use crate::failure::Failure;
+use crate::options::Options;
+
+/// The name of the engine.
+pub(crate) const ID: &str = "media";
+
+/// The program's file name.
+const PROGRAM: &str = "convertfly-media";
+
+/// Containers of moving pictures.
+const VIDEO: [&str; 5] = ["mp4", "avi", "mov", "mkv", "webm"];
+
+/// Containers of sound.
+const AUDIO: [&str; 6] = ["mp3", "wav", "ogg", "flac", "aac", "m4a"];
+
+/// What a moving GIF becomes.
+const FROM_GIF: [&str; 2] = ["mp4", "webm"];
+
+/// Images that a frame becomes by way of a PNG, which the image engine makes into them.
+const STILLS: [&str; 6] = ["jpg", "webp", "avif", "bmp", "tiff", "pdf"];
+
+/// Where the program is looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaConfig {
+    /// The program; `None` is beside our own.
+    pub program: Option<PathBuf>,
+    /// Children at a time, each of which does one task at a time.
+    pub children: usize,
+    /// Threads that one codec may use.
+    pub threads: usize,
+    /// `auto`, `hardware`, `software` or a name, where a task says nothing.
+    pub encoder: String,
+}
+
+/// See the module.
+pub struct MediaEngine {
+    program: Result<PathBuf, Availability>,
+    children: Children,
+    threads: usize,
+    encoder: String,
+}
+
+impl MediaEngine {
+    /// An engine that starts its children when there is work for them.
+    pub fn new(config: MediaConfig) -> Self {
+        let program = find(config.program.as_deref());
+        let children = Children::new(program.as_ref().ok().cloned(), config.children.max(1));
+        Self { program, children, threads: config.threads.max(1), encoder: config.encoder }
+    }
+
+    /// Kills the children and waits until they are gone.
+    pub async fn stop(&self) {
+        self.children.stop().await;
+    }
+}
+
+/// The program: where the operator says, or beside this one.
+fn find(said: Option<&Path>) -> Result<PathBuf, Availability> {
+    let path = match said {
+        Some(path) => path.to_owned(),
+        // The file may have been replaced by an upgrade; its folder is the same.
+        None => std::env::current_exe().ok().and_then(|own| own.parent().map(|folder| folder.join(PROGRAM))).unwrap_or_default(),
+    };
+    if path.is_absolute() && path.is_file() {
+        return Ok(path);
+    }
+    Err(Availability::Missing {
+        what: format!("{PROGRAM}, which converts video and audio, is not at {}", path.display()),
+        remedy: format!(
+            "build it (deploy/install-deps.sh build, cargo build --release -p {PROGRAM}) or set CONVERTFLY_MEDIA to its absolute path"
+        ),
+    })
+}
+
+/// The program that a node would start, for `doctor`.
+///
+/// # Errors
+/// What is missing and what mends it.
+pub fn program(said: Option<&Path>) -> Result<PathBuf, Availability> {
+    find(said)
+}
+
+/// Every pair, in the groups that its price goes by.
+pub(crate) fn edges() -> Vec<Edge> {
+    let mut edges = Vec::new();
+    let mut add = |from: &[&'static str], to: &[&'static str], cost, credits, lane| {
+        for &from in from {
+            edges.extend(to.iter().map(|&to| Edge { from, to, cost, credits, lane }));
+        }
+    };
+    add(&VIDEO, &VIDEO, 10, 2, Lane::Video);
+    add(&VIDEO, &["gif"], 10, 2, Lane::Video);
+    add(&VIDEO, &AUDIO, 10, 2, Lane::Cpu);
+    // Dearer than the way to a GIF that moves, so that no GIF is made of a still by way of a PNG.
+    add(&VIDEO, &["png"], 20, 1, Lane::Cpu);
+    add(&AUDIO, &AUDIO, 5, 1, Lane::Cpu);
+    add(&["gif"], &FROM_GIF, 10, 2, Lane::Video);
+    edges
+}
+
+/// Pairs that a route makes of an edge of ours and one of the image engine: data for the catalogue.
+pub(crate) fn chained() -> Vec<Edge> {
+    let stills = |from| STILLS.into_iter().map(move |to| Edge { from, to, cost: 21, credits: 1, lane: Lane::Cpu });
+    VIDEO.into_iter().flat_map(stills).collect()
+}
+
+/// What is done beside converting.
+fn offers() -> Vec<(Action, &'static str)> {
+    VIDEO.into_iter().chain(AUDIO).map(|format| (Action::Metadata, format)).collect()
+}
+
+/// The options that the task gives and that are ours; those of the image engine are left to it.
+fn own(options: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+    let known = MediaOptions::entries();
+    let given = options.iter().filter(|(name, value)| !value.is_null() && known.iter().any(|entry| entry.name == **name));
+    let given: Map<String, Value> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let read = MediaOptions::read(&given)?;
+    if let (Some(start), Some(end)) = (read.start, read.end)
+        && end <= start
+    {
+        return Err(Failure::invalid_field("end", "end must be later than start"));
+    }
+    Ok(given)
+}
+
+/// Options of images that a frame taken as PNG does not have.
+fn unheeded(options: &Map<String, Value>) -> Vec<String> {
+    let known = MediaOptions::entries();
+    let others = options.iter().filter(|(name, value)| !value.is_null() && known.iter().all(|entry| entry.name != **name));
+    others.map(|(name, _)| format!("`{name}` has no effect on this conversion")).collect()
+}
+
+impl Engine for MediaEngine {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn edges(&self) -> Vec<Edge> {
+        edges()
+    }
+
+    fn offers(&self) -> Vec<(Action, &'static str)> {
+        offers()
+    }
+
+    fn source_options(&self) -> &'static [&'static str] {
+        &["timestamp"]
+    }
+
+    fn probe(&self) -> Availability {
+        match &self.program {
+            Ok(path) => Availability::Ready(path.display().to_string()),
+            Err(missing) => missing.clone(),
+        }
+    }
+
+    fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
+        async move {
+            let Work { action, from, to, input, output, options, progress, cancel, deadline, .. } = work;
+            let job = json!({
+                "action": action,
+                "from": from,
+                "to": to,
+                "options": own(&options)?,
+                "encoder": Some(&self.encoder).filter(|encoder| !encoder.is_empty()),
+                "hardware": self.children.hardware().await,
+                "threads": self.threads,
+            });
+            let made = self.children.run(job, vec![input.into(), output.into()], &cancel, deadline, progress).await?;
+            let mut made: Made = serde_json::from_value(made).map_err(Failure::internal)?;
+            made.explain.insert("engine".into(), ID.into());
+            if action == Action::Convert {
+                made.warnings.extend(unheeded(&options));
+            }
+            Ok(made)
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_the_reference_are_there_with_their_prices() {
+        let edges = edges();
+        let price = |from, to| edges.iter().find(|edge| edge.from == from && edge.to == to).map(|edge| (edge.credits, edge.lane));
+        for from in VIDEO {
+            for to in ["mp4", "avi", "mov", "mkv", "webm", "gif"] {
+                assert_eq!(price(from, to), Some((2, Lane::Video)), "{from} -> {to}");
+            }
+            assert_eq!(price(from, "png"), Some((1, Lane::Cpu)), "a frame of {from}");
+        }
+        for from in AUDIO {
+            for to in ["mp3", "wav", "ogg", "flac", "aac"] {
+                assert_eq!(price(from, to), Some((1, Lane::Cpu)), "{from} -> {to}");
+            }
+        }
+        assert_eq!(price("mp4", "mp3"), Some((2, Lane::Cpu)), "the sound of a video");
+        assert_eq!(price("mp3", "mp4"), None, "sound has no pictures");
+    }
+
+    #[test]
+    fn options_of_images_are_left_to_their_engine() {
+        let given = json!({ "width": 320, "blur": 2.0, "quality": null, "timestamp": "10%" });
+        let own = own(given.as_object().expect("an object")).expect("options");
+        assert_eq!(Value::Object(own), json!({ "width": 320, "timestamp": "10%" }), "ours, as far as given");
+        assert_eq!(
+            unheeded(given.as_object().expect("an object")),
+            ["`blur` has no effect on this conversion"],
+            "and it is said"
+        );
+    }
+
+    #[test]
+    fn an_end_before_the_start_names_its_field() {
+        let given = json!({ "start": 5, "end": 2 });
+        let failure = own(given.as_object().expect("an object")).expect_err("nothing is left");
+        assert!(matches!(failure, Failure::Invalid { field: Some(field), .. } if field == "end"), "named");
+    }
+
+    #[test]
+    fn without_the_program_the_engine_says_what_mends_it() {
+        let engine =
+            MediaEngine::new(MediaConfig { program: Some("/nonexistent/convertfly-media".into()), ..MediaConfig::default() });
+        let Availability::Missing { what, remedy } = engine.probe() else { panic!("it cannot be there") };
+        assert!(what.contains("/nonexistent") && remedy.contains("CONVERTFLY_MEDIA"), "{what}: {remedy}");
+    }
+}
