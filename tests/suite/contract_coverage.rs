@@ -37,8 +37,6 @@ const WAITING: &[(u16, u16, &str)] = &[
     (100, 141, "documents: no engine yet"),
     (142, 157, "spreadsheets: no engine yet"),
     (158, 166, "presentations: no engine yet"),
-    (215, 244, "video: no engine yet"),
-    (245, 274, "audio: no engine yet"),
     (282, 282, "density: documents to images"),
     (285, 285, "pages: documents"),
     (286, 286, "only says what the reference leaves open: decision A20"),

@@ -27,6 +27,7 @@ mod imports;
 mod job_contract;
 mod jobs;
 mod lists;
+mod media;
 mod merge;
 mod metadata;
 mod openapi;

@@ -62,6 +62,7 @@ fn crates_depend_only_as_designed() {
         ("api", &["scheduler"][..]),
         ("scheduler", &[]),
         ("worker", &["sandbox", "scheduler", "shaders"]),
+        ("worker/media", &["sandbox"]),
         ("worker/sandbox", &[]),
         ("shaders", &[]),
     ] {

@@ -1,0 +1,213 @@
+//! Video and audio over the API: every pair of the reference, prices, thumbnails, facts.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine;
+use serde_json::{Map, Value, json};
+
+use crate::support::server::Server;
+
+/// Pictures of 1 s with a tone.
+const BOTH: &str = "-f lavfi -i testsrc2=duration=1:rate=25:size=96x64 -f lavfi -i sine=frequency=440:duration=1 -shortest";
+/// A tone of 1 s.
+const TONE: &str = "-f lavfi -i sine=frequency=440:duration=1";
+
+/// Runs `ffmpeg` with a command line and returns the file that it made.
+fn clip(folder: &Path, name: &str, arguments: &str) -> PathBuf {
+    let path = folder.join(name);
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y"])
+        .args(arguments.split_whitespace())
+        .arg(&path)
+        .output()
+        .expect("ffmpeg is installed: deploy/install-deps.sh test");
+    assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
+    path
+}
+
+fn import(path: &Path) -> Value {
+    let file = base64::engine::general_purpose::STANDARD.encode(std::fs::read(path).expect("the clip"));
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+    json!({ "operation": "import/base64", "file": file, "filename": name })
+}
+
+/// Codecs of pictures and sound, and the length in seconds, as ffprobe finds them; the file is decoded to its end as well.
+fn look(path: &Path) -> (Option<String>, Option<String>, f64) {
+    let decoded =
+        Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-xerror", "-i"]).arg(path).args(["-f", "null", "-"]).output();
+    let decoded = decoded.expect("ffmpeg is installed");
+    let errors = String::from_utf8_lossy(&decoded.stderr);
+    assert!(decoded.status.success() && errors.is_empty(), "{}: {errors}", path.display());
+    let probed = Command::new("ffprobe").args(["-v", "error", "-of", "json", "-show_format", "-show_streams"]).arg(path).output();
+    let facts: Value = serde_json::from_slice(&probed.expect("ffprobe is installed").stdout).expect("JSON");
+    let codec = |kind: &str| {
+        let streams = facts["streams"].as_array().expect("streams");
+        streams
+            .iter()
+            .find(|stream| stream["codec_type"] == kind)
+            .and_then(|stream| stream["codec_name"].as_str())
+            .map(str::to_owned)
+    };
+    let length = facts["format"]["duration"].as_str().and_then(|text| text.parse().ok()).unwrap_or(-1.0);
+    (codec("video"), codec("audio"), length)
+}
+
+/// One job with every source and every target; each result is looked at. `first` is the number of the first pair in the reference.
+fn every_pair(
+    server: &Server,
+    sources: &[(&str, PathBuf)],
+    targets: &[&str],
+    first: u16,
+    credits: u16,
+    check: impl Fn(&str, &Path, &str),
+) -> u16 {
+    let mut tasks = Map::new();
+    for (from, path) in sources {
+        tasks.insert(format!("import-{from}"), import(path));
+        for to in targets {
+            tasks.insert(
+                format!("{from}-{to}"),
+                json!({ "operation": "convert", "input": format!("import-{from}"), "output_format": to, "options": { "quality": 60 } }),
+            );
+            tasks.insert(format!("export-{from}-{to}"), json!({ "operation": "export/url", "input": format!("{from}-{to}") }));
+        }
+    }
+    let job = server.run(&json!({ "tasks": tasks }));
+    assert_eq!(job["status"], "FINISHED", "{:#}", errors(&job));
+    let count = sources.len() * targets.len();
+    assert_eq!(job["credits_used"], json!(usize::from(credits) * count), "{credits} a file");
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let mut number = first;
+    for (from, _) in sources {
+        for to in targets {
+            let pair = format!("R{number}: {from} -> {to}");
+            let result = &job["tasks"][format!("export-{from}-{to}")]["result"];
+            let file =
+                server.send("GET", result["url"].as_str().unwrap_or_else(|| panic!("{pair}: {result:#}")), None, None, &[]);
+            assert_eq!(file.status, 200, "{pair}");
+            let path = folder.path().join(format!("{from}.{to}"));
+            std::fs::write(&path, &file.bytes).expect("written");
+            check(&pair, &path, to);
+            number += 1;
+        }
+    }
+    number
+}
+
+/// The tasks that failed, with their errors.
+fn errors(job: &Value) -> Value {
+    let tasks = job["tasks"].as_object().expect("tasks");
+    tasks
+        .iter()
+        .filter(|(_, task)| task["status"] == "ERROR")
+        .map(|(name, task)| (name.clone(), task["error"].clone()))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+#[test]
+fn r215_to_r244_every_video_pair_converts() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let h264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac";
+    let sources = [
+        ("mp4", clip(folder.path(), "a.mp4", &format!("{BOTH} {h264}"))),
+        ("avi", clip(folder.path(), "a.avi", &format!("{BOTH} -c:v mpeg4 -c:a libmp3lame"))),
+        ("mov", clip(folder.path(), "a.mov", &format!("{BOTH} {h264}"))),
+        ("mkv", clip(folder.path(), "a.mkv", &format!("{BOTH} -c:v libx264 -preset ultrafast -c:a libvorbis"))),
+        ("webm", clip(folder.path(), "a.webm", &format!("{BOTH} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"))),
+    ];
+    let codecs = |to: &str| match to {
+        "avi" => (Some("mpeg4"), Some("mp3")),
+        "webm" => (Some("vp9"), Some("opus")),
+        "gif" => (Some("gif"), None),
+        _ => (Some("h264"), Some("aac")),
+    };
+    let targets = ["mp4", "avi", "mov", "mkv", "webm", "gif"];
+    let end = every_pair(&server, &sources, &targets, 215, 2, |pair, path, to| {
+        let (video, audio, length) = look(path);
+        let (wanted, sound) = codecs(to);
+        assert_eq!(video.as_deref(), wanted, "{pair}");
+        // Sound that the target holds is taken over as it is.
+        assert_eq!(audio.is_some(), sound.is_some(), "{pair}: {audio:?}");
+        assert!((length - 1.0).abs() < 0.15, "{pair}: {length} s");
+    });
+    assert_eq!(end, 245, "the whole table");
+}
+
+#[test]
+fn r245_to_r274_every_audio_pair_converts() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let sources = [
+        ("mp3", clip(folder.path(), "a.mp3", &format!("{TONE} -c:a libmp3lame"))),
+        ("wav", clip(folder.path(), "a.wav", &format!("{TONE} -c:a pcm_s16le"))),
+        ("ogg", clip(folder.path(), "a.ogg", &format!("{TONE} -c:a libvorbis"))),
+        ("flac", clip(folder.path(), "a.flac", &format!("{TONE} -c:a flac"))),
+        ("aac", clip(folder.path(), "a.aac", &format!("{TONE} -c:a aac"))),
+        ("m4a", clip(folder.path(), "a.m4a", &format!("{TONE} -c:a aac"))),
+    ];
+    let end = every_pair(&server, &sources, &["mp3", "wav", "ogg", "flac", "aac"], 245, 1, |pair, path, to| {
+        let (video, audio, length) = look(path);
+        let codec = match to {
+            "wav" => "pcm_s16le",
+            "ogg" => "vorbis",
+            other => other,
+        };
+        assert_eq!((video, audio.as_deref()), (None, Some(codec)), "{pair}");
+        // ffprobe only guesses how long ADTS is.
+        let grace = if to == "aac" { 0.5 } else { 0.1 };
+        assert!((length - 1.0).abs() < grace, "{pair}: {length} s");
+    });
+    assert_eq!(end, 275, "the whole table");
+}
+
+#[test]
+fn a43_sound_frames_thumbnails_and_facts_of_a_video() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let video = clip(folder.path(), "film.mp4", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
+    let job = server.run(&json!({ "tasks": {
+        "import": import(&video),
+        "sound": { "operation": "convert", "input": "import", "output_format": "mp3" },
+        "m4a": { "operation": "convert", "input": "import", "output_format": "m4a" },
+        "frame": { "operation": "convert", "input": "import", "output_format": "png", "options": { "timestamp": "0.5" } },
+        "small": { "operation": "convert", "input": "import", "output_format": "webp", "options": { "timestamp": "50%", "width": 48 } },
+        "thumbnail": { "operation": "thumbnail", "input": "import", "options": { "timestamp": "0.9", "width": 32, "height": 32 } },
+        "facts": { "operation": "metadata", "input": "import" },
+        "export": { "operation": "export/url", "input": "thumbnail" },
+    }}));
+    assert_eq!(job["status"], "FINISHED", "{:#}", errors(&job));
+    let result = |task: &str| &job["tasks"][task]["result"]["files"][0];
+    assert_eq!(result("sound")["filename"], "film.mp3", "{job:#}");
+    assert_eq!((&result("frame")["width"], &result("frame")["height"]), (&json!(96), &json!(64)), "its own size");
+    assert_eq!((&result("small")["width"], &result("small")["height"]), (&json!(48), &json!(32)), "{:#}", result("small"));
+    assert_eq!(
+        (&result("thumbnail")["width"], &result("thumbnail")["format"]),
+        (&json!(32), &json!("jpg")),
+        "{:#}",
+        result("thumbnail")
+    );
+    assert!(server.download(&job).bytes.starts_with(b"\xff\xd8\xff"), "a JPEG");
+    assert_eq!(job["tasks"]["m4a"]["explain"]["mode"], "copy", "the sound is taken out as it is: {job:#}");
+    let facts = &job["tasks"]["facts"]["result"]["metadata"];
+    assert_eq!((&facts["format"], &facts["streams"][0]["codec"]), (&json!("mp4"), &json!("h264")), "{facts:#}");
+    assert_eq!(job["credits_used"], json!(2 + 2 + 1 + 1 + 1 + 1), "as the price list says");
+}
+
+#[test]
+fn t5_a_playlist_called_a_video_is_refused_and_refunded() {
+    let server = Server::start();
+    let canary = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    canary.set_nonblocking(true).expect("set");
+    let url = format!("http://{}", canary.local_addr().expect("its address"));
+    let playlist = format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}/a.ts\n#EXT-X-ENDLIST\n");
+    for name in ["a.mp4", "a.avi", "a.mkv", "a.mov"] {
+        let job = server.convert(playlist.as_bytes(), name, "webm", &json!({}));
+        assert_eq!((&job["status"], &job["credits_used"]), (&json!("ERROR"), &json!(0)), "{name}: {job:#}");
+        let error = &job["tasks"]["convert"]["error"];
+        assert_eq!(error["code"], "INVALID_DATA", "{name}: {error:#}");
+    }
+    assert!(canary.accept().is_err(), "nobody has called");
+}
