@@ -7,21 +7,35 @@ set -euo pipefail
 table() {
   cat <<'TABLE'
 build  ca-certificates       TLS roots, for cargo
+build  clang                 reads FFmpeg's headers, for its bindings
 build  cmake                 builds libjpeg-turbo
 build  g++                   compiles libheif
 build  gcc                   compiles libjpeg-turbo, libwebp and AWS-LC; links the program
+build  libavcodec-dev        FFmpeg, for video and audio
+build  libavfilter-dev       FFmpeg, for video and audio
+build  libavformat-dev       FFmpeg, for video and audio
+build  libavutil-dev         FFmpeg, for video and audio
 build  libc6-dev             C headers
+build  libclang-dev          reads FFmpeg's headers, for its bindings
 build  libdav1d-dev          decodes AVIF, behind libheif
 build  libde265-dev          decodes HEIC, behind libheif
+build  libswresample-dev     FFmpeg, for video and audio
+build  libswscale-dev        FFmpeg, for video and audio
 build  make                  the commands of the Makefile
 build  nasm                  SIMD code of libjpeg-turbo and rav1e
-build  pkg-config            finds libheif's decoders
+build  pkg-config            finds libheif's decoders and FFmpeg
 run    ca-certificates       TLS roots, for S3
+run    libavcodec59          FFmpeg, for video and audio
+run    libavfilter8          FFmpeg, for video and audio
+run    libavformat59         FFmpeg, for video and audio
 run    libdav1d6             decodes AVIF
 run    libde265-0            decodes HEIC
+run    libswresample4        FFmpeg, for video and audio
+run    libswscale6           FFmpeg, for video and audio
 run    libvulkan1            Vulkan loader: how the program finds a GPU
 run    redis-server          the job store; ConvertFly starts its own on a private socket
 test   curl                  runs the quick start as written
+test   ffmpeg                makes clips, and looks at results independently
 test   libheif-examples      makes HEIC files (heif-enc)
 test   libvips-tools         independent opener of results, and the yardstick of the benches
 test   mesa-vulkan-drivers   software Vulkan device, to test the GPU kernels without a GPU
