@@ -1,5 +1,5 @@
-// Places a layer over the image. own: width and height of the layer, x and y of its corner (signed), pixels from one copy to the
-// next (0: a single copy). The table holds the layer, packed as the image is, with one alpha more where the image has none.
+// Places a layer over or under the image. own: width and height of the layer, x and y of its corner (signed), pixels from one copy to
+// the next (0: a single copy), whether it lies below. The table holds the layer, packed as the image is, with one alpha more where the image has none.
 
 #import bindings
 #import samples
@@ -38,12 +38,16 @@ fn sample(index: u32) -> u32 {
     let at = (y * params.own[0].x + x) * (colours + 1u);
     let alpha = layer_sample(at + colours);
     let value = layer_sample(at + channel);
+    let lies_below = params.own[1].z != 0u;
     if params.dst_channels == colours {
+        if lies_below {
+            return under;
+        }
         return (value * alpha + under * (max - alpha) + max / 2u) / max;
     }
-    let below = load_sample(pixel * params.dst_channels + colours);
-    let mine = alpha * max;
-    let theirs = below * (max - alpha);
+    let ground = load_sample(pixel * params.dst_channels + colours);
+    let mine = select(alpha * max, alpha * (max - ground), lies_below);
+    let theirs = select(ground * (max - alpha), ground * max, lies_below);
     let sum = mine + theirs;
     if sum == 0u {
         return under;

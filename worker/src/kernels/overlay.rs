@@ -1,4 +1,4 @@
-//! Places a layer over an image, once or as tiles (Porter and Duff's "over", Compositing Digital Images, 1984, equation for
+//! Places a layer over or under an image, once or as tiles (Porter and Duff's "over", Compositing Digital Images, 1984, equation for
 //! straight alpha). Whole numbers, rounded to the nearest.
 
 use super::convert::Convert;
@@ -20,6 +20,8 @@ struct Place {
     y: i32,
     /// Pixels from one copy to the next; `None` is a single one.
     every: Option<(u32, u32)>,
+    /// Under the image.
+    below: bool,
 }
 
 impl Kernel for Overlay {
@@ -37,32 +39,37 @@ impl Kernel for Overlay {
         Ok(src)
     }
 
-    fn is_identity(&self, step: &Step, _src: Shape) -> bool {
-        matches!(step, Step::Overlay { opacity: 0, .. })
+    fn is_identity(&self, step: &Step, src: Shape) -> bool {
+        // Nothing is seen under an opaque image.
+        let hidden = |below: bool| below && !src.channels.has_alpha();
+        matches!(step, &Step::Overlay { opacity, below, .. } if opacity == 0 || hidden(below))
     }
 
     fn cpu(&self, level: CpuLevel, step: &Step, layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
         let (layer, place) = prepare(step, layers, src.shape())?;
         dst.data_mut().copy_from_slice(src.data());
+        if self.is_identity(step, src.shape()) {
+            return Ok(());
+        }
         for (x, y) in copies(place, layer.shape(), src.shape()) {
-            over(level, dst, &layer, x, y);
+            over(level, dst, &layer, (x, y), place.below);
         }
         Ok(())
     }
 
     fn gpu(&self, step: &Step, layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         let dst = self.output(step, src)?;
-        let (layer, Place { x, y, every }) = prepare(step, layers, src)?;
+        let (layer, Place { x, y, every, below }) = prepare(step, layers, src)?;
         let (across, down) = every.unwrap_or_default();
-        let own = [layer.width(), layer.height(), x.cast_unsigned(), y.cast_unsigned(), across, down, 0, 0];
+        let own = [layer.width(), layer.height(), x.cast_unsigned(), y.cast_unsigned(), across, down, below.into(), 0];
         Ok(vec![Pass::over_words(self.name(), src, dst, own).with_layer(&layer)])
     }
 }
 
 /// The layer in the depth and colours of `src`, with an alpha that includes the opacity; and where it lies.
 fn prepare(step: &Step, layers: &[Layer], src: Shape) -> Result<(Image, Place), Failure> {
-    let &Step::Overlay { layer, x, y, opacity, every } = step else { return Err(wrong_step("overlay", step)) };
+    let &Step::Overlay { layer, x, y, opacity, every, below } = step else { return Err(wrong_step("overlay", step)) };
     let layer = layers.get(layer as usize).ok_or_else(|| Failure::internal(format!("the recording has no layer {layer}")))?;
     if every.is_some_and(|(across, down)| across < layer.width() || down < layer.height()) {
         return Err(Failure::internal(format!("tiles every {every:?} pixels overlap: the layer is {:?}", layer.shape())));
@@ -81,7 +88,7 @@ fn prepare(step: &Step, layers: &[Layer], src: Shape) -> Result<(Image, Place), 
             Depth::U16 => fade::<Bits16>(prepared.data_mut(), channels.count(), opacity),
         }
     }
-    Ok((prepared, Place { x, y, every }))
+    Ok((prepared, Place { x, y, every, below }))
 }
 
 /// Multiplies alpha, the last of `count` samples, by `opacity` of 255.
@@ -107,8 +114,8 @@ fn copies(place: Place, layer: Shape, image: Shape) -> Vec<(i64, i64)> {
     ys.into_iter().flat_map(|y| xs.iter().map(move |x| (*x, y))).collect()
 }
 
-/// One copy over `dst`, with its corner at `x`, `y`.
-fn over(level: CpuLevel, dst: &mut Image, layer: &Image, x: i64, y: i64) {
+/// One copy over or under `dst`, with its corner at `x`, `y`.
+fn over(level: CpuLevel, dst: &mut Image, layer: &Image, (x, y): (i64, i64), below: bool) {
     let Shape { channels, depth, .. } = dst.shape();
     // The part of the copy that lies in the image: from and to, in the layer.
     let part = |at: i64, length: u32, whole: u32| {
@@ -130,13 +137,13 @@ fn over(level: CpuLevel, dst: &mut Image, layer: &Image, x: i64, y: i64) {
         let (under, line) = (&mut under[column..column + length], &line[left * ink..right * ink]);
         match (depth, channels) {
             (Depth::U8, Channels::Grey) => at_level!(level, grey8(under: &mut [u8], line: &[u8])),
-            (Depth::U8, Channels::GreyAlpha) => at_level!(level, grey_alpha8(under: &mut [u8], line: &[u8])),
+            (Depth::U8, Channels::GreyAlpha) => at_level!(level, grey_alpha8(under: &mut [u8], line: &[u8], below: bool)),
             (Depth::U8, Channels::Rgb) => at_level!(level, rgb8(under: &mut [u8], line: &[u8])),
-            (Depth::U8, Channels::Rgba) => at_level!(level, rgba8(under: &mut [u8], line: &[u8])),
+            (Depth::U8, Channels::Rgba) => at_level!(level, rgba8(under: &mut [u8], line: &[u8], below: bool)),
             (Depth::U16, Channels::Grey) => at_level!(level, grey16(under: &mut [u8], line: &[u8])),
-            (Depth::U16, Channels::GreyAlpha) => at_level!(level, grey_alpha16(under: &mut [u8], line: &[u8])),
+            (Depth::U16, Channels::GreyAlpha) => at_level!(level, grey_alpha16(under: &mut [u8], line: &[u8], below: bool)),
             (Depth::U16, Channels::Rgb) => at_level!(level, rgb16(under: &mut [u8], line: &[u8])),
-            (Depth::U16, Channels::Rgba) => at_level!(level, rgba16(under: &mut [u8], line: &[u8])),
+            (Depth::U16, Channels::Rgba) => at_level!(level, rgba16(under: &mut [u8], line: &[u8], below: bool)),
         }
     }
 }
@@ -155,16 +162,17 @@ fn opaque<S: Samples, const DST: usize, const INK: usize>(under: &mut [u8], line
     }
 }
 
-/// A row of pixels of `PIXEL` bytes with alpha under another one of the same layout.
+/// A row of pixels of `PIXEL` bytes with alpha under another one of the same layout, or over it where that lies `below`.
 #[inline(always)]
-fn translucent<S: Samples, const PIXEL: usize>(under: &mut [u8], line: &[u8]) {
+fn translucent<S: Samples, const PIXEL: usize>(under: &mut [u8], line: &[u8], below: bool) {
     let (under, _) = under.as_chunks_mut::<PIXEL>();
     let (line, _) = line.as_chunks::<PIXEL>();
     let colours = PIXEL / S::BYTES - 1;
     for (under, ink) in under.iter_mut().zip(line) {
-        let (alpha, below) = (S::get(ink, colours), S::get(under, colours));
+        let (alpha, ground) = (S::get(ink, colours), S::get(under, colours));
         // Both weights in steps of 1 / MAX squared; their sum is the new alpha and fits 32 bits.
-        let (mine, theirs) = (alpha * S::MAX, below * (S::MAX - alpha));
+        let (mine, theirs) =
+            if below { (alpha * (S::MAX - ground), ground * S::MAX) } else { (alpha * S::MAX, ground * (S::MAX - alpha)) };
         let sum = mine + theirs;
         // Nothing over nothing: what colour lies hidden there stays.
         if sum == 0 {
@@ -186,8 +194,8 @@ fn grey8(under: &mut [u8], line: &[u8]) {
 }
 
 #[inline(always)]
-fn grey_alpha8(under: &mut [u8], line: &[u8]) {
-    translucent::<Bits8, 2>(under, line);
+fn grey_alpha8(under: &mut [u8], line: &[u8], below: bool) {
+    translucent::<Bits8, 2>(under, line, below);
 }
 
 #[inline(always)]
@@ -196,8 +204,8 @@ fn rgb8(under: &mut [u8], line: &[u8]) {
 }
 
 #[inline(always)]
-fn rgba8(under: &mut [u8], line: &[u8]) {
-    translucent::<Bits8, 4>(under, line);
+fn rgba8(under: &mut [u8], line: &[u8], below: bool) {
+    translucent::<Bits8, 4>(under, line, below);
 }
 
 #[inline(always)]
@@ -206,8 +214,8 @@ fn grey16(under: &mut [u8], line: &[u8]) {
 }
 
 #[inline(always)]
-fn grey_alpha16(under: &mut [u8], line: &[u8]) {
-    translucent::<Bits16, 4>(under, line);
+fn grey_alpha16(under: &mut [u8], line: &[u8], below: bool) {
+    translucent::<Bits16, 4>(under, line, below);
 }
 
 #[inline(always)]
@@ -216,8 +224,8 @@ fn rgb16(under: &mut [u8], line: &[u8]) {
 }
 
 #[inline(always)]
-fn rgba16(under: &mut [u8], line: &[u8]) {
-    translucent::<Bits16, 8>(under, line);
+fn rgba16(under: &mut [u8], line: &[u8], below: bool) {
+    translucent::<Bits16, 8>(under, line, below);
 }
 
 #[cfg(test)]
@@ -232,7 +240,7 @@ mod tests {
 
     fn run(image: &Image, layer: Image, x: i32, y: i32, opacity: u8, every: Option<(u32, u32)>) -> Vec<u8> {
         let mut made = Image::zeroed(image.shape()).expect("fits");
-        let step = Step::Overlay { layer: 0, x, y, opacity, every };
+        let step = Step::Overlay { layer: 0, x, y, opacity, every, below: false };
         Overlay.cpu(CpuLevel::Scalar, &step, &[Arc::new(layer)], image, &mut made).expect("the step fits");
         made.into_data()
     }
@@ -276,12 +284,29 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_below_shows_where_the_image_is_transparent() {
+        let under = |image: &Image, layer: Image| {
+            let mut made = Image::zeroed(image.shape()).expect("fits");
+            let step = Step::Overlay { layer: 0, x: 0, y: 0, opacity: 255, every: None, below: true };
+            Overlay.cpu(CpuLevel::Scalar, &step, &[Arc::new(layer)], image, &mut made).expect("the step fits");
+            made.into_data()
+        };
+        let half = |rgb: [u8; 3]| image(1, 1, Channels::Rgba, [&rgb[..], &[128]].concat());
+        let red = || image(1, 1, Channels::Rgb, vec![255, 0, 0]);
+        assert_eq!(under(&image(1, 1, Channels::Rgba, vec![7, 8, 9, 0]), red()), [255, 0, 0, 255], "through nothing");
+        assert_eq!(under(&half([0, 0, 255]), red()), [127, 0, 128, 255], "half through half");
+        assert_eq!(under(&half([0, 0, 200]), half([200, 0, 0])), [66, 0, 134, 192], "the other way round than above");
+        assert_eq!(under(&image(1, 1, Channels::Rgba, vec![7, 8, 9, 255]), red()), [7, 8, 9, 255], "not at all");
+        assert_eq!(under(&image(1, 1, Channels::Rgb, vec![7, 8, 9]), red()), [7, 8, 9], "without alpha neither");
+    }
+
+    #[test]
     fn overlapping_tiles_and_unknown_layers_are_faults_of_the_caller() {
         let ground = image(3, 2, Channels::Grey, vec![0; 6]);
         let mut made = ground.clone();
         let layers = [Arc::new(image(2, 1, Channels::Grey, vec![1, 2]))];
         for (layer, every) in [(1, None), (0, Some((1, 1)))] {
-            let step = Step::Overlay { layer, x: 0, y: 0, opacity: 255, every };
+            let step = Step::Overlay { layer, x: 0, y: 0, opacity: 255, every, below: false };
             let failed = Overlay.cpu(CpuLevel::Scalar, &step, &layers, &ground, &mut made);
             assert!(matches!(failed, Err(Failure::Internal { .. })), "{step:?} gave {failed:?}");
         }

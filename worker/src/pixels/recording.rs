@@ -272,7 +272,7 @@ pub enum Step {
         /// 8-bit sRGB.
         color: [u8; 3],
     },
-    /// Place a layer over the image; what reaches beyond the image is cut off.
+    /// Place a layer over or under the image; what reaches beyond the image is cut off.
     Overlay {
         /// Position among the recording's layers. Its channels and depth may differ from the image's.
         layer: u32,
@@ -284,6 +284,8 @@ pub enum Step {
         opacity: u8,
         /// Pixels from one copy to the next, across and down, at least the layer's size; `None` is a single copy.
         every: Option<(u32, u32)>,
+        /// Under the image: it shows where the image is transparent.
+        below: bool,
     },
     /// Convert channels and depth. Colour to grey by ITU-R BT.601 luma weights as JFIF uses; dropping alpha here discards it.
     Convert {

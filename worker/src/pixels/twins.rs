@@ -156,8 +156,10 @@ fn steps(width: u32, height: u32) -> Vec<Step> {
     steps.push(Step::Flatten { color: [255, 255, 255] });
     steps.push(Step::Flatten { color: [3, 130, 64] });
     for (layer, x, y) in [(0, 0, 0), (1, -2, 3), (2, width as i32 - 2, -1), (0, width as i32 + 9, 0)] {
-        steps.push(Step::Overlay { layer, x, y, opacity: 255, every: None });
-        steps.push(Step::Overlay { layer, x, y, opacity: 99, every: Some((7, 6)) });
+        for below in [false, true] {
+            steps.push(Step::Overlay { layer, x, y, opacity: 255, every: None, below });
+            steps.push(Step::Overlay { layer, x, y, opacity: 99, every: Some((7, 6)), below });
+        }
     }
     for channels in CHANNELS {
         steps.extend(DEPTHS.map(|depth| Step::Convert { channels, depth }));
