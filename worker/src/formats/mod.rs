@@ -87,6 +87,10 @@ pub struct Flags {
     pub grey: bool,
     /// Can hold an ICC profile, and we write it.
     pub profile: bool,
+    /// Can hold EXIF and XMP, and we write them.
+    pub tags: bool,
+    /// Can store a pixel as the number of a colour in a table, which [`EncodeOptions::colors`] makes small.
+    pub palette: bool,
     /// The longest side that it holds, where that is so little that most pictures have to be made smaller for it.
     pub largest: Option<u32>,
     /// Can hold a JPEG file as it is, for a picture of its own.
@@ -105,6 +109,8 @@ impl Flags {
         deep: false,
         grey: false,
         profile: false,
+        tags: false,
+        palette: false,
         largest: None,
         embeds_jpeg: false,
         vector: false,
@@ -150,6 +156,58 @@ pub struct Decoder {
 
 /// Writes frames to a file.
 pub type Encoder = fn(&Decoded, &EncodeOptions, &mut dyn WriteSeek) -> Result<(), Failure>;
+
+/// How a file holds its picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Its pixels are approximations already, and another approximation takes their place without harm.
+    Lossy,
+    /// Its pixels are meant as they are.
+    Exact,
+    /// It holds what an encoder here cannot write: inks, or shapes instead of pixels.
+    Fixed,
+}
+
+/// How a file is written anew, in fewer bytes and without a change to what it shows.
+#[derive(Clone, Debug, Default)]
+pub struct RepackOptions {
+    /// Limits, checked again.
+    pub limits: Limits,
+    /// Whether what the file says beside its pixels stays as it is. Otherwise `icc` and `tags` take its place.
+    pub keep: bool,
+    /// The profile that belongs to the colours.
+    pub icc: Option<Vec<u8>>,
+    /// What is written beside the pixels.
+    pub tags: Tags,
+    /// Whether to take more time.
+    pub smallest: bool,
+    /// Whether a drawing, which has no pixels, is marked TEST.
+    pub mark: bool,
+    /// Set when the work is no longer wanted.
+    pub cancel: Cancel,
+}
+
+/// Writes a file anew. Gives one file or several to choose from; an error says no more than that this way is closed.
+pub type Repack = fn(&[u8], &RepackOptions) -> Result<Vec<Vec<u8>>, Failure>;
+
+/// A format whose files can be made smaller.
+pub struct Optimizer {
+    /// Which.
+    pub format: &'static Format,
+    /// How a file of it holds its picture.
+    pub nature: fn(&[u8]) -> Nature,
+    /// Writes it anew.
+    pub repack: Repack,
+}
+
+/// Every format whose files can be made smaller, sorted by name.
+pub static OPTIMIZERS: &[Optimizer] = &[
+    Optimizer { format: &gif::FORMAT, nature: |_| Nature::Exact, repack: gif::repack },
+    Optimizer { format: &jpg::FORMAT, nature: jpg::nature, repack: jpg::repack },
+    Optimizer { format: &png::FORMAT, nature: |_| Nature::Exact, repack: png::repack },
+    Optimizer { format: &svg::FORMAT, nature: |_| Nature::Fixed, repack: svg::repack },
+    Optimizer { format: &webp::FORMAT, nature: webp::nature, repack: webp::repack },
+];
 
 /// Where encoders write.
 pub trait WriteSeek: Write + std::io::Seek {}
@@ -290,11 +348,44 @@ impl Decoded {
     }
 }
 
+/// What a file says about its picture beside the pixels. A format that cannot hold it leaves it out ([`Flags::tags`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// EXIF: a TIFF structure, without the six bytes that go before it in JPEG.
+    pub exif: Option<Vec<u8>>,
+    /// An XMP packet.
+    pub xmp: Option<String>,
+}
+
+impl Tags {
+    /// EXIF that says nothing but how the stored pixels have to be turned; nothing where they stand upright.
+    pub fn only_orientation(orientation: Orientation) -> Self {
+        let exif = (orientation != Orientation::Upright).then(|| support::exif::only_orientation(orientation));
+        Self { exif, xmp: None }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.exif.is_none() && self.xmp.is_none()
+    }
+}
+
 /// How to encode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodeOptions {
     /// 1 to 100, for lossy formats.
     pub quality: u8,
+    /// Whether colours keep the resolution of brightness, in lossy formats that can do with less.
+    pub full_chroma: bool,
+    /// Whether every pixel stays what it is, in a lossy format that has such a form, too.
+    pub exact: bool,
+    /// Whether to take more time for a smaller file.
+    pub smallest: bool,
+    /// Most colours, for formats with a table of them ([`Flags::palette`]); absent: as many as it takes, or 256 where there must be
+    /// a table.
+    pub colors: Option<u16>,
+    /// What is written beside the pixels.
+    pub tags: Tags,
     /// Pixels an inch, for formats whose pages have a size.
     pub density: u32,
     /// Whether pixels have to be kept as they are where the format leaves that open: their source is lossless.
@@ -307,7 +398,18 @@ pub struct EncodeOptions {
 
 impl Default for EncodeOptions {
     fn default() -> Self {
-        Self { quality: 85, density: 96, lossless: false, jpeg: None, cancel: Cancel::default() }
+        Self {
+            quality: 85,
+            full_chroma: false,
+            exact: false,
+            smallest: false,
+            colors: None,
+            tags: Tags::default(),
+            density: 96,
+            lossless: false,
+            jpeg: None,
+            cancel: Cancel::default(),
+        }
     }
 }
 

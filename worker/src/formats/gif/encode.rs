@@ -5,13 +5,17 @@ use std::io::BufWriter;
 
 use ::gif::{DisposalMethod, Encoder, Frame as GifFrame, Repeat};
 
-use super::{TITLE, palette};
+use super::{TITLE, palette, smallest};
 use crate::failure::Failure;
+use crate::formats::support::palette::ENTRIES;
 use crate::formats::support::{canvas, encoding, samples};
 use crate::formats::{Decoded, EncodeOptions, WriteSeek};
 use crate::pixels::{Channels, Depth, Image};
 
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
+    if options.smallest {
+        return smallest::encode(decoded, options, out);
+    }
     let fail = |error| encoding(TITLE, error);
     let first = &decoded.frames.first().ok_or_else(|| encoding(TITLE, "no frame"))?.image;
     let side = |pixels: u32| u16::try_from(pixels).map_err(|error| encoding(TITLE, error));
@@ -27,7 +31,7 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         options.cancel.check()?;
         let mut gif = match index.checked_sub(1).filter(|_| growing) {
             Some(before) => difference(&frames[before], &frames[index], width, height)?,
-            None => palette::frame(width, height, &frames[index])?,
+            None => palette::frame(width, height, &frames[index], ENTRIES)?,
         };
         gif.dispose = if growing { DisposalMethod::Keep } else { DisposalMethod::Background };
         // Rounding the sum, not each delay, keeps the length of the whole.
@@ -42,7 +46,7 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
 }
 
 /// The file says how often to play again after the first time.
-fn repeat(plays: u32) -> Repeat {
+pub(super) fn repeat(plays: u32) -> Repeat {
     match plays {
         0 => Repeat::Infinite,
         plays => Repeat::Finite(u16::try_from(plays - 1).unwrap_or(u16::MAX)),
@@ -50,7 +54,7 @@ fn repeat(plays: u32) -> Repeat {
 }
 
 /// The pixels with alpha either 0 or 255, the only two that the format has.
-fn rgba(image: &Image) -> Result<Cow<'_, [u8]>, Failure> {
+pub(super) fn rgba(image: &Image) -> Result<Cow<'_, [u8]>, Failure> {
     match (image.channels(), image.depth()) {
         (Channels::Rgb, Depth::U8) => Ok(Cow::Owned(samples::with_alpha(image.data()))),
         (Channels::Rgba, Depth::U8) => {
@@ -84,7 +88,7 @@ fn difference(before: &[u8], after: &[u8], width: u16, height: u16) -> Result<Gi
         }
     }
     // All four are below a side, which is 16 bits.
-    let mut frame = palette::frame(area.width as u16, area.height as u16, &after)?;
+    let mut frame = palette::frame(area.width as u16, area.height as u16, &after, ENTRIES)?;
     (frame.left, frame.top) = (area.x as u16, area.y as u16);
     Ok(frame)
 }

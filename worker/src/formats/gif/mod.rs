@@ -1,7 +1,9 @@
 //! GIF89a: the `gif` crate both ways; frames are composed onto full canvases.
 
+mod bare;
 mod encode;
 mod palette;
+mod smallest;
 
 use std::num::NonZeroU64;
 
@@ -23,7 +25,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["gif"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, animated: true, ..Flags::NONE },
+    flags: Flags { alpha: true, animated: true, palette: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"),
     decode: Some(Decoder { probe, decode }),
     encode: Some(encode::encode),
@@ -114,3 +116,5 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
         },
     })
 }
+
+pub(super) use smallest::repack;

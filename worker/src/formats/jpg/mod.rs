@@ -3,6 +3,7 @@
 mod encode;
 mod inks;
 mod plain;
+mod repack;
 mod segments;
 
 use ::turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
@@ -40,7 +41,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["jpg", "jpeg", "jpe", "jfif"],
     aliases: &["jpeg"],
     category: Category::Image,
-    flags: Flags { lossy: true, grey: true, profile: true, ..Flags::NONE },
+    flags: Flags { lossy: true, grey: true, profile: true, tags: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"\xff\xd8\xff"),
     decode: Some(DECODER),
     encode: Some(encode::encode),
@@ -140,6 +141,7 @@ fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u3
 
 pub(super) use encode::encode;
 pub(crate) use plain::plain;
+pub(super) use repack::{nature, repack};
 
 /// How JPEG is read: TIFF holds some.
 pub(super) const DECODER: Decoder = Decoder { probe, decode };

@@ -5,7 +5,7 @@ use std::io::BufWriter;
 
 use ::png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, Encoder, Info};
 
-use super::TITLE;
+use super::{TITLE, repack};
 use crate::failure::Failure;
 use crate::formats::support::{canvas, encoding, icc, samples};
 use crate::formats::{Decoded, EncodeOptions, WriteSeek};
@@ -14,6 +14,12 @@ use crate::pixels::{Channels, Depth, Image};
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
     let image = &decoded.frames.first().ok_or_else(|| encoding(TITLE, "no frame"))?.image;
     options.cancel.check()?;
+    let profile = icc::fitting(decoded.icc.as_deref(), image.channels());
+    if let (Some(colors), [_]) = (options.colors, &decoded.frames[..])
+        && let Some(png) = repack::few_colors(image, colors, profile, options)?
+    {
+        return out.write_all(&png).map_err(|error| encoding(TITLE, error));
+    }
     let mut info = Info::with_size(image.width(), image.height());
     info.color_type = match image.channels() {
         Channels::Grey => ColorType::Grayscale,
@@ -22,16 +28,20 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         Channels::Rgba => ColorType::Rgba,
     };
     info.bit_depth = if image.depth() == Depth::U16 { BitDepth::Sixteen } else { BitDepth::Eight };
-    info.icc_profile = icc::fitting(decoded.icc.as_deref(), image.channels()).map(Cow::Borrowed);
+    info.icc_profile = profile.map(Cow::Borrowed);
+    info.exif_metadata = options.tags.exif.as_deref().map(Cow::Borrowed);
     let fail = |error| encoding(TITLE, error);
     let mut encoder = Encoder::with_info(BufWriter::new(out), info).map_err(fail)?;
-    encoder.set_compression(Compression::Fast);
+    encoder.set_compression(if options.smallest { Compression::High } else { Compression::Fast });
     let animated = decoded.frames.len() > 1;
     if animated {
         let frames = u32::try_from(decoded.frames.len()).map_err(|error| encoding(TITLE, error))?;
         encoder.set_animated(frames, decoded.loops).map_err(fail)?;
         encoder.set_dispose_op(DisposeOp::None).map_err(fail)?;
         encoder.set_blend_op(BlendOp::Source).map_err(fail)?;
+    }
+    if let Some(xmp) = &options.tags.xmp {
+        encoder.add_itxt_chunk("XML:com.adobe.xmp".to_owned(), xmp.clone()).map_err(fail)?;
     }
     let mut writer = encoder.write_header().map_err(fail)?;
     let mut before: Option<&Image> = None;

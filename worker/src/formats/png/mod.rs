@@ -1,7 +1,9 @@
 //! PNG (PNG third edition, animations included): the `png` crate both ways.
 
 mod animation;
+mod chunks;
 mod encode;
+mod repack;
 
 use std::io::Cursor;
 
@@ -22,7 +24,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["png", "apng"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, animated: true, deep: true, grey: true, profile: true, ..Flags::NONE },
+    flags: Flags { alpha: true, animated: true, deep: true, grey: true, profile: true, tags: true, palette: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
     decode: Some(DECODER),
     encode: Some(encode::encode),
@@ -32,6 +34,7 @@ pub(super) static FORMAT: Format = Format {
 pub(super) const DECODER: Decoder = Decoder { probe, decode };
 
 pub(super) use encode::encode_still;
+pub(super) use repack::repack;
 
 fn failure(error: DecodingError, limits: &Limits) -> Failure {
     match error {

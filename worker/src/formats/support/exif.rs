@@ -102,10 +102,29 @@ pub(in crate::formats) fn orientation(exif: &[u8]) -> Orientation {
     Orientation::from_exif(u16::try_from(value).unwrap_or(1))
 }
 
+/// EXIF with nothing but an orientation, without a prefix.
+pub(in crate::formats) fn only_orientation(orientation: Orientation) -> Vec<u8> {
+    let mut tiff = b"MM\0*\0\0\0\x08\0\x01".to_vec();
+    tiff.extend(ORIENTATION.to_be_bytes());
+    // One SHORT, in the upper half of its field; no further directory.
+    tiff.extend([0, 3, 0, 0, 0, 1]);
+    tiff.extend(orientation.to_exif().to_be_bytes());
+    tiff.extend([0; 6]);
+    tiff
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::formats::support::testing::exif;
+
+    #[test]
+    fn an_orientation_alone_is_read_back() {
+        for value in 1..=8 {
+            let wanted = Orientation::from_exif(value);
+            assert_eq!(orientation(&only_orientation(wanted)), wanted, "value {value}");
+        }
+    }
 
     #[test]
     fn both_byte_orders_are_read() {

@@ -8,6 +8,7 @@ pub(super) mod icc;
 #[cfg(test)]
 pub(crate) mod inputs;
 pub(super) mod media;
+pub(super) mod palette;
 pub(super) mod samples;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -5,7 +5,10 @@
 mod cost;
 mod fonts;
 mod images;
+mod minify;
+mod repack;
 mod text;
+mod values;
 
 use std::sync::Arc;
 
@@ -127,6 +130,8 @@ fn draw(tree: &Tree, (width, height): (u32, u32), limits: &Limits) -> Result<cra
     let opaque = samples::is_opaque(&rgba);
     samples::image_of_rgba(width, height, rgba, opaque)
 }
+
+pub(super) use repack::repack;
 
 #[cfg(test)]
 mod tests;

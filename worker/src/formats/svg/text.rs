@@ -15,6 +15,11 @@ const MAX_TEXT: u64 = 64 << 20;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 
+/// Whether the file is packed by gzip.
+pub(super) fn is_packed(data: &[u8]) -> bool {
+    data.starts_with(GZIP)
+}
+
 /// The text of a file.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use ::tiff::encoder::{Compression, DeflateLevel, TiffEncoder, TiffValue};
 use ::tiff::tags::{ExtraSamples, Predictor, Tag};
 
 use super::TITLE;
+use super::tags::{self, Written};
 use crate::failure::Failure;
 use crate::formats::support::{encoding, icc};
 use crate::formats::{Decoded, EncodeOptions, Frame, WriteSeek};
@@ -20,6 +21,7 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
     }
     let mut out = BufWriter::new(out);
     let mut encoder = TiffEncoder::new(&mut out).map_err(fail)?.with_compression(Compression::Deflate(DeflateLevel::Fast));
+    let mut beside = tags::write(&mut encoder, &options.tags).map_err(fail)?;
     for Frame { image, .. } in &decoded.frames {
         options.cancel.check()?;
         // The predictor of the crate knows colour types without extra samples only.
@@ -28,11 +30,13 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         let profile = icc::fitting(decoded.icc.as_deref(), image.channels());
         let grey = matches!(image.channels(), Channels::Grey | Channels::GreyAlpha);
         match (grey, image.depth()) {
-            (true, Depth::U8) => write::<Gray8>(image, profile, &mut encoder, <[u8]>::to_vec),
-            (false, Depth::U8) => write::<RGB8>(image, profile, &mut encoder, <[u8]>::to_vec),
-            (true, Depth::U16) => write::<Gray16>(image, profile, &mut encoder, words),
-            (false, Depth::U16) => write::<RGB16>(image, profile, &mut encoder, words),
+            (true, Depth::U8) => write::<Gray8>(image, profile, &beside, &mut encoder, <[u8]>::to_vec),
+            (false, Depth::U8) => write::<RGB8>(image, profile, &beside, &mut encoder, <[u8]>::to_vec),
+            (true, Depth::U16) => write::<Gray16>(image, profile, &beside, &mut encoder, words),
+            (false, Depth::U16) => write::<RGB16>(image, profile, &beside, &mut encoder, words),
         }?;
+        // They speak of the first page, as readers take them.
+        beside = Written::default();
     }
     out.flush().map_err(|error| encoding(TITLE, error))
 }
@@ -46,6 +50,7 @@ fn words(bytes: &[u8]) -> Vec<u16> {
 fn write<C: ColorType>(
     image: &Image,
     profile: Option<&[u8]>,
+    beside: &Written<'_>,
     encoder: &mut TiffEncoder<&mut BufWriter<&mut dyn WriteSeek>>,
     samples: fn(&[u8]) -> Vec<C::Inner>,
 ) -> Result<(), Failure>
@@ -60,5 +65,6 @@ where
     if let Some(profile) = profile {
         page.encoder().write_tag(Tag::IccProfile, profile).map_err(fail)?;
     }
+    beside.point(page.encoder()).map_err(fail)?;
     page.write_data(&samples(image.data())).map_err(fail)
 }

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod tags;
 mod unpack;
 
 use super::{Category, Decoder, Flags, Format};
@@ -16,7 +17,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["tiff", "tif"],
     aliases: &["tif"],
     category: Category::Image,
-    flags: Flags { alpha: true, pages: true, deep: true, grey: true, profile: true, ..Flags::NONE },
+    flags: Flags { alpha: true, pages: true, deep: true, grey: true, profile: true, tags: true, ..Flags::NONE },
     // Classic and BigTIFF, both byte orders.
     magic: |head| matches!(head, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
     decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),

@@ -1,4 +1,4 @@
-//! Writing WebP: lossy, stills and animations, with alpha and ICC profile.
+//! Writing WebP: lossy or exact, stills and animations, with alpha, ICC profile, EXIF and XMP.
 
 use super::ffi::{self, Pixels};
 use super::{MAX_SIDE, TITLE, riff};
@@ -18,20 +18,22 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         ));
     }
     options.cancel.check()?;
-    let quality = f32::from(options.quality.clamp(1, 100));
+    let how = ffi::How { quality: f32::from(options.quality.clamp(1, 100)), exact: options.exact, smallest: options.smallest };
     let webp = if decoded.frames.len() == 1 {
-        ffi::encode(pixels(first)?, quality, &options.cancel)?
+        ffi::encode(pixels(first)?, how, &options.cancel)?
     } else {
-        let mut animation = ffi::Animation::new(width, height, decoded.loops, quality)?;
+        let mut animation = ffi::Animation::new(width, height, decoded.loops, how)?;
         for frame in &decoded.frames {
             options.cancel.check()?;
             animation.add(pixels(&frame.image)?, frame.delay_ms)?;
         }
         animation.finish()?
     };
-    let webp = match icc::fitting(decoded.icc.as_deref(), first.channels()) {
-        Some(profile) => riff::with_profile(&webp, profile, width, height).map_err(|cause| encoding(TITLE, cause))?,
-        None => webp,
+    let profile = icc::fitting(decoded.icc.as_deref(), first.channels());
+    let webp = if profile.is_some() || !options.tags.is_empty() {
+        riff::with(&webp, profile, &options.tags, (width, height)).map_err(|cause| encoding(TITLE, cause))?
+    } else {
+        webp
     };
     out.write_all(&webp).map_err(|error| encoding(TITLE, error))
 }

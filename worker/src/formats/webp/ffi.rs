@@ -11,8 +11,23 @@ use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::formats::support::encoding;
 
-/// Effort, 0 to 6: libwebp's own default.
+/// Effort, 0 to 6: libwebp's own default, and the most.
 const METHOD: c_int = 4;
+const MOST: c_int = 6;
+
+/// How hard the exact form is packed, 0 to 100, by default and at most.
+const PACKING: f32 = 75.0;
+
+/// How pixels are coded.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    /// 0 to 100.
+    pub(super) quality: f32,
+    /// Every pixel stays what it is, also where it does not show.
+    pub(super) exact: bool,
+    /// Takes more time for fewer bytes.
+    pub(super) smallest: bool,
+}
 
 /// 8-bit pixels, RGB or RGBA, packed.
 #[derive(Clone, Copy)]
@@ -26,7 +41,12 @@ pub(super) struct Pixels<'a> {
     pub(super) data: &'a [u8],
 }
 
-fn config(quality: f32) -> Result<sys::WebPConfig, Failure> {
+fn config(how: How) -> Result<sys::WebPConfig, Failure> {
+    let quality = match how {
+        How { exact: false, quality, .. } => quality,
+        How { smallest: true, .. } => 100.0,
+        _ => PACKING,
+    };
     let mut config = MaybeUninit::<sys::WebPConfig>::uninit();
     // SAFETY: the pointer is valid for writes of a WebPConfig; the function writes all of it when it returns non-zero.
     let fine = unsafe {
@@ -42,7 +62,8 @@ fn config(quality: f32) -> Result<sys::WebPConfig, Failure> {
     }
     // SAFETY: initialised by the call above, which returned non-zero.
     let mut config = unsafe { config.assume_init() };
-    config.method = METHOD;
+    config.method = if how.smallest { MOST } else { METHOD };
+    (config.lossless, config.exact) = (c_int::from(how.exact), c_int::from(how.exact));
     // Alpha is coded on a second thread; other files already keep the other cores busy.
     config.thread_level = 0;
     // SAFETY: the pointer is valid for reads of an initialised WebPConfig.
@@ -123,10 +144,10 @@ unsafe extern "C" fn progress(_percent: c_int, picture: *const sys::WebPPicture)
     c_int::from(!sink.cancel.is_cancelled())
 }
 
-/// Encodes a still, lossy.
-pub(super) fn encode(pixels: Pixels<'_>, quality: f32, cancel: &Cancel) -> Result<Vec<u8>, Failure> {
-    let config = config(quality)?;
-    let mut picture = Picture::import(pixels, false)?;
+/// Encodes a still.
+pub(super) fn encode(pixels: Pixels<'_>, how: How, cancel: &Cancel) -> Result<Vec<u8>, Failure> {
+    let config = config(how)?;
+    let mut picture = Picture::import(pixels, how.exact)?;
     let mut sink = Sink { out: Vec::new(), cancel };
     picture.0.writer = Some(write);
     picture.0.progress_hook = Some(progress);
@@ -151,8 +172,8 @@ pub(super) struct Animation {
 
 impl Animation {
     /// Begins one; `loops` 0 is forever.
-    pub(super) fn new(width: u32, height: u32, loops: u32, quality: f32) -> Result<Self, Failure> {
-        let config = config(quality)?;
+    pub(super) fn new(width: u32, height: u32, loops: u32, how: How) -> Result<Self, Failure> {
+        let config = config(how)?;
         let side = |value: u32| c_int::try_from(value).map_err(|error| encoding(TITLE, error));
         let mut options = MaybeUninit::<sys::WebPAnimEncoderOptions>::uninit();
         let version = sys::WEBP_MUX_ABI_VERSION as c_int;
@@ -162,6 +183,7 @@ impl Animation {
         }
         // SAFETY: initialised by the call above, which returned non-zero.
         let mut options = unsafe { options.assume_init() };
+        options.minimize_size = c_int::from(how.smallest);
         options.anim_params.loop_count = c_int::try_from(loops.min(65_535)).unwrap_or(0);
         // SAFETY: the options are initialised; the encoder copies them.
         let encoder = unsafe { sys::WebPAnimEncoderNewInternal(side(width)?, side(height)?, &raw const options, version) };

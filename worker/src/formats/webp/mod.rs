@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod ffi;
+mod repack;
 mod riff;
 
 use super::{Category, Decoder, Flags, Format};
@@ -20,8 +21,10 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["webp"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, lossy: true, animated: true, profile: true, ..Flags::NONE },
+    flags: Flags { alpha: true, lossy: true, animated: true, profile: true, tags: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
     decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),
     encode: Some(encode::encode),
 };
+
+pub(super) use repack::{nature, repack};

@@ -1,5 +1,7 @@
 //! The container: walking over chunks, and writing a file of chunks (RFC 9649, section 2).
 
+use crate::formats::Tags;
+
 /// A chunk: its four letters and its payload.
 pub(super) type Chunk<'a> = ([u8; 4], &'a [u8]);
 
@@ -7,6 +9,8 @@ pub(super) type Chunk<'a> = ([u8; 4], &'a [u8]);
 pub(super) const ANIMATION: u8 = 0x02;
 pub(super) const ALPHA: u8 = 0x10;
 pub(super) const ICC: u8 = 0x20;
+const EXIF: u8 = 0x08;
+const XMP: u8 = 0x04;
 
 /// Walks over the chunks of `data`; a last one that is cut short is left out, and `Err` then follows.
 pub(super) fn chunks(mut data: &[u8]) -> impl Iterator<Item = Result<Chunk<'_>, &'static str>> {
@@ -61,22 +65,41 @@ pub(super) fn file(chunks: &[Chunk<'_>]) -> Vec<u8> {
     out
 }
 
-/// Puts a profile into a file that libwebp wrote.
-pub(super) fn with_profile(webp: &[u8], profile: &[u8], width: u32, height: u32) -> Result<Vec<u8>, &'static str> {
+/// The same picture with a profile, EXIF and XMP, and with nothing else beside it.
+///
+/// # Errors
+/// A text where the file is not made of chunks.
+pub(super) fn with(webp: &[u8], profile: Option<&[u8]>, tags: &Tags, size: (u32, u32)) -> Result<Vec<u8>, &'static str> {
     let mut rest = file_chunks(webp).collect::<Result<Vec<_>, _>>()?;
     let alpha = |chunk: &Chunk<'_>| {
         // The lossless header has its alpha bit behind the signature and two sides of 14 bits.
         &chunk.0 == b"ALPH" || (&chunk.0 == b"VP8L" && chunk.1.get(4).is_some_and(|byte| byte & 0x10 != 0))
     };
-    let flags = match rest.first() {
-        Some(([b'V', b'P', b'8', b'X'], body)) => body.first().copied().unwrap_or_default(),
+    let mut flags = match rest.first() {
+        Some(([b'V', b'P', b'8', b'X'], body)) => body.first().copied().unwrap_or_default() & (ANIMATION | ALPHA),
         _ if rest.iter().any(alpha) => ALPHA,
         _ => 0,
     };
-    rest.retain(|(name, _)| name != b"VP8X");
-    let header = extended_header(flags | ICC, width, height);
-    let mut all: Vec<Chunk<'_>> = vec![(*b"VP8X", &header), (*b"ICCP", profile)];
+    rest.retain(|(name, _)| matches!(name, b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ANMF"));
+    let mut after: Vec<Chunk<'_>> = Vec::new();
+    if let Some(exif) = &tags.exif {
+        flags |= EXIF;
+        after.push((*b"EXIF", exif));
+    }
+    if let Some(xmp) = &tags.xmp {
+        flags |= XMP;
+        after.push((*b"XMP ", xmp.as_bytes()));
+    }
+    // A picture alone needs no header of its own. One of frames or with a plane of alpha does.
+    let alone = matches!(&rest[..], [(name, _)] if matches!(name, b"VP8 " | b"VP8L"));
+    if alone && profile.is_none() && after.is_empty() {
+        return Ok(file(&rest));
+    }
+    let header = extended_header(if profile.is_some() { flags | ICC } else { flags }, size.0, size.1);
+    let mut all: Vec<Chunk<'_>> = vec![(*b"VP8X", &header)];
+    all.extend(profile.map(|profile| (*b"ICCP", profile)));
     all.extend(rest);
+    all.extend(after);
     Ok(file(&all))
 }
 
