@@ -159,6 +159,15 @@ pub enum OptionKind {
         /// Largest value.
         max: i64,
     },
+    /// Whole number within bounds, both included, or one of the listed words.
+    IntegerOrWord {
+        /// Smallest value.
+        min: i64,
+        /// Largest value.
+        max: i64,
+        /// The words.
+        words: Vec<String>,
+    },
     /// Number within bounds, both included, with or without decimals.
     Number {
         /// Smallest value.
@@ -219,6 +228,11 @@ impl OptionKind {
             Self::Integer { min, max } => match value.as_i64() {
                 Some(number) if (*min..=*max).contains(&number) => Ok(()),
                 _ => Err(format!("must be an integer from {min} to {max}")),
+            },
+            Self::IntegerOrWord { min, max, words } => match (value.as_i64(), value.as_str()) {
+                (Some(number), _) if (*min..=*max).contains(&number) => Ok(()),
+                (_, Some(word)) if words.iter().any(|known| known == word) => Ok(()),
+                _ => Err(format!("must be an integer from {min} to {max}, or {}", words.join(", "))),
             },
             Self::Number { min, max } => match value.as_f64() {
                 Some(number) if (*min..=*max).contains(&number) => Ok(()),
@@ -324,6 +338,17 @@ mod tests {
         assert!(kind.check(&json!(85)).is_ok(), "in range");
         for bad in [json!(0), json!(101), json!(8.5), json!("85"), json!(null), json!(1e30)] {
             assert!(kind.check(&bad).is_err(), "{bad} must be refused");
+        }
+    }
+
+    #[test]
+    fn a_word_may_stand_for_a_number() {
+        let kind = OptionKind::IntegerOrWord { min: 1, max: 100, words: vec!["auto".to_owned()] };
+        for good in [json!(1), json!(100), json!("auto")] {
+            assert!(kind.check(&good).is_ok(), "{good} is taken");
+        }
+        for bad in [json!(0), json!(101), json!(8.5), json!("85"), json!("automatic"), json!(null), json!(true)] {
+            assert_eq!(kind.check(&bad), Err("must be an integer from 1 to 100, or auto".to_owned()), "{bad}");
         }
     }
 

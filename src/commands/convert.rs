@@ -104,7 +104,7 @@ fn read_options(texts: &[String]) -> anyhow::Result<Map<String, Value>> {
             }
         };
         let value = match entry.kind {
-            OptionKind::Integer { .. } | OptionKind::OneOfIntegers { .. } => {
+            OptionKind::Integer { .. } | OptionKind::IntegerOrWord { .. } | OptionKind::OneOfIntegers { .. } => {
                 value.parse::<i64>().map_or_else(|_| Value::from(value), Value::from)
             }
             OptionKind::Number { .. } => value.parse::<f64>().map_or_else(|_| Value::from(value), Value::from),

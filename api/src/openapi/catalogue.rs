@@ -100,6 +100,9 @@ fn notes() -> Value {
 fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
     let mut schema = match &entry.kind {
         OptionKind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        OptionKind::IntegerOrWord { min, max, words } => {
+            json!({ "anyOf": [{ "type": "integer", "minimum": min, "maximum": max }, { "type": "string", "enum": words }] })
+        }
         OptionKind::Number { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         OptionKind::String { max_length } => json!({ "type": "string", "maxLength": max_length }),
         OptionKind::Boolean => json!({ "type": "boolean" }),

@@ -100,7 +100,7 @@ fn typed(catalog: &Catalog, name: &str, text: &str) -> Value {
     let operation = catalog.operation(OPERATION);
     let kind = operation.and_then(|operation| operation.options.iter().find(|entry| entry.name == name)).map(|entry| &entry.kind);
     match (kind, text) {
-        (Some(OptionKind::Integer { .. } | OptionKind::OneOfIntegers { .. }), _) => {
+        (Some(OptionKind::Integer { .. } | OptionKind::IntegerOrWord { .. } | OptionKind::OneOfIntegers { .. }), _) => {
             text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
         }
         (Some(OptionKind::Number { .. }), _) => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),

@@ -131,6 +131,10 @@ fn option(entry: &OptionEntry, place: &str) -> Vec<String> {
 fn kind(kind: &OptionKind) -> String {
     match kind {
         OptionKind::Integer { min, max } => format!("integer, {min} to {max}"),
+        OptionKind::IntegerOrWord { min, max, words } => {
+            let words = words.iter().map(|word| code(word)).collect::<Vec<_>>().join(" ");
+            format!("integer, {min} to {max}, or {words}")
+        }
         OptionKind::Number { min, max } => format!("number, {min} to {max}"),
         OptionKind::OneOf { values } => values.iter().map(|value| code(value)).collect::<Vec<_>>().join(" "),
         OptionKind::OneOfIntegers { values } => values.iter().map(|value| code(&value.to_string())).collect::<Vec<_>>().join(" "),
