@@ -18,6 +18,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: None,
     lane: None,
+    flat: false,
     fields: || {
         vec![
             field("output_format", OptionKind::Format, true, "Format to convert to."),
@@ -36,7 +37,9 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
             .field("output_format")
             .and_then(formats::by_name)
             .ok_or_else(|| Failure::invalid_field("output_format", "Missing required field: output_format"))?;
-        Each { action: Action::Convert, target: &|_| Ok(target), options: context.options() }.run(context, explain).await
+        Each { action: Action::Convert, target: &|_| Ok(target), options: context.options(), more: None }
+            .run(context, explain)
+            .await
     }
     .boxed()
 }

@@ -1,6 +1,7 @@
 //! What operations share that make one file of each input file.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +25,16 @@ pub(super) struct Each<'a> {
     pub(super) target: Target<'a>,
     /// Those of the engines.
     pub(super) options: &'a Map<String, Value>,
+    /// What is read beside each file and is the file of no task.
+    pub(super) more: Option<&'a Downloaded>,
+}
+
+/// A file that the task has fetched for itself.
+pub(super) struct Downloaded {
+    pub(super) format: &'static Format,
+    pub(super) path: PathBuf,
+    /// Keeps it there.
+    pub(super) _folder: Arc<TaskDir>,
 }
 
 /// An input at hand, recognised.
@@ -96,6 +107,15 @@ impl Each<'_> {
         Ok(result)
     }
 
+    /// The files that are read beside an input.
+    async fn beside(&self, context: &Context<'_>, folder: &Arc<TaskDir>) -> Result<Vec<Beside>, Failure> {
+        let mut found = beside(context, folder).await?;
+        if let Some(more) = self.more {
+            found.push(Beside { format: more.format.name.to_owned(), file: File::open(&more.path).map_err(Failure::internal)? });
+        }
+        Ok(found)
+    }
+
     /// One file: fetch, recognise, hand to an engine, store.
     async fn one(
         &self,
@@ -116,7 +136,7 @@ impl Each<'_> {
             from: format.name.to_owned(),
             to: target.name.to_owned(),
             input: File::open(local.path()).map_err(Failure::internal)?,
-            beside: beside(context, &folder).await?,
+            beside: self.beside(context, &folder).await?,
             output,
             options: self.options.clone(),
             test: context.lease.spec.test,

@@ -19,6 +19,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Export,
     credits: Some(0),
     lane: Some(Lane::Io),
+    flat: false,
     fields: || vec![field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the file, for a single one.")],
     options: || {
         let mut entries = connection_entries();

@@ -15,6 +15,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Export,
     credits: Some(0),
     lane: Some(Lane::Io),
+    flat: false,
     fields: || vec![field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the file, or of the archive.")],
     options: || {
         let archive = "Whether result.url leads to a zip archive of all files; by default it does with several files.";

@@ -14,6 +14,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Import,
     credits: Some(0),
     lane: Some(Lane::Io),
+    flat: false,
     fields: || {
         vec![
             field("file", OptionKind::Base64 { max_bytes: MAX_BYTES }, true, "The file's bytes, base64."),

@@ -17,6 +17,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Import,
     credits: Some(0),
     lane: Some(Lane::Io),
+    flat: false,
     fields: || {
         vec![
             field(

@@ -9,7 +9,7 @@ use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
-use super::{Context, Operation, each, field, files, input_format_field};
+use super::{Context, Operation, each, field, file_fields, files};
 use crate::engines::image::merge::MergeOptions;
 use crate::engines::{Action, Beside, Work};
 use crate::failure::Failure;
@@ -28,13 +28,10 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: Some(1),
     lane: Some(Lane::Cpu),
+    flat: true,
     fields: || {
         let format = field("output_format", OptionKind::Format, false, "Format of the result.");
-        vec![
-            OptionEntry { default: FORMAT.into(), ..format },
-            input_format_field(),
-            field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the output; default: merged."),
-        ]
+        [OptionEntry { default: FORMAT.into(), ..format }].into_iter().chain(file_fields("merged")).collect()
     },
     options: MergeOptions::entries,
     exactly_one: &[],

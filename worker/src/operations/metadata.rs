@@ -1,10 +1,10 @@
 //! `metadata`: what is known about each input file, inline and as a JSON file.
 
-use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
+use convertfly_scheduler::catalog::{Lane, OperationKind};
 use futures_util::FutureExt;
 
 use super::each::Each;
-use super::{Operation, field, input_format_field, no_options};
+use super::{Operation, file_fields, no_options};
 use crate::engines::Action;
 use crate::formats::{Category, Flags, Format};
 
@@ -28,17 +28,13 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: Some(1),
     lane: Some(Lane::Cpu),
-    fields: || {
-        vec![
-            input_format_field(),
-            field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the output; default: the input's name."),
-        ]
-    },
+    flat: false,
+    fields: || file_fields("the input's name"),
     options: no_options,
     exactly_one: &[],
     run: |context, explain| {
         async move {
-            let each = Each { action: Action::Metadata, target: &|_| Ok(&JSON), options: context.options() };
+            let each = Each { action: Action::Metadata, target: &|_| Ok(&JSON), options: context.options(), more: None };
             each.run(context, explain).await
         }
         .boxed()

@@ -14,6 +14,7 @@ mod import_upload;
 mod import_url;
 mod merge;
 pub(crate) mod metadata;
+mod optimize;
 mod thumbnail;
 mod watermark;
 
@@ -81,6 +82,8 @@ pub struct Operation {
     pub credits: Option<u32>,
     /// Where it runs, or `None` where the pair decides.
     pub lane: Option<Lane>,
+    /// Whether the price is for the task, however many inputs it has.
+    pub flat: bool,
     /// Fields beside `operation` and `input`.
     pub fields: fn() -> Vec<OptionEntry>,
     /// Keys of `options`.
@@ -103,6 +106,7 @@ pub static OPERATIONS: &[&Operation] = &[
     &import_url::OPERATION,
     &merge::OPERATION,
     &metadata::OPERATION,
+    &optimize::OPERATION,
     &thumbnail::OPERATION,
     &watermark::OPERATION,
 ];
@@ -123,7 +127,7 @@ impl Operation {
             lane: self.lane,
             fields: (self.fields)(),
             options: (self.options)(),
-            flat: self.name == merge::OPERATION.name,
+            flat: self.flat,
             exactly_one: self.exactly_one.iter().map(|group| group.iter().map(|&name| name.to_owned()).collect()).collect(),
         }
     }
@@ -147,6 +151,12 @@ fn filename_field(required: bool) -> OptionEntry {
 /// The `input_format` field of imports and conversions.
 fn input_format_field() -> OptionEntry {
     field("input_format", OptionKind::Format, false, "Format of the file, where detection should not decide.")
+}
+
+/// The fields of an operation that makes a file of each input file, or one of all: `named` is the name where none is given.
+fn file_fields(named: &str) -> Vec<OptionEntry> {
+    let help = format!("Name of the output; default: {named}.");
+    vec![input_format_field(), field("filename", OptionKind::String { max_length: 1024 }, false, &help)]
 }
 
 /// An operation without options.

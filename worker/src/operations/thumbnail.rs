@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 
 use super::each::Each;
-use super::{Operation, field, input_format_field};
+use super::{Operation, field, file_fields};
 use crate::engines::Action;
 use crate::engines::image::options::ConvertOptions;
 use crate::engines::media::options::MediaOptions;
@@ -25,12 +25,8 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: Some(1),
     lane: Some(Lane::Cpu),
-    fields: || {
-        vec![
-            input_format_field(),
-            field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the output; default: the input's name."),
-        ]
-    },
+    flat: false,
+    fields: || file_fields("the input's name"),
     options: entries,
     exactly_one: &[],
     run: |context, explain| {
@@ -38,7 +34,7 @@ pub(super) static OPERATION: Operation = Operation {
             let (format, options) = conversion(context.options().clone());
             let target = formats::by_name(&format)
                 .ok_or_else(|| Failure::invalid_field("output_format", format!("The format {format} is not supported")))?;
-            Each { action: Action::Convert, target: &|_| Ok(target), options: &options }.run(context, explain).await
+            Each { action: Action::Convert, target: &|_| Ok(target), options: &options, more: None }.run(context, explain).await
         }
         .boxed()
     },
