@@ -110,7 +110,7 @@ pub(super) fn run(job: &ImageJob, files: Files, processor: &Processor, cancel: &
     let (width, height) = frames.first().map_or((0, 0), |frame| (frame.image.width(), frame.image.height()));
     let made = Decoded { frames, orientation: Orientation::Upright, icc: None, loops: options.loops };
     let how =
-        EncodeOptions { quality: options.quality, density: options.density, lossless: false, jpeg: None, cancel: cancel.clone() };
+        EncodeOptions { quality: options.quality, density: options.density, cancel: cancel.clone(), ..EncodeOptions::default() };
     let bytes_out = clock.time("encode", || encode(to, &made, &how, files.output))?;
     let explain = json!({
         "engine": super::ID,
@@ -197,7 +197,7 @@ fn picture(
     let mut decoded = decode(from, &wanted, &data, clock).map_err(|failure| mislabelled(failure, from, &data))?;
     drop(data);
     color::to_srgb(&mut decoded, cancel)?;
-    let runner = pipeline::Runner { processor, cancel, finish: &|_, _, _| Ok(()) };
+    let runner = pipeline::Runner { processor, cancel, finish: &|_, _, _, _| Ok(()), meant: &|_, _| Ok(true) };
     let (made, _) = pipeline::process(decoded, &header, each, to, &runner)?;
     Ok(made.frames)
 }
@@ -251,7 +251,7 @@ fn lay_out(
         let at = |cell: u32, side: u32, own: u32| (options.gap + cell * (side + options.gap) + (side - own) / 2).cast_signed();
         let (x, y) = (at(column, widest, frame.image.width()), at(row, highest, frame.image.height()));
         let layer = recording.layer(Arc::new(frame.image));
-        recording.push(Step::Overlay { layer, x, y, opacity: u8::MAX, every: None });
+        recording.push(Step::Overlay { layer, x, y, opacity: u8::MAX, every: None, below: false });
     }
     Ok(processor.run(&recording, dot, cancel)?.0)
 }

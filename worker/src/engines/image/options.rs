@@ -106,6 +106,9 @@ crate::options! {
          that the file states." density: Option<u32> = None => OptionKind::Integer { min: 1, max: 2400 },
         "Keep the embedded colour profile, and the colours that it describes, instead of converting them to sRGB."
             keep_icc: bool = false => OptionKind::Boolean,
+        "Leave out what the file says beside its picture: EXIF with place and time, XMP. false keeps it where the result can hold it \
+         (jpg, png, webp, tiff), with the orientation and the size made right, and the colour profile as `keep_icc` does."
+            strip: bool = true => OptionKind::Boolean,
         "Which page to take of a source with several (tiff), from 1, where the result holds only one." page: u32 = 1 =>
             OptionKind::Integer { min: 1, max: 65_535 },
         "Colour behind transparent pixels where the result has no transparency, and of the area that pad adds."
@@ -148,6 +151,7 @@ mod tests {
             ("grayscale", json!(false)),
             ("density", json!(null)),
             ("keep_icc", json!(false)),
+            ("strip", json!(true)),
             ("page", json!(1)),
             ("background", json!("#ffffff")),
         ];

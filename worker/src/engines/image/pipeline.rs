@@ -13,7 +13,7 @@ use super::color::{self, Colors};
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
 use super::plan::{Source, cut, plan, reduced_size, scale};
-use super::stamp;
+use super::{keep, stamp};
 use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::{
@@ -24,10 +24,14 @@ use crate::pixels::{Fit, Gravity, Image, Processor, Ran, Recording, Shape, Step}
 /// Largest file that is read into memory, bytes: 100 megapixels of 16-bit RGBA and some.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// What is added to a recording whose result has that shape, for a target with those flags.
-pub(super) type Finish<'a> = &'a dyn Fn(&mut Recording, Shape, Flags) -> Result<(), Failure>;
+/// What is added to a recording whose result has that shape, for a target with those flags; and whether the frame is one of those
+/// that are meant.
+pub(super) type Finish<'a> = &'a dyn Fn(&mut Recording, Shape, Flags, bool) -> Result<(), Failure>;
 
-/// Converts the input to the output by `options`; `finish` may add steps to those that the options need.
+/// Whether the frame of that position, from 0, is meant, of so many.
+pub(super) type Meant<'a> = &'a dyn Fn(u32, u32) -> Result<bool, Failure>;
+
+/// Converts the input to the output by `options`; `finish` may add steps to those that the options need, on frames that are `meant`.
 ///
 /// # Errors
 /// As [`super::job::run`].
@@ -38,6 +42,7 @@ pub(super) fn run(
     processor: &Processor,
     cancel: &Cancel,
     finish: Finish<'_>,
+    meant: Meant<'_>,
 ) -> Result<Made, Failure> {
     let (from, to) = (format(&job.from)?, format(&job.to)?);
     let data = read(files.input)?;
@@ -56,11 +61,14 @@ pub(super) fn run(
         cancel: cancel.clone(),
     };
     let mut decoded = decode(from, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
-    let colors = if options.keep_icc { Colors::Same } else { clock.time("color", || color::to_srgb(&mut decoded, cancel))? };
+    // With all that is kept the profile stays, too; where the target has no room for one, its colours are better off as sRGB.
+    let keep_icc = options.keep_icc || (!options.strip && to.flags.profile);
+    let colors = if keep_icc { Colors::Same } else { clock.time("color", || color::to_srgb(&mut decoded, cancel))? };
     let bytes_in = data.len();
-    let runner = Runner { processor, cancel, finish };
+    let runner = Runner { processor, cancel, finish, meant };
     let jpeg = if colors == Colors::Converted { None } else { untouched(to, job, options, &decoded, &data, &runner) };
-    drop(data);
+    // Only this is needed of the file from here on.
+    let data = if options.strip || !to.flags.tags { Vec::new() } else { data };
 
     let frames = decoded.frames.len();
     let mut warnings = warnings(&decoded, &header, options.page, from, to);
@@ -74,12 +82,17 @@ pub(super) fn run(
         warnings.push("Made with a test key: the result is marked TEST".to_owned());
     }
     let (width, height) = made.frames.first().map_or((0, 0), |frame| (frame.image.width(), frame.image.height()));
+    let (tags, left_out) =
+        if data.is_empty() { Default::default() } else { clock.time("tags", || keep::for_upright(&data, (width, height))) };
+    warnings.extend(left_out);
     let how = EncodeOptions {
         quality: options.quality,
+        tags,
         density: options.density.unwrap_or(CSS_DENSITY),
         lossless: !from.flags.lossy,
         jpeg,
         cancel: cancel.clone(),
+        ..EncodeOptions::default()
     };
     let bytes_out = clock.time("encode", || encode(to, &made, &how, files.output))?;
 
@@ -119,7 +132,7 @@ fn untouched(
     }
     let (stored, orientation) = ((image.width(), image.height()), decoded.orientation);
     let source = Source { decoded: image.shape(), stored, orientation, frames: 1, focus: None };
-    let nothing = record(&source, options, to, runner).is_ok_and(|recording| recording.steps.is_empty());
+    let nothing = record(&source, options, to, runner, true).is_ok_and(|recording| recording.steps.is_empty());
     if nothing { formats::plain_jpeg(data).map(Arc::new) } else { None }
 }
 
@@ -257,13 +270,20 @@ pub(super) struct Runner<'a> {
     pub(super) processor: &'a Processor,
     pub(super) cancel: &'a Cancel,
     pub(super) finish: Finish<'a>,
+    pub(super) meant: Meant<'a>,
 }
 
 /// What is to be done with a picture like `source`.
-fn record(source: &Source, options: &ConvertOptions, to: &Format, runner: &Runner<'_>) -> Result<Recording, Failure> {
+fn record(
+    source: &Source,
+    options: &ConvertOptions,
+    to: &Format,
+    runner: &Runner<'_>,
+    meant: bool,
+) -> Result<Recording, Failure> {
     let mut recording = plan(source, options, to.flags)?;
     let shape = recording.output(source.decoded)?;
-    (runner.finish)(&mut recording, shape, to.flags)?;
+    (runner.finish)(&mut recording, shape, to.flags, meant)?;
     Ok(recording)
 }
 
@@ -280,7 +300,7 @@ pub(super) fn process(
     let count = u32::try_from(decoded.frames.len()).unwrap_or(u32::MAX);
     // What the file states is the size of its first page.
     let of_first = |other| if other == shape && options.page == 1 { Some(stored) } else { None };
-    let of = |image: &Image| {
+    let of = |image: &Image, meant: bool| {
         let decoded_shape = image.shape();
         let stored = of_first(decoded_shape).unwrap_or((decoded_shape.width, decoded_shape.height));
         let mut source = Source { decoded: decoded_shape, stored, orientation: decoded.orientation, frames: count, focus: None };
@@ -288,15 +308,17 @@ pub(super) fn process(
         if let (Gravity::Smart, Some(part)) = (options.gravity, cut(&source, options)) {
             source.focus = Some(analysis::place(image, part, runner.processor, runner.cancel)?);
         }
-        record(&source, options, to, runner)
+        record(&source, options, to, runner, meant)
     };
-    let mut recording = (shape, of(first)?);
+    let meant = (runner.meant)(0, count)?;
+    let mut recording = ((shape, meant), of(first, meant)?);
     let mut total = Ran::default();
     let mut frames = Vec::with_capacity(decoded.frames.len());
-    for Frame { image, delay_ms } in decoded.frames {
+    for (index, Frame { image, delay_ms }) in (0..count).zip(decoded.frames) {
         // Pages may differ in size and layout.
-        if image.shape() != recording.0 {
-            recording = (image.shape(), of(&image)?);
+        let kind = (image.shape(), (runner.meant)(index, count)?);
+        if kind != recording.0 {
+            recording = (kind, of(&image, kind.1)?);
         }
         let (image, ran) = runner.processor.run(&recording.1, image, runner.cancel)?;
         frames.push(Frame { image, delay_ms });

@@ -13,6 +13,7 @@ use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::{Cancel, DecodeOptions, Decoded, Header};
 use crate::pixels::{Channels, Depth, Filter, Image, Processor, Recording, Step};
+pub(super) use tags::xmp;
 
 /// Longest side of the picture that colours and hashes are taken from, pixels: more changes none of them.
 const LOOK: u32 = 128;

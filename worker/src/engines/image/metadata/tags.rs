@@ -99,7 +99,7 @@ fn position(exif: &::exif::Exif) -> Option<Value> {
 }
 
 /// The first XMP packet, found by its own marks as readers of unknown formats do (ISO 16684-1, annex A: packet scanning).
-fn xmp(data: &[u8]) -> Option<String> {
+pub(in crate::engines::image) fn xmp(data: &[u8]) -> Option<String> {
     const START: &[u8] = b"<x:xmpmeta";
     const END: &[u8] = b"</x:xmpmeta>";
     let find = |data: &[u8], mark: &[u8]| data.windows(mark.len()).position(|window| window == mark);

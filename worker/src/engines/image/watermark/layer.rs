@@ -35,9 +35,10 @@ impl Source {
             let decoder = format("svg")?.decode.ok_or_else(|| Failure::internal("drawings cannot be read"))?;
             return Ok(Self { decoder, data, limits: job.limits, own, orientation: Orientation::Upright });
         }
+        let field = if options.image_url.is_some() { "image_url" } else { "image" };
         let named = |failure: Failure| match failure {
             Failure::Invalid { message, field: None } => {
-                Failure::invalid_field("image", format!("The watermark's picture: {message}"))
+                Failure::invalid_field(field, format!("The watermark's picture: {message}"))
             }
             other => other,
         };

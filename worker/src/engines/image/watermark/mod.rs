@@ -2,6 +2,7 @@
 
 mod layer;
 pub mod options;
+mod pages;
 mod place;
 mod text;
 
@@ -24,8 +25,9 @@ use options::WatermarkOptions;
 pub(super) fn run(job: &ImageJob, mut files: Files, processor: &Processor, cancel: &Cancel) -> Result<Made, Failure> {
     let options = WatermarkOptions::read(&job.options)?;
     options.check()?;
+    let pages = pages::Pages::parse(&options.pages)?;
     let source = layer::Source::read(job, &options, std::mem::take(&mut files.beside), cancel)?;
-    let finish = |recording: &mut Recording, shape: Shape, target: Flags| {
+    let finish = |recording: &mut Recording, shape: Shape, target: Flags, meant: bool| {
         let (width, height) = source.size(&options, (shape.width, shape.height));
         let layer = source.draw(&options, (width, height), processor, cancel)?;
         let step = place::overlay(recording.layers.len(), &options, (layer.width(), layer.height()), (shape.width, shape.height));
@@ -34,12 +36,16 @@ pub(super) fn run(job: &ImageJob, mut files: Files, processor: &Processor, cance
             let channels = if shape.channels.has_alpha() && target.alpha { Channels::Rgba } else { Channels::Rgb };
             recording.push(Step::Convert { channels, depth: shape.depth });
         }
-        recording.layer(Arc::new(layer));
-        recording.push(step);
+        // Frames without it have the same layout as those with it.
+        if meant {
+            recording.layer(Arc::new(layer));
+            recording.push(step);
+        }
         Ok(())
     };
-    let converted = ConvertOptions { quality: options.quality, ..ConvertOptions::default() };
-    pipeline::run(job, &converted, files, processor, cancel, &finish)
+    let meant = |index: u32, count: u32| pages.check(count).map(|()| pages.has(index));
+    let converted = ConvertOptions { quality: options.quality, strip: options.strip, ..ConvertOptions::default() };
+    pipeline::run(job, &converted, files, processor, cancel, &finish, &meant)
 }
 
 /// Whether any pixel of an 8-bit RGBA layer that shows has a colour.

@@ -32,6 +32,17 @@ pub enum Horizontal {
     Right,
 }
 
+/// On which side of the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// Over it.
+    #[default]
+    Above,
+    /// Under it, seen through what is transparent.
+    Below,
+}
+
 /// A face of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -52,10 +63,12 @@ fn one_of<const N: usize>(values: [&str; N]) -> OptionKind {
 crate::options! {
     /// Options of `watermark`.
     pub struct WatermarkOptions {
-        "Text to write; several lines are separated by a line feed. Either `text` or `image` is needed."
+        "Text to write; several lines are separated by a line feed. One of `text`, `image` and `image_url` is needed."
             text: Option<String> = None => OptionKind::String { max_length: 2_000 },
         "Name of the task whose picture is placed; it is named here alone, not in `input`."
             image: Option<String> = None => OptionKind::Task,
+        "Public address of the picture that is placed, instead of a task that imports it." image_url: Option<String> = None =>
+            OptionKind::Url,
         "Height of the letters in pixels." font_size: u32 = 40 => OptionKind::Integer { min: 4, max: 2_000 },
         "Colour of the letters; absent: white with a dark outline, which shows on every ground."
             font_color: Option<Color> = None => OptionKind::Color,
@@ -72,24 +85,31 @@ crate::options! {
         "Degrees to turn it clockwise." rotation: i32 = 0 => OptionKind::Integer { min: -360, max: 360 },
         "Width of the watermark, percent of the picture's; absent: its own size, or less where that does not fit inside the margins."
             scale: Option<u32> = None => OptionKind::Integer { min: 1, max: 100 },
+        "Whether it lies over the picture or under it, where it is seen through transparent parts." layer: Layer = Layer::Above =>
+            one_of(["above", "below"]),
+        "Which pages of a tiff, or frames of an animation, get it: `1-5`, `1,3,5`, `3-`, `-2` or `all`." pages: String = "all".to_owned() =>
+            OptionKind::String { max_length: 1_000 },
         "Whether it is repeated all over the picture." tile: bool = false => OptionKind::Boolean,
         "Output quality of lossy formats (jpg, webp), 1 to 100." quality: u8 = 85 => OptionKind::Integer { min: 1, max: 100 },
+        "Leave out what the file says beside its picture: EXIF with place and time, XMP; `false` keeps it, as with `convert`."
+            strip: bool = true => OptionKind::Boolean,
     }
 }
 
 impl WatermarkOptions {
     /// # Errors
-    /// [`Failure::Invalid`] unless there is either a text or a picture.
+    /// [`Failure::Invalid`] unless there is a text or a picture, and one only.
     pub fn check(&self) -> Result<(), Failure> {
-        match (self.text.as_deref().map(str::trim), &self.image) {
-            (Some(text), None) if !text.is_empty() => Ok(()),
-            (None | Some(""), Some(_)) => Ok(()),
-            (Some(_), Some(_)) => {
-                Err(Failure::invalid_field("text", "text and image are both given. Give one; two watermarks take two tasks"))
-            }
+        let text = self.text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        match [text, self.image.is_some(), self.image_url.is_some()].into_iter().filter(|given| *given).count() {
+            1 => Ok(()),
+            0 => Err(Failure::invalid_field(
+                "text",
+                "Missing required field: text (or image, the name of the task that imports a picture, or image_url, its address)",
+            )),
             _ => Err(Failure::invalid_field(
                 "text",
-                "text or image is required: the words to write, or the name of the task that imports a picture",
+                "Of text, image and image_url only one may be given; two watermarks take two tasks",
             )),
         }
     }

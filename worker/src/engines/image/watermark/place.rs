@@ -1,6 +1,6 @@
 //! Where a watermark lies.
 
-use super::options::{Horizontal, Vertical, WatermarkOptions};
+use super::options::{Horizontal, Layer, Vertical, WatermarkOptions};
 use crate::pixels::Step;
 
 /// The step that lays a layer of `size` on an image of `canvas` pixels.
@@ -21,7 +21,8 @@ pub(super) fn overlay(layer: usize, options: &WatermarkOptions, size: (u32, u32)
     let every = options.tile.then(|| (size.0 + options.margin_horizontal, size.1 + options.margin_vertical));
     // Percent to 255ths, rounded.
     let opacity = u8::try_from((u32::from(options.opacity) * 255 + 50) / 100).unwrap_or(u8::MAX);
-    Step::Overlay { layer: u32::try_from(layer).unwrap_or(u32::MAX), x, y, opacity, every }
+    let below = options.layer == Layer::Below;
+    Step::Overlay { layer: u32::try_from(layer).unwrap_or(u32::MAX), x, y, opacity, every, below }
 }
 
 /// The size of a mark whose own size is `own` on an image of `canvas` pixels: `scale` percent of its width, or its own size, in

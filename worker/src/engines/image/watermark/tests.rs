@@ -84,6 +84,53 @@ fn a_picture_lies_where_it_is_wanted() {
 }
 
 #[test]
+fn below_the_picture_it_shows_through_what_is_transparent() {
+    let mut half = plain(40, 20, Channels::Rgba, &[0, 0, 255, 255]);
+    half.data_mut().chunks_exact_mut(4).enumerate().filter(|(index, _)| index % 40 < 20).for_each(|(_, pixel)| pixel[3] = 0);
+    let logo = png(&plain(20, 10, Channels::Rgb, &[255, 0, 0]));
+    let options = json!({ "image": "logo", "layer": "below", "margin_horizontal": 0, "margin_vertical": 0 });
+    let (image, _) = mark(&png(&half), "png", Some(&logo), options.clone()).expect("it is marked");
+    let at = |x: usize, y: usize| &image.data()[(y * 40 + x) * 4..][..4];
+    assert_eq!((at(15, 10), at(25, 10)), (&[255, 0, 0, 255][..], &[0, 0, 255, 255][..]), "in the gap, and not on the picture");
+    assert_eq!(at(5, 10)[3], 0, "beside the logo nothing shows");
+    let opaque = png(&plain(40, 20, Channels::Rgb, &WHITE));
+    let (image, _) = mark(&opaque, "png", Some(&logo), options).expect("it is marked");
+    assert_eq!(changed(&image, &WHITE).4, 0, "nothing is seen under an opaque picture");
+}
+
+#[test]
+fn only_the_pages_that_are_meant_get_it() {
+    use crate::formats::{Decoded, Frame};
+    let frames = (0..4).map(|_| Frame { image: plain(60, 40, Channels::Grey, &[200]), delay_ms: 50 }).collect();
+    let data = encode("tiff", &Decoded { frames, ..still(plain(1, 1, Channels::Grey, &[0])) });
+    let logo = png(&plain(8, 8, Channels::Rgb, &[255, 0, 0]));
+    let marked = |pages: &str| {
+        let options = json!({ "image": "logo", "pages": pages }).as_object().expect("an object").clone();
+        let job = ImageJob {
+            action: Action::Watermark,
+            from: "tiff".to_owned(),
+            to: "tiff".to_owned(),
+            beside: vec!["png".to_owned()],
+            options,
+            limits: Limits::default(),
+            test: false,
+        };
+        let mut output = file(b"");
+        let handle = output.try_clone().expect("a second handle");
+        let processor = Processor::new(CpuLevel::detect(), GpuPolicy::Off).expect("the CPU is always there");
+        run(&job, vec![file(&data), file(&logo), handle], &processor, &Cancel::new())?;
+        let mut result = Vec::new();
+        output.rewind().and_then(|()| output.read_to_end(&mut result)).expect("it is read back");
+        Ok(decode("tiff", &result).frames.iter().map(|frame| changed(&frame.image, &[200; 3]).4).collect::<Vec<_>>())
+    };
+    assert_eq!(marked("all"), Ok(vec![64; 4]), "every page");
+    assert_eq!(marked("2,4"), Ok(vec![0, 64, 0, 64]), "two of them, all with colours");
+    assert_eq!(marked("1-2"), Ok(vec![64, 64, 0, 0]), "a range");
+    let Err(Failure::Invalid { field, message }) = marked("5") else { panic!("there is no fifth page") };
+    assert!(field.as_deref() == Some("pages") && message.contains('4'), "{message}");
+}
+
+#[test]
 fn tiles_are_all_over() {
     let ground = png(&plain(100, 80, Channels::Rgb, &WHITE));
     let logo = png(&plain(20, 10, Channels::Rgb, &[255, 0, 0]));
