@@ -54,6 +54,12 @@ pub(super) fn to_srgb(decoded: &mut Decoded, cancel: &Cancel) -> Result<Colors, 
     Ok(outcome)
 }
 
+/// Whether a profile says what is taken for granted without one. A broken one does not: readers differ in what they make of it.
+pub(super) fn is_srgb(icc: &[u8]) -> bool {
+    let profile = ColorProfile::new_from_slice(icc).ok().filter(|profile| profile.color_space == DataColorSpace::Rgb);
+    profile.is_some_and(|profile| is_standard(&profile, Layout::Rgb) == Ok(true))
+}
+
 /// A way from a profile's colours to sRGB, for one layout of pixels.
 enum ToSrgb {
     /// The colours are sRGB already.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{merge, metadata, pipeline, watermark};
+use super::{merge, metadata, optimize, pipeline, watermark};
 use crate::engines::{Action, Beside, Made};
 use crate::failure::Failure;
 use crate::formats::{Cancel, Limits};
@@ -54,12 +54,12 @@ pub fn run(job: &ImageJob, files: Vec<File>, processor: &Processor, cancel: &Can
     match job.action {
         Action::Convert => {
             let options = super::options::ConvertOptions::read(&job.options)?;
-            pipeline::run(job, &options, files, processor, cancel, &|_, _, _| Ok(()))
+            pipeline::run(job, &options, files, processor, cancel, &|_, _, _, _| Ok(()), &|_, _| Ok(true))
         }
         Action::Watermark => watermark::run(job, files, processor, cancel),
         Action::Metadata => metadata::run(job, files, processor, cancel),
         Action::Merge => merge::run(job, files, processor, cancel),
-        Action::Optimize => Err(Failure::unsupported(format!("`{}` does not take images", job.action.as_str()))),
+        Action::Optimize => optimize::run(job, files, cancel),
     }
 }
 

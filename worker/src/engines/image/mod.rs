@@ -4,8 +4,10 @@ pub mod admission;
 mod analysis;
 mod color;
 pub mod job;
+mod keep;
 pub mod merge;
 mod metadata;
+pub mod optimize;
 pub mod options;
 pub mod pipeline;
 pub mod plan;
@@ -23,7 +25,7 @@ use futures_util::future::BoxFuture;
 use self::job::ImageJob;
 use super::{Action, Availability, Edge, Engine, Made, Work};
 use crate::failure::Failure;
-use crate::formats::{Cancel, FORMATS, Limits};
+use crate::formats::{Cancel, FORMATS, Limits, OPTIMIZERS};
 use crate::pixels::Processor;
 
 /// The name of the engine.
@@ -68,7 +70,9 @@ pub(crate) fn edges() -> Vec<Edge> {
 /// What is done with images of a format beside converting them.
 pub(crate) fn offers() -> Vec<(Action, &'static str)> {
     let readable = FORMATS.iter().filter(|format| format.decode.is_some());
-    readable.flat_map(|format| [Action::Merge, Action::Metadata, Action::Watermark].map(|action| (action, format.name))).collect()
+    let all =
+        readable.flat_map(|format| [Action::Merge, Action::Metadata, Action::Watermark].map(|action| (action, format.name)));
+    all.chain(OPTIMIZERS.iter().map(|optimizer| (Action::Optimize, optimizer.format.name))).collect()
 }
 
 impl Engine for ImageEngine {
@@ -126,5 +130,7 @@ async fn in_process(
 
 #[cfg(test)]
 mod format_tests;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
