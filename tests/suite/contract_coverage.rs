@@ -33,13 +33,11 @@ const LETTERED: [&str; 7] = ["r379a", "r379b", "r379c", "r379d", "r379e", "r379f
 /// What waits for an engine or operation that does not exist yet, and which.
 const WAITING: &[(u16, u16, &str)] = &[
     (72, 72, "any public address: the suite reaches this machine alone"),
-    (91, 91, "optimize"),
     (100, 141, "documents: no engine yet"),
     (142, 157, "spreadsheets: no engine yet"),
     (158, 166, "presentations: no engine yet"),
     (282, 282, "density: documents to images"),
     (285, 285, "pages: documents"),
-    (286, 286, "only says what the reference leaves open: decision A20"),
 ];
 
 #[test]

@@ -10,13 +10,13 @@ use crate::support::pictures;
 use crate::support::server::Server;
 
 /// A source that answers each request as it is told; keeps the requests' heads.
-struct Source {
+pub(crate) struct Source {
     address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Source {
-    fn start(answer: impl Fn(usize, &str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(usize, &str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -34,7 +34,7 @@ impl Source {
         Self { address, heads }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
@@ -43,7 +43,7 @@ impl Source {
     }
 }
 
-fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
+pub(crate) fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {}\r\nConnection: close\r\n\r\n", head.replace('\n', "\r\n"));
     // The client may have gone away; that is what some tests are about.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));

@@ -48,6 +48,11 @@ fn a_watermark_needs_a_text_or_a_picture_that_is_there() {
         mark
     };
     assert_eq!(refused(mark(json!({}))), Some("text".into()), "neither");
+    let body = json!({ "tasks": { "photo": import(&pictures::png(9, 9, 3), "photo.png"), "mark": mark(json!({})) } });
+    let answer = server.call("POST", "/jobs", Some(&body)).json();
+    assert_eq!(answer["message"], "Missing required field: text (or image, or image_url)", "{answer:#}");
+    assert_eq!(answer["details"]["reason"], "required", "{answer:#}");
+    assert_eq!(refused(mark(json!({ "text": "a", "image_url": "https://example.com/a.png" }))), Some("image_url".into()), "both");
     assert_eq!(refused(mark(json!({ "text": "a", "image": "photo" }))), Some("image".into()), "both");
     assert_eq!(refused(mark(json!({ "options": { "image": "logo" } }))), Some("image".into()), "no such task");
     assert_eq!(refused(mark(json!({ "image": "mark" }))), Some("image".into()), "itself");
@@ -65,4 +70,31 @@ fn a_picture_whose_import_failed_fails_the_watermark_and_costs_nothing() {
     assert_eq!(job["status"], "ERROR", "{job:#}");
     assert_eq!(job["tasks"]["mark"]["error"]["details"]["field"], "image", "{job:#}");
     assert_eq!(job["credits_used"], 0, "nothing was made");
+}
+
+#[test]
+fn a26_a_picture_may_be_named_by_its_address() {
+    use crate::imports::{Source, send};
+    let server = Server::start();
+    let logo = pictures::png(30, 20, 8);
+    let source = Source::start(move |_, head, stream| match head.contains("/logo.png") {
+        true => send(stream, "200 OK\nContent-Type: image/png", &logo),
+        false => send(stream, "200 OK\nContent-Type: text/plain", b"no picture"),
+    });
+    let run = |url: String| {
+        server.run(&json!({ "tasks": {
+            "photo": import(&pictures::png(120, 90, 3), "photo.png"),
+            "mark": { "operation": "watermark", "input": "photo", "image_url": url },
+            "export": { "operation": "export/url", "input": "mark" },
+        }}))
+    };
+    let job = run(source.url("/logo.png"));
+    assert_eq!(job["status"], "FINISHED", "{job:#}");
+    assert_ne!(server.download(&job).bytes, pictures::png(120, 90, 3), "it is marked");
+    for url in [source.url("/text"), "http://10.1.2.3/logo.png".to_owned()] {
+        let job = run(url.clone());
+        let error = &job["tasks"]["mark"]["error"];
+        assert_eq!((&job["status"], &error["details"]["field"]), (&json!("ERROR"), &json!("image_url")), "{url}: {job:#}");
+        assert_eq!(job["credits_used"], 0, "{url}: nothing was made");
+    }
 }

@@ -224,8 +224,8 @@ impl Reader<'_> {
             }
             (None, _) if !group.iter().any(given) => {
                 if let [first, others @ ..] = group {
-                    let others: Vec<_> = others.iter().map(|name| format!("`{name}`")).collect();
-                    self.problems.invalid(&place(first), format!("is required, or else {}", others.join(" or ")));
+                    let message = format!("Missing required field: {first} (or {})", others.join(", or "));
+                    self.problems.add(Code::InvalidData, &place(first), first, message, "required");
                 }
             }
             _ => {}
