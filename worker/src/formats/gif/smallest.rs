@@ -255,7 +255,9 @@ mod tests {
             for data in [smallest(&before, None), repack(&plain, &RepackOptions::default()).expect("it is written").remove(1)] {
                 let after = testing::decode("gif", &data);
                 assert_eq!((rgba(&after), after.loops), (rgba(&before), 3), "holes: {holes}");
-                assert!(data.len() < plain.len(), "holes: {holes}: {} of {}", data.len(), plain.len());
+                // Where nothing vanishes, the plain writer draws what changes, too, and there may be nothing to gain.
+                let most = if holes { plain.len() - 1 } else { plain.len() };
+                assert!(data.len() <= most, "holes: {holes}: {} of {}", data.len(), plain.len());
             }
         }
         let once = Decoded { loops: 1, ..animation(false) };
