@@ -101,7 +101,9 @@ fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
     let mut schema = match &entry.kind {
         OptionKind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         OptionKind::IntegerOrWord { min, max, words } => {
-            json!({ "anyOf": [{ "type": "integer", "minimum": min, "maximum": max }, { "type": "string", "enum": words }] })
+            // Bounds say nothing of a text.
+            let either = json!([{ "type": "integer" }, { "type": "string", "enum": words }]);
+            json!({ "anyOf": either, "minimum": min, "maximum": max })
         }
         OptionKind::Number { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         OptionKind::String { max_length } => json!({ "type": "string", "maxLength": max_length }),
