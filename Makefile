@@ -7,8 +7,8 @@ help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 serve: deps ## install what is missing, build, and serve on 127.0.0.1:8080
-	cargo build --release --bins --workspace
-	cargo run --release --bin convertfly -- serve
+	cargo build --release --workspace
+	target/release/convertfly serve
 
 test: test-deps ## install what is missing, and run every test
 	cargo test --workspace

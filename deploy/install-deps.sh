@@ -34,6 +34,21 @@ run    libswresample4        FFmpeg, for video and audio
 run    libswscale6           FFmpeg, for video and audio
 run    libvulkan1            Vulkan loader: how the program finds a GPU
 run    redis-server          the job store; ConvertFly starts its own on a private socket
+documents  bubblewrap               the jail of LibreOffice, Chromium and pdftotext
+documents  chromium-headless-shell  draws html and md
+documents  fonts-crosextra-caladea  has the widths of Cambria
+documents  fonts-crosextra-carlito  has the widths of Calibri
+documents  fonts-dejavu-core        many scripts and symbols
+documents  fonts-droid-fallback     Chinese, Japanese and Korean
+documents  fonts-liberation         has the widths of Arial, Times New Roman and Courier New
+documents  fonts-noto-color-emoji   emoji
+documents  fonts-noto-core          most of the world's scripts
+documents  libreoffice-calc         spreadsheets (the packages with -nogui crash on them)
+documents  libreoffice-core         office documents
+documents  libreoffice-draw         PDF as slides
+documents  libreoffice-impress      presentations
+documents  libreoffice-writer       text documents
+documents  poppler-utils            pdftotext: the words of PDF files; and tests look at results with it
 test   curl                  runs the quick start as written
 test   ffmpeg                makes clips, and looks at results independently
 test   libheif-examples      makes HEIC files (heif-enc)
@@ -54,7 +69,8 @@ Usage: deploy/install-deps.sh [--check] [GROUP...]
 
 Installs with apt what the groups need. Without a group: build run.
   build     to compile
-  run       to serve
+  run       to serve, with documents
+  documents for documents, spreadsheets, presentations, html and PDF text alone
   test      to run the tests (takes build and run with it)
   --check   install nothing; list what is missing and exit 1 if anything is
 USAGE
@@ -69,13 +85,14 @@ groups=()
 for argument in "$@"; do
   case $argument in
     --check) check_only=yes ;;
-    build | run) groups+=("$argument") ;;
-    test) groups+=(build run test) ;;
+    build | documents) groups+=("$argument") ;;
+    run) groups+=(run documents) ;;
+    test) groups+=(build run documents test) ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; die "unknown group or option '$argument'" ;;
   esac
 done
-[ ${#groups[@]} -gt 0 ] || groups=(build run)
+[ ${#groups[@]} -gt 0 ] || groups=(build run documents)
 
 # Prints "package why" for every package of the chosen groups, each package once.
 wanted() {

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::pages::{self, Pages};
+
 /// What a task needs to run; a node advertises lanes with slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -214,6 +216,8 @@ pub enum OptionKind {
     Url,
     /// Name of another task of the job, whose file is read beside the inputs.
     Task,
+    /// Pages of a document, see [`Pages`](crate::pages::Pages).
+    Pages,
 }
 
 impl OptionKind {
@@ -270,6 +274,10 @@ impl OptionKind {
             Self::Base64 { .. } => match value.as_str() {
                 Some(_) => Ok(()),
                 None => Err("must be a base64 string".to_owned()),
+            },
+            Self::Pages => match value.as_str().map(str::parse::<Pages>) {
+                Some(Ok(_)) => Ok(()),
+                _ => Err(pages::FORM.to_owned()),
             },
             Self::Url => match value.as_str().map(url::Url::parse) {
                 Some(Ok(url)) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),

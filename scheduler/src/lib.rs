@@ -10,6 +10,7 @@ pub mod graph;
 pub mod guard;
 pub mod ids;
 pub mod job;
+pub mod pages;
 pub mod plans;
 pub mod seal;
 pub mod sealed;

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use convertfly_scheduler::catalog::{Catalog, OptionKind};
-use convertfly_worker::engines::image::{ImageEngine, Runner};
+use convertfly_worker::engines::image::Runner;
 use convertfly_worker::engines::media::{MediaConfig, MediaEngine};
+use convertfly_worker::engines::office::Offices;
 use convertfly_worker::engines::route::Router;
-use convertfly_worker::engines::{Action, Engine, Progress, Work, convert_options};
+use convertfly_worker::engines::{self, Action, Progress, Work, convert_options};
 use convertfly_worker::failure::Failure;
-use convertfly_worker::formats::{self, Cancel, Format, Limits, SNIFF_BYTES};
+use convertfly_worker::formats::{self, Cancel, Format};
 use convertfly_worker::pixels::Processor;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
@@ -48,13 +49,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = read_options(&arguments.options)?;
     let items = plan(arguments)?;
     let processor = Processor::from_env().map_err(|failure| anyhow::anyhow!("{failure}"))?;
-    let image = ImageEngine::new(Runner::InProcess(Arc::new(processor)), Limits::default());
-    let bar = progress_bar(items.len());
-    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = cores.min(items.len());
-    let media = MediaConfig { children: threads, threads: cores, ..MediaConfig::default() };
-    let router = Router::new([Arc::new(image) as Arc<dyn Engine>, Arc::new(MediaEngine::new(media))]);
+    let media = MediaEngine::new(MediaConfig { children: threads, threads: cores, ..MediaConfig::default() });
+    let runner = Runner::InProcess(Arc::new(processor));
+    let router = Router::new(engines::all(&runner, &Offices::new(cores), Arc::new(media), cores));
+    let bar = progress_bar(items.len());
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -184,23 +185,26 @@ fn convert_one(
     if item.output.exists() && !overwrite {
         bail!("{} exists; use --overwrite to replace it", item.output.display());
     }
-    let mut head = Vec::with_capacity(SNIFF_BYTES);
     let input = File::open(&item.input)?;
-    std::io::Read::read_to_end(&mut std::io::Read::take(&input, SNIFF_BYTES as u64), &mut head)?;
     let by_name = item.input.extension().and_then(|extension| formats::by_name(extension.to_str()?));
-    let format = formats::sniff(&head).or(by_name).context("the format was not recognised")?;
+    let format = formats::sniff_file(&input)?.or(by_name).context("the format was not recognised")?;
+    // The router would find ways that nobody wants: a picture to a document by way of its text.
+    if Catalog::builtin().pair(format.name, item.target.name).is_none() {
+        bail!("there is no conversion from {} to {}; see `convertfly formats`", format.name, item.target.name);
+    }
     let folder = item.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new().prefix(".convertfly-").tempfile_in(folder)?;
+    let scratch = tempfile::Builder::new().prefix(".convertfly-").tempdir_in(folder)?;
+    let temporary = tempfile::NamedTempFile::new_in(scratch.path())?;
     let work = Work {
         action: Action::Convert,
         beside: Vec::new(),
         from: format.name.to_owned(),
         to: item.target.name.to_owned(),
-        input: File::open(&item.input)?,
+        input,
         output: temporary.reopen()?,
         options: options.clone(),
         test: false,
-        scratch: folder.to_owned(),
+        scratch: scratch.path().to_owned(),
         progress: Progress::default(),
         cancel: Cancel::new(),
         deadline: Duration::from_hours(1),
@@ -209,11 +213,30 @@ fn convert_one(
         Failure::Internal { cause } => anyhow::anyhow!("internal error: {cause}"),
         failure => anyhow::anyhow!("{failure}"),
     })?;
-    for warning in made.warnings {
+    for warning in &made.warnings {
         eprintln!("{}: {warning}", item.input.display());
     }
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(temporary.path(), permissions)?;
-    temporary.persist(&item.output)?;
+    let count = made.more.len() + 1;
+    let results = std::iter::once((temporary.path(), made.name.as_deref()))
+        .chain(made.more.iter().map(|piece| (piece.path.as_path(), piece.name.as_deref())));
+    for (index, (path, name)) in results.enumerate() {
+        let output = result_path(&item.output, index, count, name);
+        if count > 1 && output.exists() && !overwrite {
+            bail!("{} exists; use --overwrite to replace it", output.display());
+        }
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        std::fs::rename(path, output)?;
+    }
     Ok(())
+}
+
+/// Where result `index` of `count` goes: the output itself, or beside it with its name or number.
+fn result_path(output: &Path, index: usize, count: usize, name: Option<&str>) -> PathBuf {
+    if count == 1 {
+        return output.to_owned();
+    }
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    let suffix = name.map_or_else(|| (index + 1).to_string(), |name| name.replace('/', "_"));
+    let extension = output.extension().unwrap_or_default().to_string_lossy();
+    output.with_file_name(format!("{stem}-{suffix}.{extension}"))
 }

@@ -52,7 +52,7 @@ fn open_files_from(limits: &str) -> Check {
     }
 }
 
-/// Fonts, to draw the text of documents and drawings with.
+/// Fonts, to draw the text of documents with.
 pub(super) fn fonts() -> Check {
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share/fonts"));
     let folders = ["/usr/share/fonts", "/usr/local/share/fonts"].into_iter().map(PathBuf::from).chain(home);
@@ -62,12 +62,12 @@ pub(super) fn fonts() -> Check {
 fn fonts_from(count: usize) -> Check {
     const NAME: &str = "fonts";
     if count > 0 {
-        return Check::ok(NAME, format!("{count} files; for documents and drawings, in a later release"));
+        return Check::ok(NAME, format!("{count} files, for documents"));
     }
     Check::warning(
         NAME,
-        "optional: none installed; for documents and drawings, in a later release",
-        "sudo apt-get install fonts-liberation fonts-dejavu-core fonts-noto-core",
+        "none installed: text of documents is drawn in whatever comes along",
+        "sudo deploy/install-deps.sh documents",
     )
 }
 

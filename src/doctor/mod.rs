@@ -100,9 +100,11 @@ fn examine(settings: &Settings<'_>) -> Vec<Check> {
         machine::disk(settings.data),
         machine::open_files(),
         machine::fonts(),
+        programs::libreoffice(),
+        programs::chromium(),
+        programs::pdftotext(),
     ]);
     checks.extend(media::media(settings.media));
-    checks.extend([programs::libreoffice(), programs::bubblewrap()]);
     checks
 }
 

@@ -4,6 +4,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use convertfly_worker::engines::office::Offices;
+use convertfly_worker::engines::{Availability, browser, text};
+
 use super::Check;
 use super::version::Version;
 
@@ -36,29 +39,26 @@ fn redis_from(printed: Option<&str>, elsewhere: bool) -> Check {
     }
 }
 
-/// LibreOffice, for office documents.
+/// LibreOffice in its jail, for office documents.
 pub(super) fn libreoffice() -> Check {
-    later(
-        "LibreOffice",
-        &output("soffice", &["--version"]),
-        "LibreOffice",
-        "office documents",
-        "sudo apt-get install --no-install-recommends libreoffice-core libreoffice-writer libreoffice-calc libreoffice-impress \
-         libreoffice-draw",
-    )
+    engine("office documents", Offices::probe())
 }
 
-/// Bubblewrap, the jail of LibreOffice and the browser.
-pub(super) fn bubblewrap() -> Check {
-    later("bubblewrap", &output("bwrap", &["--version"]), "bubblewrap", "office documents", "sudo apt-get install bubblewrap")
+/// Chromium in its jail, for html and md.
+pub(super) fn chromium() -> Check {
+    engine("html to pdf", browser::probe())
 }
 
-/// A program that no conversion of this release uses: its absence is only a remark.
-fn later(name: &'static str, printed: &Option<String>, marker: &str, purpose: &str, install: &str) -> Check {
-    match printed.as_deref().map(|text| Version::after(text, marker)) {
-        Some(Some(version)) => Check::ok(name, format!("{version}; for {purpose}, in a later release")),
-        Some(None) => Check::warning(name, "there, but printed no version", install),
-        None => Check::warning(name, format!("optional: not installed; for {purpose}, in a later release"), install),
+/// pdftotext in its jail.
+pub(super) fn pdftotext() -> Check {
+    engine("pdf to txt", text::probe())
+}
+
+/// What an engine says of this machine.
+fn engine(name: &'static str, found: Availability) -> Check {
+    match found {
+        Availability::Ready(with) => Check::ok(name, with),
+        Availability::Missing { what, remedy } => Check::warning(name, format!("not on this machine: {what}"), remedy),
     }
 }
 
@@ -96,15 +96,6 @@ mod tests {
             assert_eq!(redis_from(printed, elsewhere).state, expected, "{printed:?}, a server elsewhere: {elsewhere}");
         }
         assert!(redis_from(Some(old), false).detail.contains("6.0.16"), "an old one is named");
-    }
-
-    #[test]
-    fn what_a_later_release_uses_is_never_missing() {
-        let absent = later("FFmpeg", &None, "version", "video", "sudo apt-get install ffmpeg");
-        assert_eq!(absent.state, State::Warning, "absent: {absent:?}");
-        assert_eq!(absent.remedy.as_deref(), Some("sudo apt-get install ffmpeg"), "the command that installs it");
-        let there = later("FFmpeg", &Some("ffmpeg version 5.1.9".to_owned()), "version", "video", "-");
-        assert_eq!((there.state, there.detail.contains("5.1.9")), (State::Ok, true), "there: {there:?}");
     }
 
     #[test]

@@ -276,7 +276,7 @@ fn converted(server: &Server, key: &str, file: &[u8], format: &str) -> (Value, V
     use base64::Engine;
     let file = base64::engine::general_purpose::STANDARD.encode(file);
     let job = json!({ "tasks": {
-        "import": { "operation": "import/base64", "file": file, "filename": "picture" },
+        "import": { "operation": "import/base64", "file": file, "filename": "picture.png" },
         "convert": { "operation": "convert", "input": ["import"], "output_format": format },
         "export": { "operation": "export/url", "input": ["convert"] },
     }});

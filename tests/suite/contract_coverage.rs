@@ -33,11 +33,7 @@ const LETTERED: [&str; 7] = ["r379a", "r379b", "r379c", "r379d", "r379e", "r379f
 /// What waits for an engine or operation that does not exist yet, and which.
 const WAITING: &[(u16, u16, &str)] = &[
     (72, 72, "any public address: the suite reaches this machine alone"),
-    (100, 141, "documents: no engine yet"),
-    (142, 157, "spreadsheets: no engine yet"),
-    (158, 166, "presentations: no engine yet"),
-    (282, 282, "density: documents to images"),
-    (285, 285, "pages: documents"),
+    (101, 103, "pdf to docx, odt and rtf: no engine yet"),
 ];
 
 #[test]

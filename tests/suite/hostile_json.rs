@@ -54,7 +54,7 @@ fn r031_every_rule_has_its_words() {
         (format!(r#"{{"tasks":{{"i":{up},"c":{{"operation":"convert","input":["i","i"],"output_format":"png"}}}}}}"#), "input", "names `i` twice"),
         (format!(r#"{{"tasks":{{"i":{up},"c":{{"operation":"convert","input":"i","output_format":"png","options":{{"width":{}}}}}}}}}"#, "9".repeat(400)), "body", ""),
         (format!(r#"{{"tasks":{{"i":{up},"c":{{"operation":"convert","input":"i","output_format":"png","options":{{"width":18446744073709551615}}}}}}}}"#), "width", "must be an integer from 1 to 16384"),
-        (format!(r#"{{"tasks":{{"i":{up},"c":{{"operation":"convert","input":"i","output_format":"png","options":{{"quality":1e2}}}}}}}}"#), "quality", "must be an integer from 1 to 100"),
+        (format!(r#"{{"tasks":{{"i":{up},"c":{{"operation":"convert","input":"i","output_format":"png","options":{{"quality":1.5e0}}}}}}}}"#), "quality", "must be an integer from 1 to 100"),
         ("{\"tasks\":{\"a\":\"\u{0}\"}}".to_owned(), "body", ""),
         ("{\"tasks\":NaN}".to_owned(), "body", ""),
         ("{\"tasks\":{}}}".to_owned(), "body", ""),

@@ -85,7 +85,7 @@ fn cancel_retry_and_delete() {
         "POST",
         "/jobs",
         Some(&json!({"tasks": {
-            "up": {"operation": "import/upload"},
+            "up": {"operation": "import/upload", "filename": "a.jpg"},
             "convert": {"operation": "convert", "input": ["up"], "output_format": "png"},
         }})),
     );

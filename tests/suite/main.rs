@@ -9,6 +9,7 @@ mod contract_coverage;
 mod conventions;
 mod conversions;
 mod credits;
+mod documents;
 mod error_codes;
 mod errors;
 mod events;

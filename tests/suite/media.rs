@@ -6,6 +6,7 @@ use std::process::Command;
 use base64::Engine;
 use serde_json::{Map, Value, json};
 
+use crate::support::process::program;
 use crate::support::server::Server;
 
 /// Pictures of 1 s with a tone.
@@ -194,6 +195,18 @@ fn a43_sound_frames_thumbnails_and_facts_of_a_video() {
     let facts = &job["tasks"]["facts"]["result"]["metadata"];
     assert_eq!((&facts["format"], &facts["streams"][0]["codec"]), (&json!("mp4"), &json!("h264")), "{facts:#}");
     assert_eq!(job["credits_used"], json!(2 + 2 + 1 + 1 + 1 + 1), "as the price list says");
+}
+
+#[test]
+fn clips_are_converted_on_the_command_line() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    clip(folder.path(), "a.wav", TONE);
+    for (target, options) in [("b.mp3", &["-o", "audio_bitrate=64"][..]), ("c.flac", &[])] {
+        let done = program(folder.path()).args(["convert", "a.wav", target]).args(options).output().expect("the program runs");
+        assert!(done.status.success(), "{target}: {}", String::from_utf8_lossy(&done.stderr));
+        let (_, audio, length) = look(&folder.path().join(target));
+        assert!(audio.is_some() && (length - 1.0).abs() < 0.1, "{target}: {audio:?}, {length} s");
+    }
 }
 
 #[test]

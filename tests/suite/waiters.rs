@@ -38,7 +38,7 @@ async fn r041_a_thousand_waiters_cost_no_reads_and_all_wake() {
     let mut ids = Vec::new();
     for _ in 0..WAITERS {
         let mut waiting = task("only", &[]);
-        waiting.lane = convertfly_scheduler::catalog::Lane::Office;
+        waiting.lane = convertfly_scheduler::catalog::Lane::Gpu;
         let new = job(account, vec![waiting]);
         store.submit(&new, &std::collections::HashMap::new()).await.expect("submitted");
         ids.push(new.id);

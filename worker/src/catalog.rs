@@ -2,13 +2,13 @@
 
 use convertfly_scheduler::catalog::{Catalog, FormatEntry, PairEntry};
 
-use crate::engines;
+use crate::engines::{self, Edge};
 use crate::formats::{FORMATS, Format};
 use crate::operations::{OPERATIONS, metadata};
 
 /// Builds the catalogue. `scheduler/catalog.json` is its text, checked in; a test compares the two.
 pub fn generate() -> Catalog {
-    let mut pairs: Vec<PairEntry> = engines::edges()
+    let mut pairs: Vec<PairEntry> = cheapest()
         .into_iter()
         .map(|(engine, edge)| PairEntry {
             from: edge.from.to_owned(),
@@ -22,6 +22,19 @@ pub fn generate() -> Catalog {
     formats.sort_by(|a, b| a.name.cmp(&b.name));
     pairs.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
     Catalog { version: 1, formats, pairs, operations: OPERATIONS.iter().map(|operation| operation.entry()).collect() }
+}
+
+/// Each pair once, by the engine of its cheapest edge.
+fn cheapest() -> Vec<(&'static str, Edge)> {
+    let mut found: Vec<(&'static str, Edge)> = Vec::new();
+    for (engine, edge) in engines::edges().into_iter().chain(engines::chains()) {
+        match found.iter_mut().find(|(_, known)| known.from == edge.from && known.to == edge.to) {
+            Some(known) if known.1.cost > edge.cost && edge.cost > 0 => *known = (engine, edge),
+            Some(_) => {}
+            None => found.push((engine, edge)),
+        }
+    }
+    found
 }
 
 fn entry(format: &Format) -> FormatEntry {

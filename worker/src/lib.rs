@@ -8,6 +8,7 @@ pub mod failure;
 pub mod fetch;
 pub mod fonts;
 pub mod formats;
+mod jail;
 pub mod kernels;
 pub mod node;
 pub mod operations;

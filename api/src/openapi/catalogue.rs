@@ -1,6 +1,7 @@
 //! The operations of the catalogue as schemas of what a request may say of a task.
 
 use convertfly_scheduler::catalog::{Catalog, OperationEntry, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::pages::MAX_LENGTH as MAX_PAGES;
 use serde_json::{Map, Value, json};
 
 use super::doc::reference;
@@ -117,6 +118,9 @@ fn value(catalog: &Catalog, entry: &OptionEntry) -> Value {
                 json!({ "type": "string", "pattern": "^\\.?[0-9A-Za-z]{1,16}$", "description": "An alias (`jpeg`, `.PNG`)." });
             json!({ "anyOf": [{ "type": "string", "enum": names }, alias] })
         }
+        OptionKind::Pages => json!({
+            "type": "string", "maxLength": MAX_PAGES, "pattern": "^\\s*([Aa][Ll][Ll]|[0-9, -]*[0-9][0-9, -]*)\\s*$", "examples": ["1-5", "1,3,5", "all"],
+        }),
         OptionKind::Task => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
         OptionKind::StringMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         OptionKind::Headers => {

@@ -86,14 +86,16 @@ pub(crate) fn change(body: &[u8]) -> Result<Change, ApiError> {
 pub(crate) fn test(body: &[u8]) -> Result<String, ApiError> {
     let mut problems = Problems::default();
     let body = object(body, &["event"], &mut problems)?;
-    match body.get("event") {
-        None => Ok(EVENTS[0].to_owned()),
-        Some(Value::String(event)) if EVENTS.contains(&event.as_str()) => Ok(event.clone()),
-        Some(_) => {
-            problems.invalid(&Place::root().key("event"), format!("must be one of {}", EVENTS.join(", ")));
-            Err(problems.into_error())
+    let event = match body.get("event") {
+        Some(Value::String(event)) if EVENTS.contains(&event.as_str()) => event.clone(),
+        other => {
+            if other.is_some() {
+                problems.invalid(&Place::root().key("event"), format!("must be one of {}", EVENTS.join(", ")));
+            }
+            EVENTS[0].to_owned()
         }
-    }
+    };
+    if problems.is_empty() { Ok(event) } else { Err(problems.into_error()) }
 }
 
 /// The body of a rotation: seconds for which the old secret stays valid.
@@ -103,13 +105,14 @@ pub(crate) fn test(body: &[u8]) -> Result<String, ApiError> {
 pub(crate) fn rotation(body: &[u8]) -> Result<u64, ApiError> {
     let mut problems = Problems::default();
     let body = object(body, &["overlap_seconds"], &mut problems)?;
-    match body.get("overlap_seconds").map_or(Some(DEFAULT_OVERLAP), Value::as_u64) {
-        Some(seconds) if seconds <= MAX_OVERLAP => Ok(seconds),
-        _ => {
-            let reason = format!("must be an integer from 0 to {MAX_OVERLAP}");
-            problems.invalid(&Place::root().key("overlap_seconds"), reason);
-            Err(problems.into_error())
-        }
+    let overlap =
+        body.get("overlap_seconds").map_or(Some(DEFAULT_OVERLAP), Value::as_u64).filter(|seconds| *seconds <= MAX_OVERLAP);
+    if overlap.is_none() {
+        problems.invalid(&Place::root().key("overlap_seconds"), format!("must be an integer from 0 to {MAX_OVERLAP}"));
+    }
+    match overlap {
+        Some(seconds) if problems.is_empty() => Ok(seconds),
+        _ => Err(problems.into_error()),
     }
 }
 
@@ -247,6 +250,13 @@ mod tests {
             "nothing"
         );
         assert_eq!(rotation(b"").expect("valid"), 86_400, "a day");
+        for odd in [&br#"{"":null}"#[..], br#"{"overlap_second":5}"#, br#"{"overlap_seconds":5,"overlap_seconds":6}"#] {
+            assert!(rotation(odd).is_err(), "{}", String::from_utf8_lossy(odd));
+        }
+        assert!(
+            test(br#"{"events":["job.finished"]}"#).is_err() && test(br#"{"event":null}"#).is_err(),
+            "nor an unknown key of a test"
+        );
         assert!(rotation(br#"{"overlap_seconds":604801}"#).is_err() && rotation(br#"{"overlap_seconds":-1}"#).is_err(), "range");
         assert_eq!(test(b"").expect("valid"), "job.finished", "the default");
         assert!(test(br#"{"event":"job.deleted"}"#).is_err(), "unknown");

@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod bucket;
 pub(crate) mod fleet;
 pub(crate) mod own_redis;
+pub(crate) mod papers;
 pub(crate) mod pictures;
 pub(crate) mod process;
 pub(crate) mod random;

@@ -242,7 +242,9 @@ impl Coder {
 
     /// For an encoder that wants frames of one length.
     fn build_cutter(&self) -> Result<Option<Graph>, Failure> {
-        let (Some(Opened::Audio(encoder)), Medium::Audio { sound: Some(sound), .. }) = (&self.encoder, &self.medium) else { return Ok(None) };
+        let (Some(Opened::Audio(encoder)), Medium::Audio { sound: Some(sound), .. }) = (&self.encoder, &self.medium) else {
+            return Ok(None);
+        };
         let capabilities = encoder.codec().map(|codec| codec.capabilities()).unwrap_or_else(Capabilities::empty);
         if encoder.frame_size() == 0 || capabilities.contains(Capabilities::VARIABLE_FRAME_SIZE) {
             return Ok(None);
@@ -325,7 +327,9 @@ impl Coder {
 
     /// A frame has come out of the filters.
     fn filtered(&mut self, sink: &mut Sink) -> Result<(), Stop> {
-        let (Some(cutter), Medium::Audio { filtered, .. }) = (&mut self.cutter, &mut self.medium) else { return self.encode(sink) };
+        let (Some(cutter), Medium::Audio { filtered, .. }) = (&mut self.cutter, &mut self.medium) else {
+            return self.encode(sink);
+        };
         if let Some(mut input) = cutter.get("in") {
             input.source().add(filtered).map_err(|error| fault::ours("filters", error))?;
         }

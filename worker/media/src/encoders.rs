@@ -6,6 +6,7 @@
 use convertfly_sandbox::Failure;
 use ffmpeg_next::codec::encoder;
 use ffmpeg_next::codec::{Context, Flags, Parameters};
+use ffmpeg_next::color;
 use ffmpeg_next::format::{Pixel, Sample};
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::{ChannelLayout, Codec, Dictionary, Error, Rational};
@@ -121,10 +122,7 @@ impl VideoEncoder {
         video.set_frame_rate(settings.rate);
         video.set_aspect_ratio(Rational(1, 1));
         if let Some(frame) = like {
-            video.set_colorspace(frame.color_space());
-            video.set_color_range(frame.color_range());
-            video.set_color_primaries(frame.color_primaries());
-            video.set_color_transfer_characteristic(frame.color_transfer_characteristic());
+            set_colours(&mut video, frame);
         }
         if settings.global_header {
             video.set_flags(Flags::GLOBAL_HEADER);
@@ -176,7 +174,7 @@ impl VideoEncoder {
             }
             "mpeg4" if !by_rate => {
                 // 2 is the finest and 31 the coarsest quantiser; FFmpeg counts them in 118ths.
-                let quantiser = (31.0 - f64::from(settings.options.quality()) * 0.318).clamp(2.0, 31.0);
+                let quantiser = (31.0 - f64::from(settings.options.quality()) * 27.0 / 85.0).clamp(2.0, 31.0);
                 let header = if settings.global_header { "+global_header" } else { "" };
                 words.push(("flags", format!("+qscale{header}")));
                 words.push(("global_quality", format!("{}", (quantiser * 118.0).round())));
@@ -201,6 +199,22 @@ impl VideoEncoder {
             (VideoCodec::Hevc, "mp4" | "mov") => u32::from_le_bytes(*b"hvc1"),
             _ => 0,
         }
+    }
+}
+
+/// The colours of what the filters make of such frames: RGB becomes YUV, and full range where the format's name says so becomes the usual one.
+fn set_colours(video: &mut encoder::video::Video, frame: &Video) {
+    video.set_color_primaries(frame.color_primaries());
+    video.set_color_transfer_characteristic(frame.color_transfer_characteristic());
+    if frame.color_space() != color::Space::RGB {
+        video.set_colorspace(frame.color_space());
+    }
+    let stays = frame.format().descriptor().is_some_and(|descriptor| {
+        let name = descriptor.name();
+        (name.starts_with("yuv") || name.starts_with("nv")) && !name.starts_with("yuvj")
+    });
+    if stays {
+        video.set_color_range(frame.color_range());
     }
 }
 

@@ -18,6 +18,16 @@ pub(crate) fn reading(title: &str, error: Error) -> Failure {
     }
 }
 
+/// What went wrong while a packet was put into the result: packets of a damaged file that are taken over as they are may fit nowhere.
+pub(crate) fn muxing(error: Error) -> Failure {
+    match error {
+        Error::InvalidData | Error::Other { errno: ffmpeg_next::error::EINVAL } => Failure::invalid(
+            "The file is damaged: not everything in it fits into the result. Set quality, so that it is encoded anew",
+        ),
+        error => ours("muxer", error),
+    }
+}
+
 /// What went wrong with a part of ours: a filter, an encoder, the muxer.
 pub(crate) fn ours(part: &str, error: Error) -> Failure {
     let lines = crate::log::take();

@@ -177,7 +177,7 @@ impl Sink {
         packet.set_stream(*index);
         packet.set_position(-1);
         *packets += 1;
-        packet.write_interleaved(&mut self.output).map_err(|error| fault::ours("muxer", error))
+        packet.write_interleaved(&mut self.output).map_err(fault::muxing)
     }
 
     fn write_header_if_complete(&mut self) -> Result<(), Failure> {

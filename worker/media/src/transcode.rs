@@ -204,7 +204,11 @@ impl Planner<'_> {
         if !to.video.contains(&codec) {
             return Err(Failure::invalid_field("video_codec", format!("{} files do not hold this codec here", to.title)));
         }
-        let tried = encoders::candidates(codec, self.job.policy(), &self.job.hardware)?;
+        let tried = match encoders::candidates(codec, self.job.policy(), &self.job.hardware) {
+            // The operator's choice for one codec says nothing of the others.
+            Err(_) if options.encoder.is_none() => encoders::candidates(codec, "auto", &self.job.hardware)?,
+            tried => tried?,
+        };
         let encoder = tried.iter().find(|encoder| self.refused.iter().all(|(name, _)| *name != encoder.name));
         let encoder = *encoder.ok_or_else(|| {
             let reasons: Vec<_> = self.refused.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();

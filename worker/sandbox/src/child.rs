@@ -15,7 +15,7 @@ use std::thread;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::lockdown::{Confinement, lock_down};
+use super::lockdown::{self, Confinement, Report, lock_down};
 use super::wire::{self, MAX_PACKET_BYTES, Packet, ToChild, ToNode};
 use crate::Cancel;
 use crate::Failure;
@@ -35,6 +35,11 @@ pub fn threads_from_environment() -> usize {
     std::env::var(THREADS_VARIABLE).ok().and_then(|value| value.parse().ok()).unwrap_or(1)
 }
 
+/// Whether a node has started this process: standard input is the socket to it.
+pub fn is_child() -> bool {
+    rustix::net::sockopt::socket_type(io::stdin()).ok() == Some(rustix::net::SocketType::SEQPACKET)
+}
+
 struct Work {
     id: u64,
     job: Value,
@@ -51,8 +56,18 @@ type Cancels = Mutex<HashMap<u64, Cancel>>;
 ///
 /// Panics are reported by place only, never by message: a message may quote a customer's data.
 pub fn serve(threads: usize, confinement: &Confinement, handler: Handler) -> ExitCode {
+    run(threads, handler, || lock_down(confinement).map_err(io::Error::other))
+}
+
+/// As [`serve`], for a program that the node has put into a jail of its own (namespaces, no network, no files): only limits are set here,
+/// because such a program opens files and starts others in there.
+pub fn serve_in_jail(threads: usize, confinement: &Confinement, handler: Handler) -> ExitCode {
+    run(threads, handler, || Ok(lockdown::in_jail(confinement)))
+}
+
+fn run(threads: usize, handler: Handler, confine: impl FnOnce() -> io::Result<Report>) -> ExitCode {
     report_panics_by_place();
-    match start(threads, confinement, handler) {
+    match start(threads, handler, confine) {
         Ok((socket, work, cancels)) => {
             let error = read_packets(&socket, &work, &cancels);
             if let Err(error) = error {
@@ -68,12 +83,16 @@ pub fn serve(threads: usize, confinement: &Confinement, handler: Handler) -> Exi
     }
 }
 
-fn start(threads: usize, confinement: &Confinement, handler: Handler) -> io::Result<(Arc<OwnedFd>, Sender<Work>, Arc<Cancels>)> {
+fn start(
+    threads: usize,
+    handler: Handler,
+    confine: impl FnOnce() -> io::Result<Report>,
+) -> io::Result<(Arc<OwnedFd>, Sender<Work>, Arc<Cancels>)> {
     let socket = Arc::new(io::stdin().as_fd().try_clone_to_owned()?);
-    if rustix::net::sockopt::socket_type(&socket).ok() != Some(rustix::net::SocketType::SEQPACKET) {
+    if !is_child() {
         return Err(io::Error::other("standard input is no control socket: this is started by a worker node, not by hand"));
     }
-    let report = lock_down(confinement).map_err(io::Error::other)?;
+    let report = confine()?;
     let (sender, receiver) = channel();
     let receiver = Arc::new(Mutex::new(receiver));
     let cancels = Arc::new(Cancels::default());
@@ -150,7 +169,10 @@ pub fn progress() -> Progress {
 fn told_to_node(socket: &Arc<OwnedFd>, id: u64) -> Progress {
     let socket = Arc::clone(socket);
     Progress::new(move |share| {
-        if let Ok(bytes) = wire::encode(&ToNode::Progress { id, share }) {
+        // JSON has no other numbers.
+        if share.is_finite()
+            && let Ok(bytes) = wire::encode(&ToNode::Progress { id, share })
+        {
             let _ = wire::send(&socket, &bytes, &[]);
         }
     })

@@ -18,10 +18,11 @@ mod supervisor;
 mod wire;
 
 pub use cancel::Cancel;
-pub use child::{Handler, THREADS_VARIABLE, progress, serve, threads_from_environment};
+pub use child::{Handler, THREADS_VARIABLE, is_child, progress, serve, serve_in_jail, threads_from_environment};
 pub use failure::Failure;
 pub use lockdown::{Confinement, Layer, LockdownError, Report, lock_down};
 pub use pool::{Pool, PoolConfig, PoolStats};
+pub use process::spawn;
 pub use progress::Progress;
 pub use wire::{MAX_FILES, MAX_PACKET_BYTES};
 

@@ -60,9 +60,9 @@ pub struct Report {
     pub oom_score: Layer,
     /// No capability left, and none to be gained.
     pub privileges: Layer,
-    /// No file, address or process outside can be reached (Landlock).
+    /// No file, address or process outside can be reached (Landlock, or a jail).
     pub landlock: Layer,
-    /// System calls are filtered.
+    /// System calls are filtered, or those of a jail lead nowhere.
     pub seccomp: Layer,
 }
 
@@ -116,6 +116,19 @@ pub fn lock_down(confinement: &Confinement) -> Result<Report, LockdownError> {
         return Err(LockdownError { landlock: landlock.clone(), seccomp: seccomp.clone() });
     }
     Ok(Report { limits, parent_death, oom_score, privileges, landlock, seccomp })
+}
+
+/// The limits alone, and no way to more privileges. The rest is the jail's, in which this process runs: it can reach no file, address or
+/// process outside of it, and dies with it.
+pub(super) fn in_jail(confinement: &Confinement) -> Report {
+    Report {
+        limits: Layer::of(limits::apply(confinement)),
+        parent_death: Layer::Active,
+        oom_score: Layer::of(limits::be_first_to_go()),
+        privileges: Layer::of(drop_privileges()),
+        landlock: Layer::Active,
+        seccomp: Layer::Active,
+    }
 }
 
 /// A node in a container often runs as root: the child keeps the number and loses the powers.

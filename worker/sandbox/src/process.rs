@@ -295,7 +295,10 @@ fn command(launch: &Launch, threads: usize, control: OwnedFd) -> Command {
 
 /// Spawns on one thread that lives as long as this process: the kernel's death signal follows the *thread* that forked, and a runtime
 /// may end a worker thread at any time.
-async fn spawn(mut command: Command) -> io::Result<Child> {
+///
+/// # Errors
+/// When the program cannot be started.
+pub async fn spawn(mut command: Command) -> io::Result<Child> {
     type Errand = Box<dyn FnOnce() + Send>;
     static SPAWNER: OnceLock<mpsc::Sender<Errand>> = OnceLock::new();
     let (reply, child) = oneshot::channel();
@@ -383,7 +386,7 @@ fn dispatch(shared: &Shared, ready: &mut Option<oneshot::Sender<Report>>, messag
         ToNode::Progress { id, share } => {
             // Told without the lock, and not at all for work that is over: it may have been on its way.
             let progress = shared.work().waiting.get(&id).map(|waiting| waiting.progress.clone());
-            if let Some(progress) = progress.filter(|_| share.is_finite()) {
+            if let Some(progress) = progress {
                 progress.report(share);
             }
         }

@@ -1,11 +1,18 @@
 //! The engines: who converts what. Capabilities are edges, that is data; there is one `convert`.
 
+pub mod browser;
 pub mod image;
+pub mod markdown;
 pub mod media;
+pub mod office;
+pub mod pdf;
+pub mod price;
 pub mod route;
+pub mod text;
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use convertfly_sandbox::Progress;
@@ -15,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::formats::Cancel;
+use crate::formats::{Cancel, Category, FORMATS, Limits};
 use crate::options::Options;
 
 /// One conversion that an engine offers.
@@ -167,8 +174,8 @@ pub trait Engine: Send + Sync {
         Vec::new()
     }
 
-    /// The options that say what is taken of the source. They are for the engine that reads it, also where a route goes on from there;
-    /// all others speak of the result.
+    /// The options that say how the source is read, or what of it is taken. They are for the engine that reads it, also where a route goes on from
+    /// there; all others speak of the result.
     fn source_options(&self) -> &'static [&'static str] {
         &[]
     }
@@ -183,7 +190,14 @@ pub trait Engine: Send + Sync {
 /// The options of `convert`: those of every engine, a name that several share once. Each engine reads its own and leaves the others alone.
 pub fn convert_options() -> Vec<OptionEntry> {
     let mut all: Vec<OptionEntry> = Vec::new();
-    for entry in [image::options::ConvertOptions::entries(), media::options::MediaOptions::entries()].into_iter().flatten() {
+    let sets = [
+        image::options::ConvertOptions::entries(),
+        media::options::MediaOptions::entries(),
+        pdf::options::PdfOptions::entries(),
+        office::options::OfficeOptions::entries(),
+        browser::options::PrintOptions::entries(),
+    ];
+    for entry in sets.into_iter().flatten() {
         if all.iter().all(|known| known.name != entry.name) {
             all.push(entry);
         }
@@ -191,10 +205,54 @@ pub fn convert_options() -> Vec<OptionEntry> {
     all
 }
 
+/// Conversions that take several steps and are offered: pictures of every document's pages, and what Markdown becomes beside HTML. The name
+/// is that of the engine of the first step.
+pub fn chains() -> Vec<(&'static str, Edge)> {
+    let is_paged = |category| matches!(category, Category::Document | Category::Spreadsheet | Category::Presentation);
+    let documents = FORMATS.iter().filter(|format| is_paged(format.category) && format.name != "pdf");
+    let pictures = || FORMATS.iter().filter(|format| format.category == Category::Image && format.encode.is_some());
+    let pages = documents.flat_map(|from| pictures().map(|to| (from.name, to.name)));
+    let markdown = ["docx", "odt", "pdf", "rtf", "txt"].map(|to| ("md", to));
+    let edge = |(from, to)| {
+        let first = if from == "md" { markdown::ID } else { office::ID };
+        (first, Edge { from, to, cost: 0, credits: price::of(from, to), lane: Lane::Office })
+    };
+    pages.chain(markdown).map(edge).collect()
+}
+
 /// What every engine of this release offers, with its name, whether or not it can run on this machine, and the pairs that routes over several of
 /// them make: the catalogue's source.
 pub fn edges() -> Vec<(&'static str, Edge)> {
-    let image = image::edges().into_iter().map(|edge| (image::ID, edge));
-    let media = media::edges().into_iter().chain(media::chained()).map(|edge| (media::ID, edge));
-    image.chain(media).collect()
+    let sets = [
+        (image::ID, image::edges()),
+        (pdf::ID, pdf::edges()),
+        (text::ID, text::edges()),
+        (markdown::ID, markdown::edges()),
+        (browser::ID, browser::edges()),
+        (office::ID, office::edges()),
+        (media::ID, media::edges()),
+        (media::ID, media::chained()),
+    ];
+    sets.into_iter().flat_map(|(engine, edges)| edges.into_iter().map(move |edge| (engine, edge))).collect()
+}
+
+/// Every engine, those that cannot run here included: pixels and PDF by `runner`, office documents by `offices`, video and audio by `media`,
+/// `threads` pieces of work at a time.
+pub fn all(
+    runner: &image::Runner,
+    offices: &office::Offices,
+    media: Arc<media::MediaEngine>,
+    threads: usize,
+) -> Vec<Arc<dyn Engine>> {
+    let limits = Limits::default();
+    let pdf: Arc<dyn Engine> = Arc::new(pdf::PdfEngine::new(runner.clone(), limits, threads));
+    vec![
+        Arc::new(image::ImageEngine::new(runner.clone(), limits)),
+        Arc::clone(&pdf),
+        Arc::new(text::TextEngine::new(Arc::clone(&pdf))),
+        Arc::new(markdown::MarkdownEngine::new(runner.clone())),
+        Arc::new(browser::BrowserEngine::new(threads.min(2), Arc::clone(&pdf))),
+        Arc::new(office::OfficeEngine::new(offices.clone(), pdf)),
+        media,
+    ]
 }

@@ -2,11 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::fs::File;
 use std::io::{self, Seek};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Action, Availability, Edge, Engine, Made, Work};
 use crate::failure::Failure;
@@ -186,7 +188,8 @@ impl Router {
             }
             // What an attempt before left there.
             output.set_len(0).map_err(fault)?;
-            let between = if is_last { None } else { Some(output.try_clone().map_err(fault)?) };
+            // What the next engine reads it cannot write to, and a pool does not take it for a result that it has to empty.
+            let between = if is_last { None } else { Some(reopen(&output).map_err(fault)?) };
             let engine = self.engines.get(hop.engine).ok_or_else(|| (Failure::internal("no such engine"), *hop))?;
             let deadline = work.deadline.saturating_sub(start.elapsed());
             if deadline.is_zero() {
@@ -217,8 +220,13 @@ impl Router {
     }
 }
 
+/// The same file, opened anew for reading alone; it may have no name.
+pub(crate) fn reopen(file: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 /// Those of the options that have one of the names.
-fn only(options: &serde_json::Map<String, Value>, names: &[&str]) -> serde_json::Map<String, Value> {
+fn only(options: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
     let named = options.iter().filter(|(name, _)| names.contains(&name.as_str()));
     named.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -6,6 +6,7 @@ mod aac;
 mod avi;
 mod avif;
 mod bmp;
+pub(crate) mod documents;
 mod flac;
 mod gif;
 #[cfg(feature = "heif")]
@@ -29,6 +30,7 @@ mod webm;
 mod webp;
 
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 pub use convertfly_sandbox::Cancel;
@@ -419,26 +421,40 @@ pub static FORMATS: &[&Format] = &[
     &avi::FORMAT,
     &avif::FORMAT,
     &bmp::FORMAT,
+    &documents::CSV,
+    &documents::DOC,
+    &documents::DOCX,
     &flac::FORMAT,
     &gif::FORMAT,
     #[cfg(feature = "heif")]
     &heic::FORMAT,
+    &documents::HTML,
     &ico::FORMAT,
     &jpg::FORMAT,
     &jxl::FORMAT,
     &m4a::FORMAT,
+    &documents::MD,
     &mkv::FORMAT,
     &mov::FORMAT,
     &mp3::FORMAT,
     &mp4::FORMAT,
+    &documents::ODP_ROW,
+    &documents::ODS_ROW,
+    &documents::ODT_ROW,
     &ogg::FORMAT,
     &pdf::FORMAT,
     &png::FORMAT,
+    &documents::PPT,
+    &documents::PPTX,
+    &documents::RTF,
     &svg::FORMAT,
     &tiff::FORMAT,
+    &documents::TXT,
     &wav::FORMAT,
     &webm::FORMAT,
     &webp::FORMAT,
+    &documents::XLS,
+    &documents::XLSX,
 ];
 
 pub(crate) use jpg::plain as plain_jpeg;
@@ -455,4 +471,26 @@ pub fn by_name(name: &str) -> Option<&'static Format> {
 /// The format that a file's first bytes belong to, whatever its name says.
 pub fn sniff(head: &[u8]) -> Option<&'static Format> {
     FORMATS.iter().copied().find(|format| (format.magic)(head))
+}
+
+/// The format of a file of which parts can be read, by its first bytes and, where those only say that it holds other files, by what it
+/// holds.
+pub fn sniff_parts(head: &[u8], length: u64, read: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Option<&'static Format> {
+    sniff(head).or_else(|| documents::container::look(head, length, read))
+}
+
+/// The format of an open file, whatever its name says; its position stays as it is.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sniff_file(file: &std::fs::File) -> std::io::Result<Option<&'static Format>> {
+    let length = file.metadata()?.len();
+    let read = |at: u64, wanted: usize| {
+        let there = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX).min(wanted);
+        let mut bytes = vec![0; there];
+        file.read_exact_at(&mut bytes, at).ok()?;
+        Some(bytes)
+    };
+    let head = read(0, SNIFF_BYTES).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    Ok(sniff_parts(&head, length, &read))
 }

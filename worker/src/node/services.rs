@@ -11,13 +11,13 @@ use convertfly_scheduler::storage::Storage;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, LocalFile};
-use crate::engines::image::{ImageEngine, Runner};
+use crate::engines::image::Runner;
 use crate::engines::media::{MediaConfig, MediaEngine};
+use crate::engines::office::Offices;
 use crate::engines::route::Router;
-use crate::engines::{Availability, Engine};
+use crate::engines::{self, Availability};
 use crate::executor;
 use crate::fetch::{AllowNets, FetchConfig, Fetcher};
-use crate::formats::Limits;
 use crate::sandbox::Pool;
 use crate::scratch::Scratch;
 
@@ -31,6 +31,8 @@ pub struct WorkerConfig {
     pub cpu_slots: u32,
     /// `CONVERTFLY_VIDEO_SLOTS`: videos encoded at once; 0 is one for every four cores, and at least two.
     pub video_slots: u32,
+    /// `CONVERTFLY_OFFICE_SLOTS`: office documents at once, a process of LibreOffice each; 0 is one per core, up to 4.
+    pub office_slots: u32,
     /// `CONVERTFLY_IO_SLOTS`: imports and exports at once.
     pub io_slots: u32,
     /// `CONVERTFLY_LEASE_MS`: how long a task stays with a worker that is silent; at least 100.
@@ -57,6 +59,7 @@ impl Default for WorkerConfig {
             scratch: None,
             cpu_slots: 0,
             video_slots: 0,
+            office_slots: 0,
             io_slots: 32,
             lease_ms: 10_000,
             task_timeout: 600,
@@ -84,10 +87,18 @@ impl WorkerConfig {
         if self.video_slots > 0 { self.video_slots } else { (self.threads() / 4).max(2) }
     }
 
+    /// Processes of LibreOffice.
+    fn office_processes(&self) -> usize {
+        let count = if self.office_slots > 0 { self.office_slots } else { self.threads().min(4) };
+        count as usize
+    }
+
     /// The lanes that this node serves, with slots. Conversions get one slot more than there are threads, so that the next
     /// task's file is at hand when a thread is free.
     pub fn lanes(&self) -> Vec<(Lane, u32)> {
-        vec![(Lane::Io, self.io_slots), (Lane::Cpu, self.threads() + 1), (Lane::Video, self.videos())]
+        let office = u32::try_from(self.office_processes()).unwrap_or(1);
+        let cpu = (Lane::Cpu, self.threads() + 1);
+        vec![(Lane::Io, self.io_slots), cpu, (Lane::Office, office + 1), (Lane::Video, self.videos())]
     }
 
     /// Every problem, each naming the variable, the form of its value and an example.
@@ -125,6 +136,8 @@ pub struct Services {
     /// The confined children behind the image engine.
     pool: Pool,
     media: Arc<MediaEngine>,
+    /// LibreOffice's processes.
+    offices: Offices,
     cache: Cache,
 }
 
@@ -141,17 +154,18 @@ impl Services {
         let scratch =
             Scratch::open(scratch).map_err(|error| StartError(format!("scratch folder {}: {error}", scratch.display())))?;
         let pool = executor::start(config).await.map_err(|failure| StartError(failure.to_string()))?;
-        let image = ImageEngine::new(Runner::Remote(executor::remote(pool.clone())), Limits::default());
+        let runner = Runner::Remote(executor::remote(pool.clone()));
+        let offices = Offices::new(config.office_processes());
         let media = Arc::new(MediaEngine::new(MediaConfig {
             program: config.media.clone(),
             children: (config.threads() + config.videos()) as usize,
             threads: config.threads() as usize,
             encoder: config.encoder.clone(),
         }));
-        let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(image), media.clone()];
+        let engines = engines::all(&runner, &offices, Arc::clone(&media), config.threads() as usize);
         for engine in &engines {
             if let Availability::Missing { what, remedy } = engine.probe() {
-                tracing::warn!(engine = engine.id(), "{what}; {remedy}");
+                tracing::warn!(engine = engine.id(), remedy, "{what}: what needs it is refused");
             }
         }
         Ok(Self {
@@ -164,6 +178,7 @@ impl Services {
             link_lifetime: Duration::from_secs(config.link_lifetime),
             pool,
             media,
+            offices,
             cache: Cache::default(),
         })
     }
@@ -182,6 +197,7 @@ impl Services {
     pub async fn stop(&self) {
         self.pool.stop().await;
         self.media.stop().await;
+        self.offices.stop().await;
     }
 }
 

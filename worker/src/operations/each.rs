@@ -59,7 +59,7 @@ pub(super) async fn fetch(context: &Context<'_>, input: &FileRef, folder: &Arc<T
     let local = files::fetch(context, input, folder).await?;
     let fetch_ms = millis(start);
     let said = context.field("input_format").or(input.format.as_deref());
-    let (format, warning) = files::recognise(&files::head(local.path())?, said, &input.filename);
+    let (format, warning) = files::recognise(files::sniff(local.path())?, said, &input.filename);
     let format = format.ok_or_else(|| {
         Failure::unsupported(format!("The format of `{}` was not recognised. Set input_format if you know it", input.filename))
     })?;

@@ -1,6 +1,5 @@
 //! What operations share: getting inputs onto this node's disk, recognising them, storing outputs.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use convertfly_scheduler::task::FileRef;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::formats::{self, Format, SNIFF_BYTES};
+use crate::formats::{self, Format};
 use crate::node::LocalFile;
 use crate::scratch::TaskDir;
 
@@ -47,19 +46,20 @@ pub(super) async fn fetch(context: &Context<'_>, file: &FileRef, folder: &Arc<Ta
     Ok(local)
 }
 
-/// The first bytes of a file on disk, enough to recognise it.
-pub(super) fn head(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
-    let mut head = Vec::with_capacity(SNIFF_BYTES);
+/// What a file on disk holds.
+pub(super) fn sniff(path: &std::path::Path) -> Result<Option<&'static Format>, Failure> {
     let file = std::fs::File::open(path).map_err(Failure::internal)?;
-    file.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(Failure::internal)?;
-    Ok(head)
+    formats::sniff_file(&file).map_err(Failure::internal)
 }
 
-/// What a file is: by content first, then by the customer's word, then by its name. The warning says where they differ.
-pub(super) fn recognise(head: &[u8], said: Option<&str>, filename: &str) -> (Option<&'static Format>, Option<String>) {
+/// What a file is: by content (what was seen in it) first, then by the customer's word, then by its name. The warning says where they differ.
+pub(super) fn recognise(
+    seen: Option<&'static Format>,
+    said: Option<&str>,
+    filename: &str,
+) -> (Option<&'static Format>, Option<String>) {
     let by_name = filename.rsplit_once('.').and_then(|(_, extension)| formats::by_name(extension));
     let told = said.and_then(formats::by_name);
-    let seen = formats::sniff(head);
     let warning = match (seen, told.or(by_name)) {
         (Some(seen), Some(other)) if seen.name != other.name => {
             let source = if told.is_some() { "input_format says" } else { "its name says" };
@@ -150,14 +150,14 @@ mod tests {
 
     #[test]
     fn content_decides_over_the_name() {
-        let (format, warning) = recognise(PNG, None, "photo.jpg");
+        let (format, warning) = recognise(formats::sniff(PNG), None, "photo.jpg");
         assert_eq!(format.map(|format| format.name), Some("png"), "magic bytes first");
         assert!(warning.is_some_and(|text| text.contains("jpg")), "the mismatch is said");
     }
 
     #[test]
     fn the_customers_word_wins_over_content() {
-        let (format, warning) = recognise(PNG, Some("JPEG"), "photo.png");
+        let (format, warning) = recognise(formats::sniff(PNG), Some("JPEG"), "photo.png");
         assert_eq!(format.map(|format| format.name), Some("jpg"), "input_format is explicit");
         assert!(warning.is_some(), "but the mismatch is said");
     }

@@ -47,7 +47,7 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
         explain.insert("bytes".into(), source.size.into());
         let filename = names::sanitise_filename(context.field("filename").unwrap_or(&source.filename));
         let said = context.field("input_format").or(source.format.as_deref());
-        let (format, warning) = files::recognise(&files::head(&path)?, said, &filename);
+        let (format, warning) = files::recognise(files::sniff(&path)?, said, &filename);
         let mut file = files::store(context, path, &folder, filename, format).await?;
         (file.width, file.height) = (source.width, source.height);
         Ok(TaskResult { files: vec![file], warnings: warning.into_iter().collect(), ..TaskResult::default() })

@@ -65,7 +65,7 @@ async fn import(context: &Context<'_>, explain: &mut Map<String, Value>) -> Resu
         // Several objects keep their own names.
         let name = context.field("filename").filter(|_| count == 1).unwrap_or(key);
         let filename = names::sanitise_filename(name);
-        let (format, warning) = files::recognise(&files::head(&path)?, context.field("input_format"), &filename);
+        let (format, warning) = files::recognise(files::sniff(&path)?, context.field("input_format"), &filename);
         result.files.push(files::store(context, path, &folder, filename, format).await?);
         result.warnings.extend(warning);
     }

@@ -55,7 +55,7 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
         explain.insert("bytes".into(), fetched.size.into());
         let filename = context.field("filename").map(str::to_owned).or(fetched.filename).unwrap_or_default();
         let filename = names::sanitise_filename(&filename);
-        let (format, warning) = files::recognise(&files::head(&path)?, context.field("input_format"), &filename);
+        let (format, warning) = files::recognise(files::sniff(&path)?, context.field("input_format"), &filename);
         let file = files::store(context, path, &folder, filename, format).await?;
         Ok(TaskResult { files: vec![file], warnings: warning.into_iter().collect(), ..TaskResult::default() })
     }

@@ -11,10 +11,12 @@ use serde_json::{Map, Value};
 
 use super::{Context, Operation, each, field, file_fields, files};
 use crate::engines::image::merge::MergeOptions;
-use crate::engines::{Action, Beside, Work};
+use crate::engines::route::reopen;
+use crate::engines::{Action, Beside, Progress, Work};
 use crate::failure::Failure;
 use crate::formats;
 use crate::options::Options;
+use crate::scratch::TaskDir;
 
 /// Format of the result where none is asked for.
 const FORMAT: &str = "pdf";
@@ -57,6 +59,14 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
         opened.push(Beside { format: fetched.format.name.to_owned(), file });
         context.progress.report((index + 1) as f64 / inputs.len() as f64 / 2.0);
     }
+    // Pages are merged as pages: what is not a picture becomes PDF first, and then so does everything beside it (A54).
+    if target.name == FORMAT && opened.iter().any(|file| !is_picture(&file.format)) {
+        for (index, file) in opened.iter_mut().enumerate().filter(|(_, file)| file.format != FORMAT) {
+            let (warnings, pages) = as_pages(context, file, &folder).await.map_err(|failure| numbered(failure, index))?;
+            result.warnings.extend(warnings);
+            *file = pages;
+        }
+    }
     let mut opened = opened.into_iter();
     let first = opened.next().ok_or_else(|| Failure::invalid_field("input", "The inputs of this task have no files"))?;
     let path = folder.path().join(ids::new_id("out"));
@@ -86,4 +96,42 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
     result.files.push(file);
     explain.append(&mut made.explain);
     Ok(result)
+}
+
+fn is_picture(format: &str) -> bool {
+    formats::by_name(format).is_some_and(|format| format.decode.is_some())
+}
+
+/// A file as PDF, and what its conversion warns of.
+async fn as_pages(context: &Context<'_>, file: &Beside, folder: &TaskDir) -> Result<(Vec<String>, Beside), Failure> {
+    let output = tempfile::tempfile_in(folder.path()).map_err(Failure::internal)?;
+    let work = Work {
+        action: Action::Convert,
+        from: file.format.clone(),
+        to: FORMAT.to_owned(),
+        input: file.file.try_clone().map_err(Failure::internal)?,
+        beside: Vec::new(),
+        output: output.try_clone().map_err(Failure::internal)?,
+        options: Map::new(),
+        test: false,
+        scratch: folder.path().to_owned(),
+        progress: Progress::default(),
+        cancel: context.cancel.clone(),
+        deadline: context.deadline,
+    };
+    let made = context.services.router.convert(work).await?;
+    // What is open for writing is taken for a result, and emptied.
+    let file = reopen(&output).map_err(Failure::internal)?;
+    Ok((made.warnings, Beside { format: FORMAT.to_owned(), file }))
+}
+
+/// Says which of the inputs is at fault.
+fn numbered(failure: Failure, index: usize) -> Failure {
+    let number = index + 1;
+    match failure {
+        Failure::Invalid { message, field } => Failure::Invalid { message: format!("Input {number}: {message}"), field },
+        Failure::Unsupported { message } => Failure::unsupported(format!("Input {number}: {message}")),
+        Failure::TooLarge { message } => Failure::too_large(format!("Input {number}: {message}")),
+        other => other,
+    }
 }

@@ -77,6 +77,10 @@ fn conversion(mut options: Map<String, Value>) -> (String, Map<String, Value>) {
             options.insert(name.to_owned(), default);
         }
     }
+    // Of a document its first page, as of everything else.
+    if !given(&options, "page") {
+        options.insert("page".to_owned(), 1.into());
+    }
     if !given(&options, "width") && !given(&options, "height") {
         options.extend(["width", "height"].map(|side| (side.to_owned(), BOX.into())));
     }

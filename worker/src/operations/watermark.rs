@@ -47,7 +47,7 @@ async fn picture(context: &Context<'_>) -> Result<Option<Downloaded>, Failure> {
         other => other,
     })?;
     let filename = fetched.filename.unwrap_or_default();
-    let (format, _) = files::recognise(&files::head(&path)?, None, &filename);
+    let (format, _) = files::recognise(files::sniff(&path)?, None, &filename);
     let format =
         format.ok_or_else(|| Failure::invalid_field("image_url", "image_url leads to no picture whose format is known"))?;
     Ok(Some(Downloaded { format, path, _folder: folder }))

@@ -146,6 +146,7 @@ fn kind(kind: &OptionKind) -> String {
         OptionKind::StringMap => "object of strings".to_owned(),
         OptionKind::Base64 { max_bytes } => format!("base64, up to {} decoded", bytes(*max_bytes)),
         OptionKind::Url => "URL".to_owned(),
+        OptionKind::Pages => format!("pages: {} {} {}", code("1-5"), code("1,3,5"), code("all")),
         OptionKind::Task => "name of a task".to_owned(),
         OptionKind::String { .. } => "string".to_owned(),
     }

@@ -164,7 +164,7 @@ pub(crate) fn decode(path: &Path) -> usize {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && errors.is_empty(), "{}: {errors}", path.display());
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().filter_map(|line| line.strip_prefix("frame=")).filter_map(|count| count.trim().parse().ok()).last().unwrap_or(0)
+    text.lines().rev().find_map(|line| line.strip_prefix("frame=")?.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The colour in the middle of the picture at a time, as red, green and blue.

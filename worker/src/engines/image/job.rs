@@ -34,6 +34,9 @@ pub struct ImageJob {
     /// Whether the result is marked TEST.
     #[serde(default)]
     pub test: bool,
+    /// What is done with a PDF file, where the input is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pdf: Option<super::pdf::PdfTask>,
 }
 
 /// The files of a job, opened.
@@ -50,6 +53,13 @@ pub(super) struct Files {
 /// [`Failure::Crashed`] when a decoder panicked, [`Failure::Cancelled`] once `cancel` is set, [`Failure::Internal`] when a file
 /// cannot be read or written, or is missing.
 pub fn run(job: &ImageJob, files: Vec<File>, processor: &Processor, cancel: &Cancel) -> Result<Made, Failure> {
+    if let Some(task) = &job.pdf {
+        return super::pdf::run(task, job, files, processor, cancel);
+    }
+    #[cfg(feature = "documents")]
+    if job.from == "md" {
+        return super::markdown::run(files);
+    }
     let files = split(job, files)?;
     match job.action {
         Action::Convert => {

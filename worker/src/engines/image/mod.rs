@@ -5,10 +5,13 @@ mod analysis;
 mod color;
 pub mod job;
 mod keep;
+#[cfg(feature = "documents")]
+mod markdown;
 pub mod merge;
 mod metadata;
 pub mod optimize;
 pub mod options;
+pub mod pdf;
 pub mod pipeline;
 pub mod plan;
 mod stamp;
@@ -98,12 +101,26 @@ impl Engine for ImageEngine {
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
         let Work { action, from, to, input, beside, output, options, test, cancel, deadline, .. } = work;
         let (formats, between): (Vec<_>, Vec<_>) = beside.into_iter().map(|beside| (beside.format, beside.file)).unzip();
-        let job = ImageJob { action, from, to, beside: formats, options, limits: self.limits, test };
+        let job = ImageJob { action, from, to, beside: formats, options, limits: self.limits, test, pdf: None };
         let files = [input].into_iter().chain(between).chain([output]).collect();
-        match &self.runner {
-            Runner::Remote(remote) => remote(job, files, cancel, deadline),
-            Runner::InProcess(processor) => Box::pin(in_process(job, files, cancel, deadline, Arc::clone(processor))),
-        }
+        Box::pin(run_job(&self.runner, job, files, cancel, deadline))
+    }
+}
+
+/// Runs a job where jobs run.
+///
+/// # Errors
+/// As [`job::run`].
+pub(crate) async fn run_job(
+    runner: &Runner,
+    job: ImageJob,
+    files: Vec<File>,
+    cancel: Cancel,
+    deadline: Duration,
+) -> Result<Made, Failure> {
+    match runner {
+        Runner::Remote(remote) => remote(job, files, cancel, deadline).await,
+        Runner::InProcess(processor) => in_process(job, files, cancel, deadline, Arc::clone(processor)).await,
     }
 }
 

@@ -102,14 +102,15 @@ crate::options! {
         "How much of each difference `sharpen` leaves alone, in levels of 255, so that noise is not sharpened."
             sharpen_threshold: f32 = 0.0 => OptionKind::Number { min: 0.0, max: 255.0 },
         "Take the colours out." grayscale: bool = false => OptionKind::Boolean,
-        "Pixels an inch at which a drawing (svg) is rendered before `width` and `height` apply; absent: 96, which gives the size \
-         that the file states." density: Option<u32> = None => OptionKind::Integer { min: 1, max: 2400 },
+        "Pixels an inch at which a document or a drawing (svg) is rendered before `width` and `height` apply; absent: 150 for documents, \
+         and 96 for svg, which gives the size that the file states." density: Option<u32> = None => OptionKind::Integer { min: 1, max: 2400 },
         "Keep the embedded colour profile, and the colours that it describes, instead of converting them to sRGB."
             keep_icc: bool = false => OptionKind::Boolean,
         "Leave out what the file says beside its picture: EXIF with place and time, XMP. false keeps it where the result can hold it \
          (jpg, png, webp, tiff), with the orientation and the size made right, and the colour profile as `keep_icc` does."
             strip: bool = true => OptionKind::Boolean,
-        "Which page to take of a source with several (tiff), from 1, where the result holds only one." page: u32 = 1 =>
+        "Which page to take of a source with several, from 1, where the result holds only one; documents give every page where this is \
+         absent." page: u32 = 1 =>
             OptionKind::Integer { min: 1, max: 65_535 },
         "Colour behind transparent pixels where the result has no transparency, and of the area that pad adds."
             background: Color = Color([255; 4]) => OptionKind::Color,

@@ -199,10 +199,16 @@ fn fitting(options: &ConvertOptions, header: &Header, to: &Format) -> ConvertOpt
 /// The size at which decoding is to give the picture: for a drawing the one that the kernels need, within the limits (where only
 /// a part of a huge whole is wanted, it is drawn smaller and enlarged).
 pub(super) fn wanted_size(header: &Header, options: &ConvertOptions, from: &Format, limits: &Limits) -> (u32, u32) {
-    let wanted = reduced_size((header.width, header.height), header.orientation, options);
-    if !from.flags.vector {
-        return wanted;
+    if from.flags.vector {
+        drawn_size(header, options, limits)
+    } else {
+        reduced_size((header.width, header.height), header.orientation, options)
     }
+}
+
+/// The size at which something is drawn that has none of its own.
+pub(super) fn drawn_size(header: &Header, options: &ConvertOptions, limits: &Limits) -> (u32, u32) {
+    let wanted = reduced_size((header.width, header.height), header.orientation, options);
     let (width, height) = (f64::from(wanted.0.max(1)), f64::from(wanted.1.max(1)));
     let side = f64::from(limits.side) / width.max(height);
     let area = (limits.pixels as f64 / (width * height)).sqrt();

@@ -23,6 +23,7 @@ pub(super) fn file(data: &[u8]) -> File {
 /// A job on one file, without anything beside it.
 pub(super) fn job(action: Action, from: &str, to: &str, options: &Value) -> ImageJob {
     ImageJob {
+        pdf: None,
         action,
         from: from.to_owned(),
         to: to.to_owned(),

@@ -26,6 +26,7 @@ fn file(data: &[u8]) -> File {
 fn job(from: &str, to: &str, options: Value) -> ImageJob {
     let options = options.as_object().expect("options are an object").clone();
     ImageJob {
+        pdf: None,
         action: Action::Convert,
         from: from.to_owned(),
         to: to.to_owned(),

@@ -106,8 +106,8 @@ pub(crate) fn edges() -> Vec<Edge> {
     add(&VIDEO, &VIDEO, 10, 2, Lane::Video);
     add(&VIDEO, &["gif"], 10, 2, Lane::Video);
     add(&VIDEO, &AUDIO, 10, 2, Lane::Cpu);
-    // Dearer than the way to a GIF that moves, so that no GIF is made of a still by way of a PNG.
-    add(&VIDEO, &["png"], 20, 1, Lane::Cpu);
+    // Images are made of the still. A GIF moves: going to it directly is no dearer than by way of the still, and the direct way wins.
+    add(&VIDEO, &["png"], 9, 1, Lane::Cpu);
     add(&AUDIO, &AUDIO, 5, 1, Lane::Cpu);
     add(&["gif"], &FROM_GIF, 10, 2, Lane::Video);
     edges
@@ -115,7 +115,7 @@ pub(crate) fn edges() -> Vec<Edge> {
 
 /// Pairs that a route makes of an edge of ours and one of the image engine: data for the catalogue.
 pub(crate) fn chained() -> Vec<Edge> {
-    let stills = |from| STILLS.into_iter().map(move |to| Edge { from, to, cost: 21, credits: 1, lane: Lane::Cpu });
+    let stills = |from| STILLS.into_iter().map(move |to| Edge { from, to, cost: 10, credits: 1, lane: Lane::Cpu });
     VIDEO.into_iter().flat_map(stills).collect()
 }
 
@@ -195,7 +195,12 @@ impl Engine for MediaEngine {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::engines::image::{ImageEngine, Runner};
+    use crate::engines::route::Router;
+    use crate::formats::Limits;
 
     #[test]
     fn the_rows_of_the_reference_are_there_with_their_prices() {
@@ -214,6 +219,23 @@ mod tests {
         }
         assert_eq!(price("mp4", "mp3"), Some((2, Lane::Cpu)), "the sound of a video");
         assert_eq!(price("mp3", "mp4"), None, "sound has no pictures");
+    }
+
+    #[test]
+    fn routes_go_directly_and_to_images_by_way_of_a_still() {
+        let remote = Arc::new(|_, _, _, _| futures_util::future::ready(Err(Failure::internal("not run"))).boxed());
+        let image = ImageEngine::new(Runner::Remote(remote), Limits::default());
+        let media = MediaEngine::new(MediaConfig { program: std::env::current_exe().ok(), ..MediaConfig::default() });
+        let router = Router::new([Arc::new(image) as Arc<dyn Engine>, Arc::new(media)]);
+        for Edge { from, to, .. } in edges() {
+            let route = router.plan(from, to).expect("a route");
+            assert_eq!(route.hops.len(), 1, "{from} -> {to}: {route:?}");
+        }
+        for Edge { from, to, .. } in chained() {
+            let route = router.plan(from, to).expect("a route");
+            let ways: Vec<_> = route.hops.iter().map(|hop| hop.edge.to).collect();
+            assert_eq!(ways, ["png", to], "{from} -> {to}");
+        }
     }
 
     #[test]

@@ -166,7 +166,8 @@ fn metadata_floods_are_refused() {
 
 #[test]
 fn formats_are_known_by_content_and_by_any_name() {
-    for format in FORMATS {
+    // Those of other engines have tests of their own.
+    for format in FORMATS.iter().filter(|format| format.decode.is_some() || format.encode.is_some()) {
         let data = encode(format.name, &still(picture(5, 5, Channels::Rgb)));
         assert_eq!(sniff(&data).map(|found| found.name), Some(format.name), "{}", format.name);
         assert_eq!(

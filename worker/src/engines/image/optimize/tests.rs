@@ -24,7 +24,7 @@ fn scene(width: u32, height: u32, channels: Channels) -> Image {
     for (index, pixel) in image.data_mut().chunks_exact_mut(count).enumerate() {
         let (x, y) = ((index % wide) as f32, (index / wide) as f32);
         let wave = 30.0 * ((x * 0.31).sin() + (y * 0.17).cos());
-        let noise = (index * 2_654_435_761 >> 7 & 7) as f32;
+        let noise = (((index * 2_654_435_761) >> 7) & 7) as f32;
         pixel[..colors].iter_mut().for_each(|sample| *sample = (f32::from(*sample) + wave + noise).clamp(0.0, 255.0) as u8);
     }
     image

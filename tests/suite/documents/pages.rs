@@ -1,0 +1,132 @@
+//! Pages: counted, chosen, drawn, merged.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::{convert_all, page_count, server, text};
+use crate::support::papers::{WORDS, docx, html, xlsx};
+use crate::support::pictures;
+
+/// A PDF file of three pages that say a word each.
+fn three_pages() -> Vec<u8> {
+    let (_, mut results) = convert_all(&server(), &docx(&WORDS), "a.docx", &["pdf"], &json!({}));
+    assert_eq!(page_count(&results[0]), 3, "three pages");
+    results.remove(0)
+}
+
+fn files(job: &Value) -> Vec<Value> {
+    job["tasks"]["c0"]["result"]["files"].as_array().expect("files").clone()
+}
+
+#[test]
+fn r282_a22_a42_every_page_becomes_a_picture() {
+    let server = server();
+    let (job, results) = convert_all(&server, &three_pages(), "a.pdf", &["png"], &json!({ "density": 72 }));
+    let files = files(&job);
+    assert_eq!(job["credits_used"], json!(1), "one credit for one file, however many pages");
+    let names: Vec<_> = files.iter().map(|file| file["filename"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["a-1.png", "a-2.png", "a-3.png"], "{job:#}");
+    for (number, file) in (1..).zip(&files) {
+        assert_eq!(file["page"], json!(number), "{file}");
+        // US Letter is 612 points wide, A4 595.
+        assert!([612, 595].contains(&file["width"].as_i64().expect("a width")), "a pixel a point: {file}");
+    }
+    assert!(results[0].starts_with(b"PK"), "several files come as one zip");
+}
+
+#[test]
+fn r285_a53_pages_are_chosen() {
+    let server = server();
+    let pdf = three_pages();
+    let (job, _) = convert_all(&server, &pdf, "a.pdf", &["jpg"], &json!({ "pages": "3,1", "density": 40 }));
+    let pages: Vec<_> = files(&job).iter().map(|file| file["page"].clone()).collect();
+    assert_eq!(pages, [json!(3), json!(1)], "in that order");
+    let (_, results) = convert_all(&server, &pdf, "a.pdf", &["pdf", "txt"], &json!({ "pages": "2-" }));
+    assert_eq!(page_count(&results[0]), 2, "the last two");
+    for (result, format) in results.iter().zip(["pdf", "txt"]) {
+        let text = text(result, format);
+        assert!(!text.contains(WORDS[0]) && text.contains(WORDS[1]) && text.contains(WORDS[2]), "{format}: {text}");
+    }
+    let (_, results) = convert_all(&server, &docx(&WORDS), "a.docx", &["pdf"], &json!({ "pages": "2" }));
+    assert_eq!((page_count(&results[0]), text(&results[0], "pdf").contains(WORDS[1])), (1, true), "of a Word document");
+    let job = server.convert(&pdf, "a.pdf", "png", &json!({ "pages": "2-9" }));
+    assert_eq!((&job["status"], &job["tasks"]["convert"]["error"]["code"]), (&json!("ERROR"), &json!("INVALID_DATA")), "{job:#}");
+    assert!(job.to_string().contains("the document has 3"), "{job:#}");
+    let body = json!({ "tasks": {
+        "in": { "operation": "import/upload", "filename": "a.pdf" },
+        "c": { "operation": "convert", "input": "in", "output_format": "png", "options": { "pages": "3-1" } },
+    } });
+    let answer = server.call("POST", "/jobs", Some(&body));
+    assert_eq!((answer.status, &answer.json()["details"]["field"]), (400, &json!("pages")), "{}", answer.json());
+}
+
+#[test]
+fn r100_r104_r105_pdf_becomes_pdf_text_and_html() {
+    let (job, results) = convert_all(&server(), &three_pages(), "a.pdf", &["pdf", "txt", "html"], &json!({}));
+    for (result, format) in results.iter().zip(["pdf", "txt", "html"]) {
+        let found = text(result, format);
+        assert!(WORDS.iter().all(|word| found.contains(word)), "{format}: {found}");
+    }
+    assert_eq!(job["credits_used"], json!(3), "one each");
+}
+
+#[test]
+fn a41_pdf_becomes_slides() {
+    let (job, results) = convert_all(&server(), &three_pages(), "a.pdf", &["pptx", "odp"], &json!({}));
+    for (result, format) in results.iter().zip(["pptx", "odp"]) {
+        let found = text(result, format);
+        assert!(WORDS.iter().all(|word| found.contains(word)), "{format}: {found}");
+    }
+    assert_eq!(job["credits_used"], json!(8), "four each");
+}
+
+#[test]
+fn documents_become_pictures_by_way_of_pdf() {
+    let server = server();
+    for (source, name) in
+        [(docx(&WORDS[..1]), "a.docx"), (xlsx(&[&WORDS]), "a.xlsx"), (html(&WORDS), "a.html"), (b"# A".to_vec(), "a.md")]
+    {
+        let (job, results) = convert_all(&server, &source, name, &["png"], &json!({ "width": 200 }));
+        assert!(results[0].starts_with(b"\x89PNG"), "{name}: one page, one file");
+        assert_eq!(files(&job)[0]["width"], json!(200), "{name}: {job:#}");
+    }
+}
+
+#[test]
+fn a_document_has_its_thumbnail() {
+    let server = server();
+    let job = server.run(&json!({"tasks": {
+        "in": { "operation": "import/base64", "file": STANDARD.encode(three_pages()), "filename": "a.pdf" },
+        "c0": { "operation": "thumbnail", "input": "in" },
+    }}));
+    let files = files(&job);
+    assert_eq!((files.len(), &files[0]["height"]), (1, &json!(320)), "of the first page alone: {job:#}");
+}
+
+#[test]
+fn a54_what_is_merged_becomes_pdf_first() {
+    let server = server();
+    let import =
+        |file: &[u8], name: &str| json!({ "operation": "import/base64", "file": STANDARD.encode(file), "filename": name });
+    let job = server.run(&json!({"tasks": {
+        "a": import(&three_pages(), "a.pdf"),
+        "b": import(&pictures::png(40, 30, 1), "b.png"),
+        "c": import(&docx(&["Deltaword"]), "c.docx"),
+        "merge": { "operation": "merge", "input": ["a", "b", "c"] },
+        "export": { "operation": "export/url", "input": "merge" },
+    }}));
+    assert_eq!((&job["status"], &job["credits_used"]), (&json!("FINISHED"), &json!(1)), "{job:#}");
+    let merged = server.download(&job).bytes;
+    assert_eq!((page_count(&merged), text(&merged, "pdf").contains("Deltaword")), (5, true), "3 + 1 + 1 pages");
+}
+
+#[test]
+fn a27_metadata_of_a_pdf_file() {
+    let server = server();
+    let job = server.run(&json!({"tasks": {
+        "in": { "operation": "import/base64", "file": STANDARD.encode(three_pages()), "filename": "a.pdf" },
+        "m": { "operation": "metadata", "input": "in" },
+    }}));
+    assert_eq!(job["tasks"]["m"]["result"]["metadata"]["pages"], json!(3), "{job:#}");
+}

@@ -1,0 +1,206 @@
+//! The process: LibreOffice on a thread of its own, and the packets from the node.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use convertfly_sandbox::{Cancel, Confinement, Failure};
+use serde_json::Value;
+
+use crate::archive;
+use crate::cells;
+use crate::job::{Done, Job, Text};
+use crate::kit::{Kit, PROGRAM};
+use crate::profile;
+use crate::shim::{self, Answer};
+use crate::text;
+
+/// The jail's own folder in memory: profile, and the files of the document at hand.
+const FOLDER: &str = "/tmp";
+
+/// Stack of LibreOffice's thread, bytes: deeply nested documents recurse.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Bytes that the result may grow to.
+const MAX_RESULT: u64 = 1 << 30;
+
+/// Descriptors that LibreOffice may have open: its libraries and fonts are mapped, not held.
+const OPEN_FILES: u64 = 256;
+
+/// Bytes of address space: LibreOffice with a large document takes less than half of that.
+const ADDRESS_SPACE: u64 = 4 << 30;
+
+/// The address of a macro, and where its outcome goes.
+type Errand = (String, SyncSender<Result<(), String>>);
+
+/// What runs macros on LibreOffice's thread.
+struct Office(Mutex<SyncSender<Errand>>);
+
+impl Office {
+    /// Starts LibreOffice; returns when it is ready for documents.
+    fn start(program: PathBuf, profile: &Path) -> Result<Self, String> {
+        let profile = format!("file://{}", profile.display());
+        let (sender, errands) = sync_channel::<Errand>(0);
+        let (ready, started) = sync_channel(1);
+        let work = move || {
+            let kit = match Kit::start(&program, &profile) {
+                Ok(kit) => kit,
+                Err(error) => return ready.send(Err(error)).unwrap_or_default(),
+            };
+            let _ = ready.send(Ok(()));
+            for (call, reply) in errands {
+                let _ = reply.send(kit.run_macro(&call));
+            }
+        };
+        thread::Builder::new()
+            .name("office".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(work)
+            .map_err(|error| error.to_string())?;
+        started.recv().map_err(|_| "LibreOffice ended while it started".to_owned())??;
+        Ok(Self(Mutex::new(sender)))
+    }
+
+    fn run(&self, call: String) -> Result<(), Failure> {
+        let (reply, outcome) = sync_channel(1);
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sender.send((call, reply)).map_err(|_| Failure::internal("LibreOffice's thread is gone"))?;
+        outcome.recv().map_err(|_| Failure::internal("LibreOffice's thread ended"))?.map_err(Failure::internal)
+    }
+}
+
+/// Starts LibreOffice, then converts for the node at the other end of standard input until it goes away.
+pub fn serve() -> ExitCode {
+    match start() {
+        Ok(office) => {
+            let handler = move |job: Value, files: Vec<File>, _: &Cancel| convert(&office, job, files);
+            let confinement =
+                Confinement { address_space: Some(ADDRESS_SPACE), file_size: MAX_RESULT, open_files: OPEN_FILES, gpu: false };
+            convertfly_sandbox::serve_in_jail(1, &confinement, Arc::new(handler))
+        }
+        Err(error) => {
+            eprintln!("LibreOffice cannot be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<Office, String> {
+    let profile = Path::new(FOLDER).join("profile");
+    profile::write(&profile).map_err(|error| format!("its profile cannot be written: {error}"))?;
+    Office::start(PROGRAM.into(), &profile)
+}
+
+fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failure> {
+    let mut job: Job = serde_json::from_value(job).map_err(Failure::internal)?;
+    let [input, output] = <[File; 2]>::try_from(files).map_err(|files| Failure::internal(format!("{} files", files.len())))?;
+    if job.archive {
+        examine(&job, &input)?;
+    }
+    // A new folder for each document, gone when it is done, whatever LibreOffice leaves there.
+    let folder = tempfile::tempdir_in(FOLDER).map_err(Failure::internal)?;
+    let source = folder.path().join("in").with_extension(&job.from.extension);
+    let result = folder.path().join("out").with_extension(&job.to.extension);
+    let answer = folder.path().join("answer");
+    let options = write_source(&job, input, File::create_new(&source).map_err(Failure::internal)?)?;
+    if let Some(options) = options {
+        job.from.options = options;
+    }
+    office.run(shim::call(&job, &source, &result, &answer))?;
+    let said = fs::read(&answer).map_err(|error| Failure::internal(format!("no answer from the macro: {error}")))?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let (load_ms, store_ms) = match shim::read(&said) {
+        Some(Answer::Done(load, store)) => (load, store),
+        Some(Answer::NotLoaded(reason)) => return Err(not_loaded(&job, &reason)),
+        Some(Answer::NotStored(reason)) => return Err(not_stored(&reason)),
+        None => return Err(Failure::internal(format!("the macro answered {said:?}"))),
+    };
+    let made = File::open(&result).map_err(|_| Failure::unsupported("LibreOffice made nothing of this file"))?;
+    let bytes = copy(made, output).map_err(|error| no_room(&error))?;
+    if bytes == 0 {
+        return Err(Failure::unsupported("LibreOffice made an empty file of this one"));
+    }
+    serde_json::to_value(Done { load_ms, store_ms, bytes }).map_err(Failure::internal)
+}
+
+/// Looks through an archive. One that is encrypted is none (it is a compound file that holds one): it needs its password.
+fn examine(job: &Job, input: &File) -> Result<(), Failure> {
+    const ENCRYPTED: &[u8] = b"\xd0\xcf\x11\xe0";
+    let mut head = [0; 4];
+    let encrypted = input.read_exact_at(&mut head, 0).is_ok() && head == ENCRYPTED;
+    match (encrypted, job.password.is_empty()) {
+        (false, _) => archive::check(input, &job.title),
+        (true, false) => Ok(()),
+        (true, true) => Err(Failure::invalid_field(
+            "password",
+            format!("The {} file is protected by a password. Give it in options.password", job.title),
+        )),
+    }
+}
+
+/// Writes the document where LibreOffice reads it: text as UTF-8, cells in one certain form. Gives the filter's options where they follow
+/// from the content.
+fn write_source(job: &Job, mut input: File, mut source: File) -> Result<Option<String>, Failure> {
+    let Some(kind) = job.text else {
+        copy(input, source).map_err(|error| no_room(&error))?;
+        return Ok(None);
+    };
+    input.rewind().map_err(Failure::internal)?;
+    let decoded = text::read(&input, &job.title)?;
+    let (text, options) = match kind {
+        Text::Plain => (decoded, None),
+        Text::Cells { delimiter, numbers } => {
+            let cells = cells::normal(&decoded, delimiter, numbers)?;
+            (cells.text, Some(cells.options))
+        }
+    };
+    source.write_all(text.as_bytes()).map_err(|error| no_room(&error))?;
+    Ok(options)
+}
+
+fn copy(mut from: File, mut to: File) -> io::Result<u64> {
+    from.rewind()?;
+    to.rewind()?;
+    io::copy(&mut from, &mut to)
+}
+
+/// The jail's memory or the limit on a file's size has run out.
+fn no_room(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge => {
+            Failure::too_large(format!("The document or what it becomes has more than {MAX_RESULT} bytes"))
+        }
+        _ => Failure::internal(error),
+    }
+}
+
+fn not_loaded(job: &Job, reason: &str) -> Failure {
+    let Job { title, password, .. } = job;
+    // The reason quotes addresses inside the jail: it is for the log.
+    eprintln!("not loaded: {}", reason.lines().next().unwrap_or_default());
+    if password.is_empty() {
+        Failure::invalid(format!(
+            "The {title} file cannot be opened: it is damaged, no {title} file, or protected by a password. Check that it opens \
+             elsewhere; if it needs a password, give it in options.password"
+        ))
+    } else {
+        Failure::invalid_field("password", format!("The {title} file cannot be opened: it is damaged, or the password is wrong"))
+    }
+}
+
+fn not_stored(reason: &str) -> Failure {
+    let first = reason.lines().find(|line| line.contains("failed:")).or(reason.lines().next()).unwrap_or_default();
+    eprintln!("not stored: {first}");
+    // sfx2 and the filters report a file that grew too large as an error of writing (ERRCODE_IO_CANTWRITE, ERRCODE_IO_OUTOFSPACE).
+    if ["0xc10", "0x70c", "Class:Write"].iter().any(|mark| reason.contains(mark)) {
+        return Failure::invalid(
+            "The document could be opened, but not written in that format: it may be empty, or grow too large",
+        );
+    }
+    Failure::unsupported("The document could be opened, but not written in that format")
+}

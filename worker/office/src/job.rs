@@ -1,0 +1,57 @@
+//! The description of a piece of work, as it crosses the process boundary.
+
+use serde::{Deserialize, Serialize};
+
+/// One end of a conversion, in LibreOffice's words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// Extension of the file, which some filters look at.
+    pub extension: String,
+    /// Name of the filter: always given, because LibreOffice takes what it does not recognise for text.
+    pub filter: String,
+    /// The filter's options; empty for its defaults.
+    pub options: String,
+}
+
+/// A document to convert: the input file, then the output file come beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// How to read.
+    pub from: Side,
+    /// How to write.
+    pub to: Side,
+    /// Whether the input is a zip archive, to be looked through before LibreOffice sees it.
+    pub archive: bool,
+    /// How to read the input as text, where it is such; then LibreOffice gets UTF-8.
+    pub text: Option<Text>,
+    /// What opens a protected document; empty where none was given.
+    pub password: String,
+    /// What people call the input's format, for messages.
+    pub title: String,
+}
+
+/// What text holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Text {
+    /// Lines.
+    Plain,
+    /// Rows of cells (csv).
+    Cells {
+        /// What stands between cells; found out where it is not given.
+        delimiter: Option<char>,
+        /// Whether what looks like a number becomes one.
+        numbers: bool,
+    },
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// Milliseconds until the document was open.
+    pub load_ms: u64,
+    /// Milliseconds until the result was written.
+    pub store_ms: u64,
+    /// Bytes of the result.
+    pub bytes: u64,
+}

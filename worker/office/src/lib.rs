@@ -1,0 +1,19 @@
+//! LibreOffice as a warm, confined child: what a piece of work for it looks like, and the process that does it.
+//!
+//! The node starts the program `convertfly-office` inside a bubblewrap jail, and sends it one [`Job`] at a time over the packets of
+//! `convertfly-sandbox`. It loads LibreOffice once (LibreOfficeKit, `dlopen`) and drives it through a Basic macro of our own: that
+//! reaches every filter and option, and gives exact errors, while LibreOfficeKit's own calls can choose no input filter and may
+//! wait for a dialogue that nobody sees.
+
+mod archive;
+mod cells;
+mod child;
+mod job;
+mod kit;
+mod profile;
+mod shim;
+mod text;
+
+pub use child::serve;
+pub use job::{Done, Job, Side, Text};
+pub use kit::{LIBRARY, PROGRAM};

@@ -1,0 +1,104 @@
+//! The Basic macro that drives LibreOffice: how it is called, and how its answer is read.
+
+use std::path::Path;
+
+use crate::job::Job;
+
+/// Name of the macro's module.
+pub(crate) const MODULE: &str = "Shim";
+
+const SOURCE: &str = include_str!("shim.bas");
+
+/// The module as LibreOffice stores it.
+pub(crate) fn module() -> String {
+    let source = SOURCE.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <!DOCTYPE script:module PUBLIC \"-//OpenOffice.org//DTD OfficeDocument 1.0//EN\" \"module.dtd\">\n\
+         <script:module xmlns:script=\"http://openoffice.org/2000/script\" script:name=\"{MODULE}\" \
+         script:language=\"StarBasic\">{source}</script:module>\n"
+    )
+}
+
+/// The address that runs it for `job`.
+pub(crate) fn call(job: &Job, input: &Path, output: &Path, answer: &Path) -> String {
+    let url = |path: &Path| format!("file://{}", path.display());
+    let arguments = [
+        &url(input),
+        &job.from.filter,
+        &job.from.options,
+        &job.password,
+        &url(output),
+        &job.to.filter,
+        &job.to.options,
+        &answer.display().to_string(),
+    ];
+    let arguments: Vec<_> = arguments.iter().map(|text| format!("\"{}\"", digits(text))).collect();
+    format!("macro:///Standard.{MODULE}.Convert({})", arguments.join(","))
+}
+
+/// A text as hexadecimal UTF-16.
+fn digits(text: &str) -> String {
+    text.encode_utf16().map(|unit| format!("{unit:04X}")).collect()
+}
+
+/// What the macro says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Milliseconds of loading and of storing.
+    Done(u64, u64),
+    /// The document could not be opened, for that reason.
+    NotLoaded(String),
+    /// The result could not be written, for that reason.
+    NotStored(String),
+}
+
+/// Reads the macro's answer, which may have several lines.
+pub(crate) fn read(text: &str) -> Option<Answer> {
+    let text = text.trim_end();
+    let (kind, rest) = text.split_once(' ')?;
+    let (first, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    match (kind, first) {
+        ("done", load) => Some(Answer::Done(load.parse().ok()?, rest.parse().ok()?)),
+        ("failed", "load") => Some(Answer::NotLoaded(rest.to_owned())),
+        ("failed", "store") => Some(Answer::NotStored(rest.to_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Side;
+
+    #[test]
+    fn nothing_in_an_argument_is_read_as_part_of_the_address() {
+        let side = |options: &str| Side { extension: "x".into(), filter: "A & \"B\"".into(), options: options.into() };
+        let job = Job {
+            from: side("%22"),
+            to: side("𝄞"),
+            archive: false,
+            text: None,
+            password: "\"),End(\"".into(),
+            title: "X".into(),
+        };
+        let call = call(&job, Path::new("/tmp/in.x"), Path::new("/tmp/out.x"), Path::new("/tmp/a"));
+        let arguments = call.strip_prefix("macro:///Standard.Shim.Convert(").and_then(|rest| rest.strip_suffix(')'));
+        let arguments: Vec<_> = arguments.expect("a call").split(',').collect();
+        assert_eq!(arguments.len(), 8, "{call}");
+        for argument in &arguments {
+            let inner = argument.trim_matches('"');
+            assert!(inner.chars().all(|c| c.is_ascii_hexdigit()) && inner.len() % 4 == 0, "{argument}");
+        }
+        assert_eq!(arguments[6], "\"D834DD1E\"", "two units of UTF-16");
+    }
+
+    #[test]
+    fn answers_are_read_as_the_macro_writes_them() {
+        assert_eq!(read("done 12 345\n"), Some(Answer::Done(12, 345)), "done");
+        assert_eq!(read("failed load a b\nc\n"), Some(Answer::NotLoaded("a b\nc".into())), "several lines");
+        assert_eq!(read("failed store \n"), Some(Answer::NotStored(String::new())), "no reason");
+        assert_eq!(read(""), None, "nothing");
+        assert_eq!(read("done x y"), None, "no numbers");
+    }
+}

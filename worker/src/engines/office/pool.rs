@@ -1,0 +1,156 @@
+//! LibreOffice's processes: started when the first document comes, one document at a time each, replaced after a number of them.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use convertfly_office::{LIBRARY, PROGRAM};
+use convertfly_sandbox::{Pool, PoolConfig};
+use serde_json::Value;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::engines::Availability;
+use crate::failure::Failure;
+use crate::formats::Cancel;
+use crate::jail::{self, Jail};
+
+/// The program that runs inside the jail.
+const CHILD: &str = "convertfly-office";
+
+/// Its name there.
+const CHILD_INSIDE: &str = "/convertfly-office";
+
+/// What says where it is, when it lies elsewhere than beside this program.
+const CHILD_VARIABLE: &str = "CONVERTFLY_OFFICE";
+
+/// Documents of one process: what a leak may cost is bounded.
+const DOCUMENTS: u64 = 200;
+
+/// How long a process may take to start, the first time from a cold disk.
+const START: Duration = Duration::from_secs(60);
+
+/// LibreOffice does not stop when told to: it is killed at once.
+const GRACE: Duration = Duration::from_millis(10);
+
+/// Bytes of memory that the files of one document take: profile, source and result.
+const FILES: u64 = 3 << 30;
+
+/// A part of LibreOffice that the packages `libreoffice-*-nogui` leave out, without which spreadsheets and comments end in a crash.
+const DIALOGUE: &str = "../share/config/soffice.cfg/modules/scalc/ui/inputbar.ui";
+
+/// The processes. Cheap to clone.
+#[derive(Clone)]
+pub struct Offices {
+    slots: Arc<Vec<OnceCell<Pool>>>,
+    free: Arc<Mutex<Vec<usize>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Offices {
+    /// Room for so many processes; none is started yet.
+    pub fn new(count: usize) -> Self {
+        let count = count.max(1);
+        Self {
+            slots: Arc::new((0..count).map(|_| OnceCell::new()).collect()),
+            free: Arc::new(Mutex::new((0..count).rev().collect())),
+            turns: Arc::new(Semaphore::new(count)),
+        }
+    }
+
+    /// Whether documents can be converted here.
+    pub fn probe() -> Availability {
+        let missing = |what: String| Availability::Missing { what, remedy: jail::REMEDY.to_owned() };
+        let program = Path::new(PROGRAM);
+        if !program.join(LIBRARY).exists() {
+            return missing("LibreOffice is not installed".to_owned());
+        }
+        if !program.join(DIALOGUE).exists() {
+            return missing(
+                "LibreOffice is there without libreoffice-writer, -calc, -impress and -draw (not those with -nogui)".to_owned(),
+            );
+        }
+        if child().is_none() {
+            let what = format!("the program {CHILD} does not lie beside this one");
+            return Availability::Missing {
+                what,
+                remedy: format!("cargo build --workspace, or set {CHILD_VARIABLE}=/path/to/{CHILD}"),
+            };
+        }
+        match Jail::find() {
+            Ok(_) => Availability::Ready("LibreOffice in bubblewrap".to_owned()),
+            Err(why) => missing(why.to_owned()),
+        }
+    }
+
+    /// Does a piece of work in a process that is free, and tells how many milliseconds it has waited for one.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    pub(super) async fn run(
+        &self,
+        job: Value,
+        files: Vec<OwnedFd>,
+        cancel: &Cancel,
+        deadline: Duration,
+    ) -> Result<(Value, u64), Failure> {
+        let start = Instant::now();
+        let _turn = tokio::select! {
+            turn = self.turns.acquire() => turn.map_err(Failure::internal)?,
+            () = cancel.cancelled() => return Err(Failure::Cancelled),
+        };
+        let slot = Slot { free: &self.free, index: self.take().ok_or_else(|| Failure::internal("a turn without a process"))? };
+        let cell = self.slots.get(slot.index).ok_or_else(|| Failure::internal("no such process"))?;
+        let pool = cell.get_or_try_init(start_one).await?;
+        let waited = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let done = pool.run(job, files, cancel, deadline).await?;
+        Ok((done, waited))
+    }
+
+    /// The process that has worked last: its memory is warm.
+    fn take(&self) -> Option<usize> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Ends the processes.
+    pub async fn stop(&self) {
+        for pool in self.slots.iter().filter_map(OnceCell::get) {
+            pool.stop().await;
+        }
+    }
+}
+
+/// Gives the process back.
+struct Slot<'a> {
+    free: &'a Mutex<Vec<usize>>,
+    index: usize,
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
+    }
+}
+
+/// Where the program lies: as told, or beside this one, where cargo and the packages put it.
+fn child() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(CHILD_VARIABLE).map(PathBuf::from) {
+        return Some(path).filter(|path| path.is_file());
+    }
+    let own = std::env::current_exe().ok()?;
+    // Tests lie in a folder of their own beside the programs.
+    own.ancestors().skip(1).take(2).map(|folder| folder.join(CHILD)).find(|path| path.is_file())
+}
+
+async fn start_one() -> Result<Pool, Failure> {
+    let jail = Jail::find().map_err(Failure::internal)?;
+    let child = child().ok_or_else(|| Failure::internal(format!("{CHILD} is gone")))?;
+    let mut config = PoolConfig::new(jail.program().to_owned());
+    config.args = jail.arguments(FILES, &[(&child, CHILD_INSIDE)], Path::new(CHILD_INSIDE), &[] as &[&OsStr]);
+    config.threads = 1;
+    config.restart_after = DOCUMENTS;
+    config.start_timeout = START;
+    config.grace = GRACE;
+    Pool::start(config).await
+}
