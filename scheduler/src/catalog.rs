@@ -216,7 +216,7 @@ pub enum OptionKind {
     Url,
     /// Name of another task of the job, whose file is read beside the inputs.
     Task,
-    /// Pages of a document, see [`Pages`](crate::pages::Pages).
+    /// Pages of a document, see [`crate::pages::Pages`].
     Pages,
 }
 

@@ -34,7 +34,11 @@ fn a_dry_run_plans_and_stores_nothing() {
     let plan = server.call("POST", "/jobs?dry_run=true", Some(&body));
     assert_eq!(plan.status, 200, "{}", text(&plan));
     let plan = plan.json()["data"].clone();
-    assert_eq!((&plan["dry_run"], &plan["credits"]), (&json!(true), &json!(3)), "1, and 2 for what is not known before it is read: {plan:#}");
+    assert_eq!(
+        (&plan["dry_run"], &plan["credits"]),
+        (&json!(true), &json!(3)),
+        "1, and 2 for what is not known before it is read: {plan:#}"
+    );
     assert_eq!((&plan["balance"], &plan["balance_after"]), (&json!(1_000_000), &json!(999_997)), "{plan:#}");
     let route = &plan["tasks"]["convert"]["route"];
     assert_eq!(route[0], json!({"from": "png", "to": "webp", "lane": "cpu", "engine": "image", "credits": 1}), "{plan:#}");

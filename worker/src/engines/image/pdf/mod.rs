@@ -24,9 +24,9 @@ pub(super) use work::run;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PdfTask {
-    /// Counts the pages; the answer is [`Made::metadata`], a number.
+    /// Counts the pages; the answer is [`crate::engines::Made::metadata`], a number.
     Count,
-    /// Draws those pages, counted from 1, each into an output of its own; [`Made::metadata`] is a list of their widths and heights.
+    /// Draws those pages, counted from 1, each into an output of its own; [`crate::engines::Made::metadata`] is a list of their widths and heights.
     Draw(Vec<u32>),
     /// Draws those pages into one output that holds several.
     DrawAll(Vec<u32>),
