@@ -178,7 +178,7 @@ async fn t16_f16_no_event_is_lost_though_senders_are_killed_and_the_sink_fails()
     let counting = {
         let received = &sink;
         async move {
-            let deadline = Instant::now() + Duration::from_secs(60 + events as u64 / 20);
+            let deadline = Instant::now() + Duration::from_secs(60 + events as u64 / 4);
             let (mut kills, mut looked_at, mut done) = (0, 0, HashSet::new());
             let mut last_kill = Instant::now();
             let mut next_kill = events / 20;

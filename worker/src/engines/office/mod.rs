@@ -90,7 +90,11 @@ fn job(from: &str, to: &str, options: &OfficeOptions) -> Result<Job, Failure> {
         None if from == "pdf" => (Kind::pdf_import(), Module::Impress),
         None => return Err(none()),
     };
-    let to = if to == "pdf" { module.pdf(options) } else { kind(to).and_then(|kind| kind.write(options)).ok_or_else(none)? };
+    let to = if to == "pdf" {
+        module.pdf(options)
+    } else {
+        kind(to).filter(|kind| kind.module == module).and_then(|kind| kind.write(options)).ok_or_else(none)?
+    };
     Ok(Job {
         from: from.side,
         to,

@@ -222,7 +222,7 @@ fn drawings_are_recognised_by_their_root() {
     let declared = [b"<?xml version='1.0' encoding='ISO-8859-1'?>".to_vec(), latin].concat();
     assert!(decode(&declared, &DecodeOptions::default()).is_ok(), "Latin-1 as declared");
     for other in ["<html><svg/></html>", "<!-- <svg> -->", "svg", "<?xml version='1.0'?><svgfoo/>", ""] {
-        assert_eq!(sniff(other.as_bytes()).map(|format| format.name), None, "{other}");
+        assert_ne!(sniff(other.as_bytes()).map(|format| format.name), Some("svg"), "{other}");
     }
     assert_eq!(sniff(&gzip(&gzip(plain.as_bytes()))).map(|format| format.name), None, "gzip in gzip");
     let bomb = gzip(&vec![b' '; 80 << 20]);
