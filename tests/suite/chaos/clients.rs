@@ -19,6 +19,7 @@ pub(super) fn start(scene: &Arc<Scene>, key: &str) -> Vec<JoinHandle<u32>> {
         let (scene, key) = (Arc::clone(scene), key.to_owned());
         std::thread::spawn(move || run(&scene, &key))
     };
+    scene.submitting.store(CLIENTS, Ordering::Relaxed);
     (0..CLIENTS).map(client).collect()
 }
 
@@ -29,7 +30,7 @@ fn run(scene: &Scene, key: &str) -> u32 {
     loop {
         let i = scene.begun.fetch_add(1, Ordering::Relaxed);
         if i >= scene.jobs {
-            scene.submitted.store(true, Ordering::Relaxed);
+            scene.submitting.fetch_sub(1, Ordering::Relaxed);
             return repeated;
         }
         while !scene.due(i) {
@@ -58,7 +59,7 @@ fn body(scene: &Scene, i: usize) -> Value {
 fn submit(scene: &Scene, agent: &ureq::Agent, key: &str, i: usize) -> u32 {
     let text = body(scene, i).to_string();
     let deadline = Instant::now() + Duration::from_secs(300);
-    let mut tries = 0;
+    let (mut tries, mut last) = (0, String::new());
     loop {
         let api = {
             let apis = scene.apis.read().expect("never poisoned");
@@ -70,14 +71,16 @@ fn submit(scene: &Scene, agent: &ureq::Agent, key: &str, i: usize) -> u32 {
             match request.send(text.as_str()) {
                 Ok(answer) if answer.status() == 201 => return tries,
                 // Redis is away, or the call that was cut off is still noted as in flight.
-                Ok(answer) if matches!(answer.status().as_u16(), 409 | 429 | 503) => {}
+                Ok(mut answer) if matches!(answer.status().as_u16(), 409 | 429 | 503) => {
+                    last = format!("{} {}", answer.status(), answer.body_mut().read_to_string().unwrap_or_default());
+                }
                 Ok(mut answer) => panic!("job {i}: {} {:?}", answer.status(), answer.body_mut().read_to_string()),
                 // Killed in the middle: nobody knows whether the job exists. The key sees to it that there will be one.
-                Err(_) => {}
+                Err(error) => last = error.to_string(),
             }
             tries += 1;
         }
-        assert!(Instant::now() < deadline, "job {i} is not accepted after {tries} tries");
+        assert!(Instant::now() < deadline, "job {i} is not accepted after {tries} tries: {last}");
         std::thread::sleep(Duration::from_millis(30));
     }
 }

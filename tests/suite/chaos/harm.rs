@@ -105,7 +105,9 @@ pub(super) async fn wreak(t: &TestStore, account: &str, fleet: &Fleet, scene: &S
             seen = ended;
         }
         wreaker.harm(turn, seen);
-        if scene.submitted.load(Ordering::Relaxed) && jobs.is_some_and(|(all, ended)| all == ended && scene.due(scene.jobs - 1)) {
+        if scene.submitting.load(Ordering::Relaxed) == 0
+            && jobs.is_some_and(|(all, ended)| all == ended && scene.due(scene.jobs - 1))
+        {
             return;
         }
         assert!(Instant::now() < deadline, "jobs are still unfinished: {:?}", t.store.account(account).await);

@@ -10,7 +10,7 @@ mod verify;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use convertfly_scheduler::ids;
@@ -48,7 +48,8 @@ pub(crate) struct Scene {
     jobs: usize,
     /// Jobs that a client has begun to submit.
     begun: AtomicUsize,
-    submitted: AtomicBool,
+    /// Clients that are not done: the last one may wait for its answer long after the others' jobs have ended.
+    submitting: AtomicUsize,
     counts: Counts,
     /// Addresses of the APIs that answer.
     apis: std::sync::RwLock<Vec<String>>,
@@ -101,7 +102,7 @@ async fn t20_t23_f1_f6_f18_nothing_is_lost_or_done_twice() {
     let scene = Arc::new(Scene {
         jobs,
         begun: AtomicUsize::new(0),
-        submitted: AtomicBool::new(false),
+        submitting: AtomicUsize::new(0),
         counts: Counts::default(),
         apis: std::sync::RwLock::default(),
         poison_url,
