@@ -157,6 +157,18 @@ pub struct TaskResult {
     /// Things the customer should know: a mismatch of extension and content, say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What the work is worth by the pairs of formats that ran, credits; without it, what was reserved. A source whose format
+    /// nobody knew reserves the dearest pair: what was cheaper gives the rest back as it finishes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<u32>,
+}
+
+impl TaskRecord {
+    /// Its price: what was reserved, and once it has finished what was paid.
+    pub fn price(&self) -> u32 {
+        let reserved = self.spec.credits;
+        self.result.as_ref().and_then(|result| result.credits).map_or(reserved, |credits| credits.min(reserved))
+    }
 }
 
 /// An object in a customer's bucket.

@@ -85,6 +85,7 @@ fn credits_over_http() {
     r342_r364_a_job_that_is_not_covered_leaves_nothing(&server);
     a60_a61_r363_reserved_settled_refunded_and_charged_again(&server);
     a62_each_input_is_paid(&server);
+    a60_a_source_that_nobody_knew_is_paid_by_what_it_was(&server);
     a65_the_account_and_its_ledger(&server);
     t20_sixty_four_submits_race_for_ten_credits(&server);
     books_that_are_apart_stop_the_charging(&server);
@@ -186,6 +187,22 @@ fn a60_a61_r363_reserved_settled_refunded_and_charged_again(server: &Server) {
         ("settle", 0, 2),
     ];
     assert_eq!(kinds(&ledger(server, &key)), expected, "an entry per movement");
+}
+
+/// Before it is read, it may be a video; then it is a picture.
+fn a60_a_source_that_nobody_knew_is_paid_by_what_it_was(server: &Server) {
+    let key = account(server, "unknown", 3);
+    let mut body = job(&pictures::png(4, 4, 1));
+    body["tasks"]["import"]["filename"] = json!("thing");
+    body["tasks"]["convert"]["output_format"] = json!("webp");
+    let created = server.call_as(&key, "POST", "/jobs", Some(&body));
+    assert_eq!(created.header("x-credits-used"), Some("2"), "the dearest: {:#}", created.json());
+    let done = wait(server, &key, &id(&created));
+    assert_eq!((&done["status"], &done["credits_used"]), (&json!("FINISHED"), &json!(1)), "{done:#}");
+    assert_eq!(done["tasks"]["convert"]["credits"], 1, "{done:#}");
+    assert_eq!(pots(server, &key), [2, 0, 1], "the rest is back");
+    let kinds = kinds(&ledger(server, &key)).iter().map(|entry| entry.0.to_owned()).collect::<Vec<_>>();
+    assert_eq!(kinds, ["grant", "reserve", "settle", "refund"], "each movement has its entry");
 }
 
 fn a62_each_input_is_paid(server: &Server) {

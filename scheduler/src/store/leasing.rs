@@ -84,6 +84,7 @@ impl Store {
         let mut call = self.invocation(&scripts::FINISH, self.shard(&lease.account));
         call.arg(&lease.job).arg(&lease.spec.name).arg(&lease.fence).arg(to_json(result)?).arg(to_json(explain)?);
         call.arg(worker).arg(ttl_ms).arg(ids::random_base62(11));
+        call.arg(result.credits.map(|credits| credits.to_string()).unwrap_or_default());
         for lane in lanes {
             call.arg(lane.as_str());
         }

@@ -52,7 +52,7 @@ pub fn task(task: &TaskRecord, links: &Links) -> Value {
         view.insert("input".into(), json!(task.spec.input));
     }
     view.insert("status".into(), task.status.as_str().into());
-    view.insert("credits".into(), task.spec.credits.into());
+    view.insert("credits".into(), task.price().into());
     if let Some(result) = result(task, links) {
         view.insert("result".into(), result);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use convertfly_scheduler::catalog::Catalog;
 use convertfly_scheduler::ids;
 use convertfly_scheduler::task::{FileRef, TaskResult};
 use serde_json::{Map, Value};
@@ -81,10 +82,12 @@ impl Each<'_> {
     /// Does it with every input file of the task.
     pub(super) async fn run(&self, context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<TaskResult, Failure> {
         let mut result = TaskResult::default();
+        let mut prices = Vec::new();
         let (mut steps, mut metadata) = (Vec::new(), Vec::new());
         let count = context.lease.inputs.len();
         for (index, input) in context.lease.inputs.iter().enumerate() {
-            let (files, made) = self.one(context, input, index, &mut result.warnings).await?;
+            let (files, made, price) = self.one(context, input, index, &mut result.warnings).await?;
+            prices.push(price);
             result.files.extend(files);
             metadata.extend(made.metadata);
             steps.push(Value::Object(made.explain));
@@ -98,6 +101,9 @@ impl Each<'_> {
                 explain.insert("files".into(), Value::Array(steps));
             }
             None => return Err(Failure::invalid_field("input", "The inputs of this task have no files")),
+        }
+        if matches!(self.action, Action::Convert) {
+            result.credits = worth(&prices, context.lease.spec.input.len());
         }
         result.metadata = match metadata.len() {
             0 => None,
@@ -123,12 +129,13 @@ impl Each<'_> {
         input: &FileRef,
         index: usize,
         warnings: &mut Vec<String>,
-    ) -> Result<(Vec<FileRef>, Made), Failure> {
+    ) -> Result<(Vec<FileRef>, Made, Option<u32>), Failure> {
         let folder = files::folder(context)?;
         let inputs = context.lease.inputs.len() as f64;
         let Fetched { local, format, warning, fetch_ms } = fetch(context, input, &folder).await?;
         warnings.extend(warning.clone());
         let target = (self.target)(format)?;
+        let price = Catalog::builtin().pair(format.name, target.name).map(|pair| pair.credits);
         let path = folder.path().join(ids::new_id("out"));
         let output = File::options().read(true).write(true).create_new(true).open(&path).map_err(Failure::internal)?;
         let work = Work {
@@ -165,8 +172,16 @@ impl Each<'_> {
         }
         made.explain.insert("fetch_ms".into(), fetch_ms.into());
         made.explain.insert("store_ms".into(), millis(start).into());
-        Ok((stored, made))
+        Ok((stored, made, price))
     }
+}
+
+/// What a conversion is worth by the pairs that ran: the prices of its files, but for an input of several files (the pages of a
+/// document, say) the price of one (A62).
+fn worth(prices: &[Option<u32>], inputs: usize) -> Option<u32> {
+    let prices: Vec<u32> = prices.iter().copied().collect::<Option<_>>()?;
+    let dearest = prices.iter().copied().max()?;
+    Some(prices.iter().sum::<u32>().min(dearest.saturating_mul(u32::try_from(inputs).unwrap_or(u32::MAX))))
 }
 
 /// What the results of input `index` are called: by the customer's pattern, or after the input. Where an input has several, they say what sets
@@ -201,4 +216,16 @@ pub(super) fn same_or_writable(format: &'static Format) -> Result<&'static Forma
     }
     let fallback = if format.flags.alpha { "png" } else { "jpg" };
     crate::formats::by_name(fallback).ok_or_else(|| Failure::internal(format!("{fallback} is not a format")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a62_an_input_is_paid_once_however_many_files_it_has() {
+        assert_eq!(worth(&[Some(1), Some(2)], 2), Some(3), "a file each");
+        assert_eq!(worth(&[Some(1), Some(1), Some(1)], 1), Some(1), "three pages of one document");
+        assert_eq!(worth(&[Some(1), None], 2), None, "what has no price is worth what was reserved");
+    }
 }

@@ -161,7 +161,7 @@ pub(super) fn task() -> Value {
             "operation": string("What it does."),
             "input": { "type": "array", "items": { "type": "string" }, "description": "The tasks whose files it takes." },
             "status": reference("TaskStatus"),
-            "credits": count("Its price."),
+            "credits": count("Its price: what was reserved, and once it has finished what was paid."),
             "result": reference("TaskResult"),
             "error": reference("TaskError"),
             "progress": { "type": "number", "minimum": 0, "maximum": 1, "description": "Share done, while it runs." },

@@ -1,4 +1,5 @@
--- ARGV: job, task, fence, result, explain, worker, ttl ms, random, then the lanes that the worker continues in.
+-- ARGV: job, task, fence, result, explain, worker, ttl ms, random, what the work is worth ('' for what was reserved), then the
+-- lanes that the worker continues in.
 -- Replies {'ok' | 'already', lease…} | {'stale'}
 local job, name, fence = ARGV[1], ARGV[2], ARGV[3]
 local key = k_task(job, name)
@@ -7,7 +8,7 @@ if t[2] ~= fence then return {'stale'} end
 local account = redis.call('HGET', k_job(job), 'account')
 if not account then return {'stale'} end
 local lanes = {}
-for i = 9, #ARGV do lanes[ARGV[i]] = true end
+for i = 10, #ARGV do lanes[ARGV[i]] = true end
 
 if t[1] == 'FINISHED' then
   -- The same call again after a lost reply: hand out once more what it had leased.
@@ -27,7 +28,11 @@ if t[1] ~= 'PROCESSING' then return {'stale'} end
 redis.call('ZREM', k_leases(), job .. '/' .. name)
 redis.call('HSET', key, 'status', 'FINISHED', 'result', ARGV[4], 'explain', ARGV[5], 'ended', NOWS, 'progress', '1',
   'ver', touch(job))
-move(account, 'settle', tonumber(t[3]), job, name, t[4])
+-- Never more than was promised: what turned out to be cheaper gives the rest back.
+local reserved = tonumber(t[3])
+local charged = math.min(reserved, tonumber(ARGV[9]) or reserved)
+move(account, 'settle', charged, job, name, t[4])
+move(account, 'refund', reserved - charged, job, name, t[4])
 event('task.finished', account, job, name, t[4])
 local reply, ready = {'ok'}, {}
 for dependent in words(t[5]) do

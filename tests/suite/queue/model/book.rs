@@ -6,6 +6,7 @@ use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::graph;
 use convertfly_scheduler::job::NewJob;
 use convertfly_scheduler::store::{Lease, MAX_ATTEMPTS, MAX_LOSSES};
+use convertfly_scheduler::task::TaskResult;
 use convertfly_scheduler::task::TaskStatus::{self, Cancelled, Error, Finished, Processing, Waiting};
 
 /// Where an unfinished task is listed: in exactly one of these.
@@ -455,7 +456,13 @@ impl Book {
     }
 
     /// The reply, and the successors that must come back leased.
-    pub(super) fn finish(&mut self, worker: &str, lease: &Lease, lanes: &[Lane], key: &str) -> (String, Vec<(String, String)>) {
+    pub(super) fn finish(
+        &mut self,
+        worker: &str,
+        lease: &Lease,
+        lanes: &[Lane],
+        made: &TaskResult,
+    ) -> (String, Vec<(String, String)>) {
         let id = &lease.job;
         let Some((job, i)) = self.jobs.get_mut(id).and_then(|job| Some((job.task(&lease.spec.name)?, job))).map(|(i, j)| (j, i))
         else {
@@ -473,7 +480,7 @@ impl Book {
             return ("stale".into(), Vec::new());
         }
         let task = &mut job.tasks[i];
-        (task.status, task.place, task.due, task.result) = (Finished, Place::Blocked, false, key.to_owned());
+        (task.status, task.place, task.due, task.result) = (Finished, Place::Blocked, false, made.files[0].key.clone());
         let (name, price, run) = (task.name.clone(), task.price, task.run);
         let next = task.next.clone();
         let ready: Vec<usize> = next.into_iter().filter(|&d| job.tasks[d].is_blocked() && job.deps(d) == 0).collect();
@@ -482,7 +489,9 @@ impl Book {
         for d in ready {
             job.tasks[d].place = Place::Ready;
         }
-        self.money("settle", price, id, &name, run);
+        let charged = made.credits.map_or(price, |credits| price.min(i64::from(credits)));
+        self.money("settle", charged, id, &name, run);
+        self.money("refund", price - charged, id, &name, run);
         self.event("task.finished", id, &name, run);
         self.settle(id);
         ("ok".into(), continues)

@@ -167,7 +167,9 @@ impl Walk<'_> {
             }
             6..=9 => lease(random).map(|lease| {
                 let lanes = [&[Lane::Io, Lane::Cpu][..], &[Lane::Cpu], &[]][random.below(3)].to_vec();
-                let made = result(&lease);
+                // Worth what was reserved, or less, or more (which costs no more).
+                let credits = [None, Some(random.below(4) as u32)][random.below(2)];
+                let made = TaskResult { credits, ..result(&lease) };
                 Call::Finish(worker(random), lease, lanes, made)
             }),
             10 => lease(random).map(|lease| Call::Fail(lease, random.below(3) > 0)),
@@ -247,7 +249,7 @@ impl Walk<'_> {
                 (self.book.heartbeat(lease), if pulse == [Pulse::Held] { "held" } else { "lost" }.into())
             }
             Call::Finish(worker, lease, lanes, made) => {
-                let (word, want) = self.book.finish(worker, lease, lanes, &made.files[0].key);
+                let (word, want) = self.book.finish(worker, lease, lanes, made);
                 let done = self.store.finish(worker, lease, made, &Value::Null, lanes, TTL).await.expect("finish");
                 let (have, next) = match done {
                     Finished::Committed { next } => ("ok", next),
