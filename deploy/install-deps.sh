@@ -51,6 +51,7 @@ documents  libreoffice-writer       text documents
 documents  poppler-utils            pdftotext: the words of PDF files; and tests look at results with it
 test   curl                  runs the quick start as written
 test   ffmpeg                makes clips, and looks at results independently
+test   iproute2              gives a network namespace its addresses (ip)
 test   libheif-examples      makes HEIC files (heif-enc)
 test   libvips-tools         independent opener of results, and the yardstick of the benches
 test   mesa-vulkan-drivers   software Vulkan device, to test the GPU kernels without a GPU

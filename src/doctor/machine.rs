@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use convertfly_scheduler::space::Space;
+
 use super::Check;
 
 /// Less free space than this is worth a remark: twice the largest upload, in bytes.
@@ -17,18 +19,22 @@ pub(super) fn disk(data: &Path) -> Check {
     let Some(existing) = absolute.ancestors().find(|path| path.exists()) else {
         return disk_from(&absolute, Err("no such path".to_owned()));
     };
-    let free = rustix::fs::statvfs(existing).map(|stat| stat.f_bavail * stat.f_frsize).map_err(|error| error.to_string());
-    disk_from(&absolute, free)
+    disk_from(&absolute, Space::of(existing).map_err(|error| error.to_string()))
 }
 
-/// `free` is in bytes.
-fn disk_from(data: &Path, free: Result<u64, String>) -> Check {
+/// By the rule of the nodes and the API: below it no work is taken.
+fn disk_from(data: &Path, space: Result<Space, String>) -> Check {
     const NAME: &str = "disk";
     const REMEDY: &str = "free some space, or choose another place with CONVERTFLY_DATA=/a/larger/disk";
     let place = data.display();
-    match free {
-        Ok(bytes) if bytes >= FREE_SPACE => Check::ok(NAME, format!("{} GiB free for {place}", bytes >> 30)),
-        Ok(bytes) => Check::warning(NAME, format!("only {:.1} GiB free for {place}", bytes as f64 / f64::from(1 << 30)), REMEDY),
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    match space {
+        Ok(space) if space.is_low() => {
+            let detail = format!("only {:.1} of {:.1} GiB free for {place}: no job is taken", gib(space.free), gib(space.total));
+            Check::missing(NAME, detail, REMEDY)
+        }
+        Ok(space) if space.free >= FREE_SPACE => Check::ok(NAME, format!("{} GiB free for {place}", space.free >> 30)),
+        Ok(space) => Check::warning(NAME, format!("only {:.1} GiB free for {place}", gib(space.free)), REMEDY),
         Err(error) => Check::warning(NAME, format!("{place}: {error}"), REMEDY),
     }
 }
@@ -93,9 +99,13 @@ mod tests {
     #[test]
     fn little_free_space_is_a_remark() {
         let data = Path::new("/data");
-        assert_eq!(disk_from(data, Ok(FREE_SPACE)).state, State::Ok, "enough");
-        let little = disk_from(data, Ok(3 << 29));
+        let of = |free, total| disk_from(data, Ok(Space { free, total }));
+        assert_eq!(of(FREE_SPACE, 2 * FREE_SPACE).state, State::Ok, "enough");
+        let little = of(3 << 29, 4 << 30);
         assert_eq!((little.state, little.detail.as_str()), (State::Warning, "only 1.5 GiB free for /data"), "too little");
+        let low = of(FREE_SPACE, 20 * FREE_SPACE);
+        assert_eq!(low.state, State::Missing, "F8: a twentieth is too little, whatever that comes to");
+        assert_eq!(low.detail, "only 10.0 of 200.0 GiB free for /data: no job is taken");
         assert_eq!(disk_from(data, Err("gone".to_owned())).state, State::Warning, "unknown");
     }
 

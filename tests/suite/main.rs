@@ -34,6 +34,7 @@ mod metadata;
 mod mutated;
 mod openapi;
 mod optimize;
+mod public_net;
 mod queue;
 mod quick_start;
 mod rate_limits;

@@ -43,7 +43,8 @@ pub(crate) fn document() -> Doc {
 
 /// `GET /docs` and `GET /api/v1/docs`.
 pub(crate) fn page(id: &'static str) -> Doc {
-    Doc::new(id, Tag::Service, "This reference, for people")
+    let title = if id == "getDocsPage" { "This reference, for people" } else { "This reference, beside the API" };
+    Doc::new(id, Tag::Service, title)
         .text("One page that needs nothing from outside.")
         .media(200, "The page.", "text/html")
         .with("ETag", "Changes when the page does.", string(""))

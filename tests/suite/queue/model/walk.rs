@@ -28,7 +28,7 @@ enum Call {
     FilesGone(String, String),
     Lease(&'static str, Vec<(Lane, u32)>),
     Heartbeat(Lease),
-    Finish(&'static str, Lease, Vec<Lane>, TaskResult),
+    Finish(&'static str, Lease, Vec<Lane>, Box<TaskResult>),
     Fail(Lease, bool),
     Release(Lease),
     Reap,
@@ -169,7 +169,7 @@ impl Walk<'_> {
                 let lanes = [&[Lane::Io, Lane::Cpu][..], &[Lane::Cpu], &[]][random.below(3)].to_vec();
                 // Worth what was reserved, or less, or more (which costs no more).
                 let credits = [None, Some(random.below(4) as u32)][random.below(2)];
-                let made = TaskResult { credits, ..result(&lease) };
+                let made = Box::new(TaskResult { credits, ..result(&lease) });
                 Call::Finish(worker(random), lease, lanes, made)
             }),
             10 => lease(random).map(|lease| Call::Fail(lease, random.below(3) > 0)),
