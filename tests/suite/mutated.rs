@@ -201,7 +201,13 @@ fn t6_mutated_pictures_harm_nothing() {
     assert_eq!(balance(), before - charged, "nor in the end");
     assert!(codes.len() > 1 || count < 50, "some fail and some do not: {codes:?}");
     assert!(growth <= GROWTH, "the node took {} MiB more than for sound pictures", growth >> 20);
-    assert_eq!(crate::executor::children(&server), children, "no executor died of one");
+    let log = server.log();
+    // One is replaced after so many tasks; that is not the fault of any of them, and waits for its work.
+    let died: Vec<&str> = log.lines().filter(|line| line.contains("executor") && line.contains("ended")).collect();
+    assert!(
+        died.is_empty() && (count > FEW || crate::executor::children(&server) == children),
+        "no executor died of one: {died:#?}"
+    );
     let good = server.convert(&pictures::png(64, 64, 2), "a.png", "webp", &json!({}));
     assert_eq!(good["status"], "FINISHED", "and goes on: {good:#}");
 }
