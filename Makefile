@@ -1,7 +1,7 @@
 # The commands of the project. `make` alone lists them.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help serve test contract check bench deps test-deps
+.PHONY: help serve test contract check bench bench-peers deps test-deps
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,6 +24,11 @@ check: ## formatting, lints, documentation, licences and sources of dependencies
 
 bench: test-deps ## the criterion benches
 	cargo bench --workspace
+
+bench-peers: test-deps ## pictures beside sharp, pyvips and Pillow (PHOTO=a camera's JPEG)
+	benches/peers/images/setup.sh
+	cargo build --release --workspace
+	target/release/convertfly bench peers "$(PHOTO)"
 
 deps: ## install what building and serving need
 	deploy/install-deps.sh build run

@@ -1,4 +1,5 @@
 //! The throughput harness behind `convertfly bench`.
 
+pub mod peers;
 pub mod scheduler;
 pub mod thumbnail;

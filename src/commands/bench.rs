@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use convertfly_benches::{scheduler, thumbnail};
+use convertfly_benches::{peers, scheduler, thumbnail};
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -24,6 +24,23 @@ pub(crate) enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Pictures beside sharp, pyvips and Pillow, every row of the targets (benches/peers/images/setup.sh installs them).
+    Peers {
+        /// A JPEG of a camera.
+        photo: PathBuf,
+        /// The folder with the peers.
+        #[arg(long, default_value = "benches/peers/images")]
+        peers: PathBuf,
+        /// Counted rounds.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Only rows whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = Form::Table)]
+        form: Form,
+    },
     /// One photo to an 800 px WebP against vipsthumbnail, as whole processes in turn.
     Thumbnail {
         /// A JPEG of a camera.
@@ -35,6 +52,17 @@ pub(crate) enum What {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    /// For the terminal, row by row as they are done.
+    Table,
+    /// For a README.
+    Markdown,
+    /// For programs.
+    Json,
 }
 
 /// Measures and prints.
@@ -59,6 +87,18 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
                     let (us, trips) = (phase.redis_us, phase.round_trips);
                     println!("{label:<22} {:>10.0} {us:>12.1} {trips:>12.2} {:>10.1}", phase.jobs_per_second, phase.commands);
                 }
+            }
+        }
+        What::Peers { photo, peers, rounds, only, form } => {
+            let plan = peers::Plan { photo: photo.clone(), peers: peers.clone(), rounds: *rounds, only: only.clone() };
+            let outcomes = peers::run(&plan, |outcome| match form {
+                Form::Table => print!("{}", peers::report::table(outcome)),
+                _ => eprintln!("{} is done", outcome.row.name),
+            })?;
+            match form {
+                Form::Table => {}
+                Form::Markdown => print!("{}", peers::report::markdown(&outcomes, &peers::report::machine())),
+                Form::Json => println!("{}", serde_json::to_string_pretty(&outcomes)?),
             }
         }
         What::Thumbnail { photo, rounds, json } => {
