@@ -1,5 +1,6 @@
 //! The throughput harness behind `convertfly bench`.
 
+pub mod node;
 pub mod peers;
 pub mod scheduler;
 pub mod thumbnail;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use convertfly_benches::{peers, scheduler, thumbnail};
+use convertfly_benches::{node, peers, scheduler, thumbnail};
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -20,6 +20,29 @@ pub(crate) enum What {
         /// How Redis writes its file: always, everysec or no.
         #[arg(long, default_value = "always")]
         appendfsync: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A whole node under load: a folder of pictures, a mix of work, closed or open loop.
+    Node {
+        /// A folder with pictures; those below it, too.
+        corpus: PathBuf,
+        /// Jobs.
+        #[arg(long, default_value_t = 1000)]
+        jobs: usize,
+        /// Jobs in flight at once (closed loop).
+        #[arg(long, default_value_t = 16)]
+        in_flight: usize,
+        /// Jobs a second, whatever the node does (open loop).
+        #[arg(long, conflicts_with = "in_flight")]
+        rate: Option<f64>,
+        /// The folder with sharp and BullMQ, to do the same work afterwards: benches/peers/queue, after `npm ci` there.
+        #[arg(long)]
+        peer: Option<PathBuf>,
+        /// Write a page with plots here.
+        #[arg(long)]
+        html: Option<PathBuf>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -87,6 +110,27 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
                     let (us, trips) = (phase.redis_us, phase.round_trips);
                     println!("{label:<22} {:>10.0} {us:>12.1} {trips:>12.2} {:>10.1}", phase.jobs_per_second, phase.commands);
                 }
+            }
+        }
+        What::Node { corpus, jobs, in_flight, rate, peer, html, json } => {
+            let plan = node::Plan {
+                program: std::env::current_exe()?,
+                corpus: corpus.clone(),
+                jobs: *jobs,
+                in_flight: *in_flight,
+                rate: *rate,
+                peer: peer.clone(),
+            };
+            let bar = indicatif::ProgressBar::new(*jobs as u64);
+            let report = node::run(&plan, |done, _| bar.set_position(done as u64))?;
+            bar.finish_and_clear();
+            if let Some(path) = html {
+                std::fs::write(path, node::report::html(&report))?;
+            }
+            if *json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                print!("{}", node::report::table(&report));
             }
         }
         What::Peers { photo, peers, rounds, only, form } => {
