@@ -79,6 +79,12 @@ impl Kernel for Blur {
         }
         Ok(passes)
     }
+
+    fn reach(&self, step: &Step) -> Option<u32> {
+        // Both Gaussians, each of the deviation over the square root of two, out to five of their own; and a coarse row.
+        let Step::Blur { sigma } = *step else { return None };
+        Some((sigma * 8.0).ceil() as u32 + 2)
+    }
 }
 
 /// The Gaussian out to where it is less than 1e-7 of its height, whole: its weights by distance.

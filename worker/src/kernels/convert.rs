@@ -62,6 +62,10 @@ impl Kernel for Convert {
     fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         Ok(vec![Pass::over_words(self.name(), src, self.output(step, src)?, [0; 8])])
     }
+
+    fn reach(&self, _step: &Step) -> Option<u32> {
+        Some(0)
+    }
 }
 
 fn scalar<S: Samples, D: Samples>(src: &[u8], dst: &mut [u8], from: Channels, to: Channels) {

@@ -1,8 +1,10 @@
 //! Cuts out a rectangle. Exact: rows are copied.
 
+use std::ops::Range;
+
 use super::{Kernel, Tolerance, wrong_step};
 use crate::failure::Failure;
-use crate::pixels::pass::Pass;
+use crate::pixels::pass::{Band, Pass};
 use crate::pixels::samples::expect_shape;
 use crate::pixels::{CpuLevel, Image, Layer, Shape, Step};
 
@@ -50,5 +52,14 @@ impl Kernel for Crop {
         let dst = self.output(step, src)?;
         let &Step::Crop { x, y, .. } = step else { return Err(wrong_step(self.name(), step)) };
         Ok(vec![Pass::over_words(self.name(), src, dst, [x, y, 0, 0, 0, 0, 0, 0])])
+    }
+
+    fn band(&self, step: &Step, layers: &[Layer], src: Shape, rows: Range<u32>) -> Result<Option<Band>, Failure> {
+        self.output(step, src)?;
+        let &Step::Crop { x, y, width, .. } = step else { return Err(wrong_step(self.name(), step)) };
+        let height = rows.end - rows.start;
+        let (step, part) = (Step::Crop { x, y: 0, width, height }, Shape { height, ..src });
+        let (passes, made) = (self.gpu(&step, layers, part)?, self.output(&step, part)?);
+        Ok(Some(Band { columns: 0..src.width, rows: y + rows.start..y + rows.end, passes, made, skip: 0 }))
     }
 }

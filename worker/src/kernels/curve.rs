@@ -87,6 +87,10 @@ impl Kernel for Curve {
         let own = [points.layer.width(), points.curves() as u32, 0, 0, 0, 0, 0, 0];
         Ok(vec![Pass::over_words(self.name(), src, self.output(step, src)?, own).with_layer(points.layer)])
     }
+
+    fn reach(&self, _step: &Step) -> Option<u32> {
+        Some(0)
+    }
 }
 
 fn scalar<S: Samples, D: Samples>(points: &Points<'_>, src: &Image, dst: &mut Image) {

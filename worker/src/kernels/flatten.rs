@@ -72,6 +72,10 @@ impl Kernel for Flatten {
         let [a, b, c] = background(color, src);
         Ok(vec![Pass::over_words(self.name(), src, dst, [a, b, c, 0, 0, 0, 0, 0])])
     }
+
+    fn reach(&self, _step: &Step) -> Option<u32> {
+        Some(0)
+    }
 }
 
 fn scalar<S: Samples>(src: &[u8], dst: &mut [u8], under: [u32; 3], count: usize) {

@@ -70,6 +70,10 @@ impl Kernel for Lut {
         let made = self.output(step, src)?;
         Ok(vec![Pass::over_words(self.name(), src, made, [points, 0, 0, 0, 0, 0, 0, 0]).with_layer(layer)])
     }
+
+    fn reach(&self, _step: &Step) -> Option<u32> {
+        Some(0)
+    }
 }
 
 /// Of the corner of a cell, how far to go in the table, and how much it counts.

@@ -4,10 +4,10 @@
 //! Curves are layers: one row of 16-bit RGB, a curve for each channel, and one of 16-bit grey for all. Between their points they
 //! are straight. What a matrix takes out of 0 to 1 is clamped.
 
-use super::{Kernel, Tolerance, by_depth, wrong_step};
+use super::{Kernel, Tolerance, at_level, by_depth, wrong_step};
 use crate::failure::Failure;
 use crate::pixels::pass::Pass;
-use crate::pixels::samples::{Bits16, Samples, expect_shape};
+use crate::pixels::samples::{Bits8, Bits16, Samples, expect_shape};
 use crate::pixels::{Channels, CpuLevel, Depth, Image, Layer, Shape, Step};
 
 /// See [`Step::Matrix`].
@@ -66,7 +66,7 @@ impl Kernel for Matrix {
         if level == CpuLevel::Scalar {
             by_depth!(src.depth(), S => scalar::<S>(&parts, src, dst));
         } else {
-            by_depth!(src.depth(), S => prepared::<S>(&parts, src, dst));
+            prepared(level, &parts, src, dst);
         }
         Ok(())
     }
@@ -81,6 +81,10 @@ impl Kernel for Matrix {
         pass.table.extend(parts.matrix.map(f32::to_bits));
         pass.params.own = [parts.curves.width(), out, parts.out.width(), matrix, 0, 0, 0, 0];
         Ok(vec![pass])
+    }
+
+    fn reach(&self, _step: &Step) -> Option<u32> {
+        Some(0)
     }
 }
 
@@ -112,28 +116,81 @@ fn scalar<S: Samples>(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
     }
 }
 
-/// What every level becomes is worked out first, and the curve of the result is in levels of the samples.
-fn prepared<S: Samples>(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
-    let (count, max) = (src.channels().count(), f64::from(S::MAX));
+/// Levels of light that 8-bit results are looked up by. A step between them is 0.05 of a level of the result where sRGB is steepest.
+const LIGHT: usize = 65_536;
+
+/// What every level becomes is worked out first.
+fn prepared(level: CpuLevel, parts: &Parts<'_>, src: &Image, dst: &mut Image) {
+    let matrix = &parts.matrix;
+    match src.depth() {
+        Depth::U8 => {
+            let light = &lights::<Bits8>(parts, (LIGHT - 1) as f64)[..];
+            let level_of = |index: usize| (at(parts.out, 0, index as f64 / (LIGHT - 1) as f64) * 255.0 + 0.5) as u8;
+            let out = &(0..LIGHT).map(level_of).collect::<Vec<_>>()[..];
+            let alpha = src.channels().has_alpha();
+            let (from, to) = (src.data(), dst.data_mut());
+            if alpha {
+                at_level!(level, bytes4(from: &[u8], to: &mut [u8], light: &[[f32; 3]], matrix: &[f32; 9], out: &[u8]));
+            } else {
+                at_level!(level, bytes3(from: &[u8], to: &mut [u8], light: &[[f32; 3]], matrix: &[f32; 9], out: &[u8]));
+            }
+        }
+        Depth::U16 => words(parts, src, dst),
+    }
+}
+
+/// What each level of the samples is in light, of `unit`.
+fn lights<S: Samples>(parts: &Parts<'_>, unit: f64) -> Vec<[f32; 3]> {
+    let max = f64::from(S::MAX);
+    let light = |value: u32| [0, 1, 2].map(|channel| (at(parts.curves, channel, f64::from(value) / max) * unit) as f32);
+    (0..=S::MAX).map(light).collect()
+}
+
+#[inline(always)]
+fn bytes<const COUNT: usize>(from: &[u8], to: &mut [u8], light: &[[f32; 3]], matrix: &[f32; 9], out: &[u8]) {
+    // One bound for all look-ups.
+    let (Ok(light), Ok(out)) = (<&[[f32; 3]; 256]>::try_from(light), <&[u8; LIGHT]>::try_from(out)) else { return };
+    for (from, to) in from.as_chunks::<COUNT>().0.iter().zip(to.as_chunks_mut::<COUNT>().0) {
+        let (r, g, b) = (light[from[0] as usize][0], light[from[1] as usize][1], light[from[2] as usize][2]);
+        for channel in 0..3 {
+            let row = channel * 3;
+            let along = matrix[row] * r + matrix[row + 1] * g + matrix[row + 2] * b;
+            to[channel] = out[(along.clamp(0.0, (LIGHT - 1) as f32) + 0.5) as u16 as usize];
+        }
+        if COUNT == 4 {
+            to[3] = from[3];
+        }
+    }
+}
+
+#[inline(always)]
+fn bytes3(from: &[u8], to: &mut [u8], light: &[[f32; 3]], matrix: &[f32; 9], out: &[u8]) {
+    bytes::<3>(from, to, light, matrix, out);
+}
+
+#[inline(always)]
+fn bytes4(from: &[u8], to: &mut [u8], light: &[[f32; 3]], matrix: &[f32; 9], out: &[u8]) {
+    bytes::<4>(from, to, light, matrix, out);
+}
+
+/// 16 bits: the curve of the result is in levels of the samples, straight between its points.
+fn words(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
+    let (count, max) = (src.channels().count(), f64::from(Bits16::MAX));
     let last = parts.out.width() - 1;
-    let light = [0, 1, 2].map(|channel| -> Vec<f32> {
-        // In points of the curve of the result.
-        (0..=S::MAX).map(|value| (at(parts.curves, channel, f64::from(value) / max) * f64::from(last)) as f32).collect()
-    });
+    let light = lights::<Bits16>(parts, f64::from(last));
     let out: Vec<f32> = (0..=last).map(|index| (point(parts.out, 0, index) / 65_535.0 * max) as f32).collect();
-    let row = |index: usize| [0, 1, 2].map(|channel| parts.matrix[index * 3 + channel]);
-    let rows = [row(0), row(1), row(2)];
-    let pixels = src.data().chunks_exact(count * S::BYTES).zip(dst.data_mut().chunks_exact_mut(count * S::BYTES));
+    let rows = parts.matrix.as_chunks::<3>().0;
+    let pixels = src.data().chunks_exact(count * 2).zip(dst.data_mut().chunks_exact_mut(count * 2));
     for (from, to) in pixels {
-        let [r, g, b] = [0, 1, 2].map(|channel| light[channel][S::get(from, channel) as usize]);
+        let [r, g, b] = [0, 1, 2].map(|channel| light[Bits16::get(from, channel) as usize][channel]);
         for (channel, row) in rows.iter().enumerate() {
             let along = (row[0] * r + row[1] * g + row[2] * b).clamp(0.0, last as f32);
             let index = (along as usize).min(last as usize - 1);
             let value = out[index] + (out[index + 1] - out[index]) * (along - index as f32);
-            S::set(to, channel, (value + 0.5) as u32);
+            Bits16::set(to, channel, (value + 0.5) as u32);
         }
         if count == 4 {
-            S::set(to, 3, S::get(from, 3));
+            Bits16::set(to, 3, Bits16::get(from, 3));
         }
     }
 }

@@ -17,8 +17,10 @@ mod pad;
 mod resize;
 mod sharpen;
 
+use std::ops::Range;
+
 use crate::failure::Failure;
-use crate::pixels::pass::Pass;
+use crate::pixels::pass::{Band, Pass};
 use crate::pixels::{CpuLevel, Image, Layer, Shape, Step};
 
 /// How far a result may be from the scalar one, in steps of the sample (1 of 255, or 1 of 65535).
@@ -67,6 +69,25 @@ pub trait Kernel: Sync {
     /// # Errors
     /// As [`Kernel::output`].
     fn gpu(&self, step: &Step, layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure>;
+
+    /// How many rows of the source above and below its own a row of the result depends on, for kernels that keep the size; `None`
+    /// where it is not so simple.
+    fn reach(&self, _step: &Step) -> Option<u32> {
+        None
+    }
+
+    /// The passes that make those rows of the result on a GPU that cannot hold the whole image; `None` where they need all of it.
+    ///
+    /// # Errors
+    /// As [`Kernel::output`].
+    fn band(&self, step: &Step, layers: &[Layer], src: Shape, rows: Range<u32>) -> Result<Option<Band>, Failure> {
+        let Some(reach) = self.reach(step) else { return Ok(None) };
+        let source = rows.start.saturating_sub(reach)..rows.end.saturating_add(reach).min(src.height);
+        let part = Shape { height: source.end - source.start, ..src };
+        let passes = self.gpu(step, layers, part)?;
+        let skip = rows.start - source.start;
+        Ok(Some(Band { columns: 0..src.width, rows: source, passes, made: self.output(step, part)?, skip }))
+    }
 }
 
 /// Every kernel, sorted by name.

@@ -1,8 +1,10 @@
 //! Turns and mirrors. Exact: pixels are copied.
 
+use std::ops::Range;
+
 use super::{Kernel, Tolerance, wrong_step};
 use crate::failure::Failure;
-use crate::pixels::pass::Pass;
+use crate::pixels::pass::{Band, Pass};
 use crate::pixels::samples::expect_shape;
 use crate::pixels::{CpuLevel, Image, Layer, Orientation, Shape, Step};
 
@@ -84,6 +86,20 @@ impl Kernel for Orient {
         let Walk { start, column, row } = Walk::new(orientation, src);
         // Two's complement: the shader adds with wrap-around.
         Ok(vec![Pass::over_words(self.name(), src, dst, [start as u32, column as u32, row as u32, 0, 0, 0, 0, 0])])
+    }
+
+    fn band(&self, step: &Step, layers: &[Layer], src: Shape, rows: Range<u32>) -> Result<Option<Band>, Failure> {
+        let Step::Orient { orientation } = *step else { return Err(wrong_step(self.name(), step)) };
+        let mirrored = |length: u32| length - rows.end..length - rows.start;
+        let (columns, rows) = match orientation {
+            Orientation::Upright | Orientation::FlipHorizontal => (0..src.width, rows.clone()),
+            Orientation::Rotate180 | Orientation::FlipVertical => (0..src.width, mirrored(src.height)),
+            Orientation::Transpose | Orientation::Rotate90 => (rows.clone(), 0..src.height),
+            Orientation::Transverse | Orientation::Rotate270 => (mirrored(src.width), 0..src.height),
+        };
+        let part = Shape { width: columns.end - columns.start, height: rows.end - rows.start, ..src };
+        let (passes, made) = (self.gpu(step, layers, part)?, self.output(step, part)?);
+        Ok(Some(Band { columns, rows, passes, made, skip: 0 }))
     }
 }
 

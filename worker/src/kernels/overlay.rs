@@ -1,10 +1,12 @@
 //! Places a layer over or under an image, once or as tiles (Porter and Duff's "over", Compositing Digital Images, 1984, equation for
 //! straight alpha). Whole numbers, rounded to the nearest.
 
+use std::ops::Range;
+
 use super::convert::Convert;
 use super::{Kernel, Tolerance, at_level, wrong_step};
 use crate::failure::Failure;
-use crate::pixels::pass::Pass;
+use crate::pixels::pass::{Band, Pass};
 use crate::pixels::samples::{Bits8, Bits16, Samples, expect_shape};
 use crate::pixels::{Channels, CpuLevel, Depth, Image, Layer, Shape, Step};
 
@@ -64,6 +66,15 @@ impl Kernel for Overlay {
         let (across, down) = every.unwrap_or_default();
         let own = [layer.width(), layer.height(), x.cast_unsigned(), y.cast_unsigned(), across, down, below.into(), 0];
         Ok(vec![Pass::over_words(self.name(), src, dst, own).with_layer(&layer)])
+    }
+
+    fn band(&self, step: &Step, layers: &[Layer], src: Shape, rows: Range<u32>) -> Result<Option<Band>, Failure> {
+        let &Step::Overlay { layer, x, y, opacity, every, below } = step else { return Err(wrong_step(self.name(), step)) };
+        // Images and their distance to a layer are far smaller than half of 32 bits.
+        let y = y.saturating_sub_unsigned(rows.start);
+        let (step, part) = (Step::Overlay { layer, x, y, opacity, every, below }, Shape { height: rows.end - rows.start, ..src });
+        let passes = self.gpu(&step, layers, part)?;
+        Ok(Some(Band { columns: 0..src.width, rows, passes, made: part, skip: 0 }))
     }
 }
 

@@ -11,12 +11,14 @@
 //! The scalar form computes with `f32` samples and `f64` sums. The SIMD form is `fast_image_resize`, which rounds premultiplied and
 //! intermediate samples to whole ones; it computes the same weights itself.
 
+use std::ops::Range;
+
 use fast_image_resize::images::{Image as FirImage, ImageRef};
 use fast_image_resize::{CpuExtensions, FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Kernel, Tolerance, by_depth, wrong_step};
 use crate::failure::Failure;
-use crate::pixels::pass::Pass;
+use crate::pixels::pass::{Band, Pass};
 use crate::pixels::samples::{Samples, expect_shape};
 use crate::pixels::weights::Weights;
 use crate::pixels::{Channels, CpuLevel, Depth, Filter, Image, Layer, Shape, Step};
@@ -77,16 +79,38 @@ impl Kernel for Resize {
     fn gpu(&self, step: &Step, _layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
         let dst = self.output(step, src)?;
         let Step::Resize { filter, .. } = *step else { return Err(wrong_step(self.name(), step)) };
-        let (between, vertical_first) = intermediate(src, dst);
+        let (_, vertical_first) = intermediate(src, dst);
         let (across, down) = (Weights::new(src.width, dst.width, filter), Weights::new(src.height, dst.height, filter));
+        Ok(self.passes(src, dst, vertical_first, &across, &down))
+    }
+
+    fn band(&self, step: &Step, _layers: &[Layer], src: Shape, rows: Range<u32>) -> Result<Option<Band>, Failure> {
+        let whole = self.output(step, src)?;
+        let Step::Resize { filter, .. } = *step else { return Err(wrong_step(self.name(), step)) };
+        // The axes go in the order of the whole image, so that bands give the same samples.
+        let (_, vertical_first) = intermediate(src, whole);
+        let across = Weights::new(src.width, whole.width, filter);
+        let made = Shape { height: rows.end - rows.start, ..whole };
+        let (rows, down) = Weights::new(src.height, whole.height, filter).part(rows);
+        let part = Shape { height: rows.end - rows.start, ..src };
+        let passes = self.passes(part, made, vertical_first, &across, &down);
+        Ok(Some(Band { columns: 0..src.width, rows, passes, made, skip: 0 }))
+    }
+}
+
+impl Resize {
+    /// Both passes over `src`.
+    fn passes(&self, src: Shape, dst: Shape, vertical_first: bool, across: &Weights, down: &Weights) -> Vec<Pass> {
         let (first, second) = if vertical_first { (down, across) } else { (across, down) };
+        let (width, height) = if vertical_first { (src.width, dst.height) } else { (dst.width, src.height) };
+        let between = Shape { width, height, ..src };
         let own = |vertical: bool, last: bool, weights: &Weights| {
             [u32::from(vertical), u32::from(last), weights.starts.len() as u32, weights.window as u32, u32::from(last), 0, 0, 0]
         };
-        Ok(vec![
-            Pass::over_pixels(self.name(), src, between, own(vertical_first, false, &first)).with_weights(&first),
-            Pass::over_words(self.name(), between, dst, own(!vertical_first, true, &second)).with_weights(&second),
-        ])
+        vec![
+            Pass::over_pixels(self.name(), src, between, own(vertical_first, false, first)).with_weights(first),
+            Pass::over_words(self.name(), between, dst, own(!vertical_first, true, second)).with_weights(second),
+        ]
     }
 }
 

@@ -120,6 +120,11 @@ impl Kernel for Sharpen {
         let last = Pass::over_words(self.name(), src, src, own(true, src.width, across.window)).with_weights(&across);
         Ok(vec![first, last])
     }
+
+    fn reach(&self, step: &Step) -> Option<u32> {
+        let Step::Sharpen { sigma, .. } = *step else { return None };
+        Some((sigma * 5.0).ceil() as u32 + 1)
+    }
 }
 
 /// Luma of the samples of a pixel.

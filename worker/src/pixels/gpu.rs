@@ -5,6 +5,7 @@
 //! device is opened anew in the background.
 
 pub(super) mod adapters;
+mod bands;
 mod breaker;
 mod device;
 mod plan;
@@ -20,6 +21,7 @@ pub(crate) use plan::Plan;
 use self::breaker::Breaker;
 use super::image::Image;
 use super::processor::GpuPolicy;
+use super::recording::Recording;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
@@ -82,6 +84,8 @@ pub(crate) trait Backend: Send + Sync {
     fn name(&self) -> &str;
     /// Whether it was lost; once true, always true.
     fn is_lost(&self) -> bool;
+    /// Largest buffer, bytes.
+    fn limit(&self) -> u64;
     /// Runs the passes.
     fn run(&self, plan: &Plan, image: &Image, cancel: &Cancel) -> Result<Done, Fault>;
     /// Makes a fault.
@@ -171,10 +175,20 @@ impl Gpu {
         self.inner.hung.load(Ordering::Relaxed)
     }
 
-    /// Runs `plan` and gives the result with the name of the device.
-    pub(crate) fn run(&self, plan: &Plan, image: &Image, cancel: &Cancel) -> Result<(Done, String), Fault> {
+    /// Runs `plan`, that of `recording`, and gives the result with the name of the device.
+    pub(crate) fn run(
+        &self,
+        plan: &Plan,
+        recording: &Recording,
+        image: &Image,
+        cancel: &Cancel,
+    ) -> Result<(Done, String), Fault> {
         let backend = self.acquire()?;
-        let result = backend.run(plan, image, cancel);
+        let result = if plan.fits(backend.limit()) {
+            backend.run(plan, image, cancel)
+        } else {
+            bands::run(&*backend, recording, image, cancel)
+        };
         match &result {
             Ok(_) => self.inner.lock().breaker.worked(),
             Err(fault @ (Fault::Lost(_) | Fault::Hang(_))) => {

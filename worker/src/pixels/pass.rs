@@ -1,5 +1,7 @@
 //! A GPU pass as data: which shader runs over what, with no type of any GPU library in it.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::image::{Image, Shape};
@@ -82,6 +84,21 @@ impl Pass {
         self.table.extend(weights.values.iter().map(|value| value.to_bits()));
         self
     }
+}
+
+/// What makes some rows of a result.
+#[derive(Clone, Debug)]
+pub struct Band {
+    /// Columns of the source that are read.
+    pub columns: Range<u32>,
+    /// Rows of the source that are read.
+    pub rows: Range<u32>,
+    /// The passes over that part of it.
+    pub passes: Vec<Pass>,
+    /// What they make.
+    pub made: Shape,
+    /// Rows of that before the wanted ones, which lack what is above the part.
+    pub skip: u32,
 }
 
 /// Bytes of an image on the GPU: packed as in memory, padded to whole words.

@@ -163,7 +163,7 @@ impl Processor {
         if let Some(gpu) = gpu
             && let Some(plan) = Plan::new(recording, image.shape())?
         {
-            match gpu.run(&plan, &image, cancel) {
+            match gpu.run(&plan, recording, &image, cancel) {
                 Ok((done, device)) => {
                     ran.device = format!("gpu:{device}");
                     (ran.upload_us, ran.kernel_us, ran.readback_us) = (done.upload_us, done.kernel_us, done.readback_us);
@@ -229,7 +229,7 @@ impl Processor {
     pub(super) fn run_passes(&self, passes: Vec<super::pass::Pass>, output: Shape, image: &Image) -> Image {
         let plan = Plan { passes, input_bytes: super::pass::packed_bytes(image.shape()), output };
         let gpu = self.gpu.as_ref().expect("there is a GPU");
-        gpu.run(&plan, image, &Cancel::new()).expect("the passes run").0.image
+        gpu.run(&plan, &Recording::new(), image, &Cancel::new()).expect("the passes run").0.image
     }
 
     /// Where a recording is tried first, and why.

@@ -120,7 +120,7 @@ pub(super) fn compare(expected: &Image, found: &Image, tolerance: u32) -> Result
 }
 
 /// Steps to try on an image of that size: parameters at and between their limits.
-fn steps(width: u32, height: u32) -> Vec<Step> {
+pub(super) fn steps(width: u32, height: u32) -> Vec<Step> {
     let mut steps = Vec::new();
     for filter in [Filter::Lanczos3, Filter::Box] {
         for (width, height) in [
@@ -168,7 +168,7 @@ fn steps(width: u32, height: u32) -> Vec<Step> {
 }
 
 /// Layers of each kind for steps that read one: pictures, then curves ([`CURVES`]), then tables of colours.
-fn layers() -> Vec<Layer> {
+pub(super) fn layers() -> Vec<Layer> {
     static LAYERS: OnceLock<Vec<Layer>> = OnceLock::new();
     let made = LAYERS.get_or_init(|| {
         let shape = |width, height, channels, depth| Shape { width, height, channels, depth };

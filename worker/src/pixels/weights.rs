@@ -1,5 +1,7 @@
 //! Weights of a resampling filter along one axis, computed once for all interpreters that take them from us.
 
+use std::ops::Range;
+
 use super::recording::Filter;
 
 /// For each output position, which input positions it is made of, and how much of each.
@@ -57,6 +59,21 @@ impl Weights {
             weights.counts.push(row.len() as u32);
         }
         weights
+    }
+
+    /// The weights of some output positions alone, over the input positions that those take: these, and the weights.
+    pub fn part(&self, positions: Range<u32>) -> (Range<u32>, Self) {
+        let (from, to) = (positions.start as usize, positions.end as usize);
+        let (starts, counts) = (&self.starts[from..to], &self.counts[from..to]);
+        let first = starts.iter().copied().min().unwrap_or(0);
+        let end = starts.iter().zip(counts).map(|(start, count)| start + count).max().unwrap_or(0);
+        let part = Self {
+            starts: starts.iter().map(|start| start - first).collect(),
+            counts: counts.to_vec(),
+            window: self.window,
+            values: self.values[from * self.window..to * self.window].to_vec(),
+        };
+        (first..end, part)
     }
 
     /// First input position and weights of the output position.

@@ -63,6 +63,7 @@ pub(super) struct WgpuBackend {
     pool: Pool<Kind, Buffer>,
     lost: Arc<AtomicBool>,
     injected: Mutex<Option<Injected>>,
+    limit: u64,
 }
 
 /// The buffers of one recording.
@@ -123,7 +124,16 @@ impl WgpuBackend {
         }
         let (layout, pipelines) = built;
         let pool = Pool::new(POOL_BYTES);
-        Ok(Self { name, device, queue, layout, pipelines, pool, lost, injected: Mutex::new(None) })
+        let limits = device.limits();
+        // Shaders count samples in 32 bits.
+        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));
+        Ok(Self { name, device, queue, layout, pipelines, pool, lost, injected: Mutex::new(None), limit })
+    }
+
+    /// The same device, with buffers of that many bytes at most.
+    #[cfg(test)]
+    pub(super) fn limited(self, limit: u64) -> Self {
+        Self { limit, ..self }
     }
 
     fn take_injected(&self, wanted: Injected) -> bool {
@@ -132,12 +142,12 @@ impl WgpuBackend {
 
     /// Refuses what does not fit the device's limits before anything is allocated.
     fn check_size(&self, plan: &Plan) -> Result<(), Fault> {
-        let limits = self.device.limits();
-        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let largest = plan.buffers().into_iter().max().unwrap_or(0);
-        // Shaders count samples in 32 bits.
-        if largest > limit || largest > u64::from(u32::MAX) {
-            return Err(Fault::Unfit(format!("a buffer of {largest} bytes is needed, {} binds at most {limit}", self.name)));
+        if !plan.fits(self.limit) {
+            let largest = plan.buffers().into_iter().max().unwrap_or(0);
+            return Err(Fault::Unfit(format!(
+                "a buffer of {largest} bytes is needed, {} binds at most {}",
+                self.name, self.limit
+            )));
         }
         Ok(())
     }
@@ -367,6 +377,10 @@ impl Backend for WgpuBackend {
 
     fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit
     }
 
     fn run(&self, plan: &Plan, image: &Image, cancel: &Cancel) -> Result<Done, Fault> {

@@ -45,6 +45,11 @@ impl Plan {
         sizes
     }
 
+    /// Whether no buffer is larger than `limit` bytes.
+    pub(crate) fn fits(&self, limit: u64) -> bool {
+        self.buffers().into_iter().all(|bytes| bytes <= limit)
+    }
+
     /// The buffer that the last pass writes.
     pub(crate) fn last_buffer(&self) -> usize {
         self.passes.len() % 2

@@ -157,10 +157,122 @@ fn an_image_beyond_the_binding_limit_goes_to_the_cpu_and_the_device_stays() {
     let gpu = Gpu::new(GpuPolicy::Software);
     gpu.open().expect("lavapipe opens");
     let image = picture(shape, 1);
-    let fault = gpu.run(&plan, &image, &Cancel::new()).expect_err("2.4 GB cannot be bound");
+    let fault = gpu.run(&plan, &recording, &image, &Cancel::new()).expect_err("2.4 GB cannot be bound");
     assert!(matches!(fault, Fault::Unfit(_)), "refused by size: {fault}");
-    assert!(gpu.run(&plan, &image, &Cancel::new()).is_err_and(|fault| matches!(fault, Fault::Unfit(_))), "and the device stays");
+    assert!(
+        gpu.run(&plan, &recording, &image, &Cancel::new()).is_err_and(|fault| matches!(fault, Fault::Unfit(_))),
+        "and the device stays"
+    );
     assert_on_gpu(&run_checked(&processor, 2));
+}
+
+/// A device that binds little, and how often it ran.
+struct Narrow {
+    device: WgpuBackend,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Backend for Narrow {
+    fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.device.is_lost()
+    }
+
+    fn limit(&self) -> u64 {
+        self.device.limit()
+    }
+
+    fn run(&self, plan: &Plan, image: &Image, cancel: &Cancel) -> Result<Done, Fault> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        self.device.run(plan, image, cancel)
+    }
+
+    fn inject(&self, fault: Injected) {
+        self.device.inject(fault);
+    }
+}
+
+/// A processor whose device binds that many bytes at most, and how often that ran.
+fn narrow(limit: u64) -> (Processor, Arc<AtomicUsize>) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = runs.clone();
+    let gpu = Gpu::with_opener(Box::new(move || {
+        let device = WgpuBackend::open(GpuPolicy::Software)?.limited(limit);
+        Ok(Arc::new(Narrow { device, runs: counter.clone() }) as Arc<dyn Backend>)
+    }));
+    gpu.open().expect("these tests need lavapipe");
+    (Processor::with_gpu(CpuLevel::Scalar, gpu), runs)
+}
+
+#[test]
+fn images_beyond_the_binding_limit_are_made_in_bands_by_every_kernel() {
+    let scalar = Processor::new(CpuLevel::Scalar, GpuPolicy::Off).expect("the CPU is always there");
+    let (mut kernels, mut whole) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    for (seed, (channels, depth)) in [(Channels::Rgba, Depth::U8), (Channels::Rgb, Depth::U16)].into_iter().enumerate() {
+        // Rows of an odd number of words, and of words that two rows share.
+        let shape = Shape { width: 13, height: 160, channels, depth };
+        let image = picture(shape, seed as u32 + 1);
+        let mut devices = std::collections::BTreeMap::new();
+        for step in crate::pixels::twins::steps(shape.width, shape.height) {
+            let kernel = crate::kernels::of(&step);
+            let made = kernel.output(&step, shape).expect("the step fits");
+            // Where a few rows depend on half of the image, a third of it is not enough.
+            if kernel.is_identity(&step, shape) || made.height < 20 || kernel.reach(&step).is_some_and(|reach| reach > 20) {
+                continue;
+            }
+            let recording = Recording { steps: vec![step], layers: crate::pixels::twins::layers() };
+            let plan = Plan::new(&recording, shape).expect("the step fits").expect("there is work");
+            let limit = plan.buffers().into_iter().max().expect("two buffers") / 3;
+            let (processor, runs) = devices.entry(limit).or_insert_with(|| narrow(limit));
+            let before = runs.load(Ordering::SeqCst);
+            let (found, ran) = processor.run(&recording, image.clone(), &Cancel::new()).expect("no fault of the GPU is an error");
+            if ran.fallbacks.iter().any(|cause| cause.contains("needs all of")) {
+                whole.insert(kernel.name());
+                continue;
+            }
+            assert_on_gpu(&ran);
+            let bands = runs.load(Ordering::SeqCst) - before;
+            assert!(bands >= 2, "{step:?}: three times the limit in {bands} bands");
+            let (expected, _) = scalar.run(&recording, image.clone(), &Cancel::new()).expect("the step fits");
+            compare(&expected, &found, kernel.tolerance(shape).gpu)
+                .unwrap_or_else(|difference| panic!("{step:?} in {bands} bands on {shape:?}: {difference:?}"));
+            kernels.insert(kernel.name());
+        }
+    }
+    assert_eq!(Vec::from_iter(whole), ["pad"], "kernels that go to the CPU");
+    assert_eq!(kernels.len(), crate::kernels::KERNELS.len() - 1, "all others ran: {kernels:?}");
+}
+
+#[test]
+fn a_recording_is_in_bands_until_the_rest_of_it_fits() {
+    let shape = Shape { width: 120, height: 200, channels: Channels::Rgba, depth: Depth::U8 };
+    let steps = vec![
+        Step::Crop { x: 3, y: 5, width: 110, height: 190 },
+        Step::Resize { width: 31, height: 50, filter: Filter::Lanczos3 },
+        Step::Blur { sigma: 1.0 },
+        Step::Orient { orientation: Orientation::Rotate90 },
+        Step::Pad { x: 2, y: 1, width: 60, height: 40, color: [9, 8, 7, 255] },
+    ];
+    let recording = Recording { steps, ..Recording::default() };
+    let image = picture(shape, 4);
+    let cpu = Processor::new(CpuLevel::Scalar, GpuPolicy::Off).expect("the CPU is always there");
+    let (expected, _) = cpu.run(&recording, image.clone(), &Cancel::new()).expect("the steps fit");
+    let (processor, runs) = narrow(30_000);
+    let (found, ran) = processor.run(&recording, image.clone(), &Cancel::new()).expect("the steps fit");
+    assert_on_gpu(&ran);
+    compare(&expected, &found, 2).unwrap_or_else(|difference| panic!("{difference:?}"));
+    // 96,000 bytes of image; what is left after the resize takes 24,800 as f32.
+    let counted = runs.load(Ordering::SeqCst);
+    assert!((8..40).contains(&counted), "crop and resize in bands, the three others at once: {counted} runs");
+    let (tiny, _) = narrow(400);
+    assert_fell_back(&tiny.run(&recording, image, &Cancel::new()).expect("the CPU does it").1, "larger than");
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let stopped = processor.run(&recording, picture(shape, 4), &cancel).map(|_| ());
+    assert_eq!(stopped, Err(Failure::Cancelled), "bands are cancelled like everything else");
 }
 
 #[test]
@@ -222,6 +334,10 @@ impl Backend for Fake {
 
     fn is_lost(&self) -> bool {
         false
+    }
+
+    fn limit(&self) -> u64 {
+        u64::MAX
     }
 
     fn run(&self, _plan: &Plan, _image: &Image, _cancel: &Cancel) -> Result<Done, Fault> {
