@@ -1,57 +1,97 @@
 //! Embedded colour profiles: what they describe becomes sRGB, which is what every reader takes for granted.
+//!
+//! A profile is read once and becomes a step of the recording, so that its colours are changed after a resize, on the pixels that
+//! are left, by whatever device runs the recording.
 
 use std::sync::Arc;
 
 use ::moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformExecutor, TransformOptions};
 
 use crate::failure::Failure;
-use crate::formats::{Cancel, Decoded};
-use crate::pixels::{Channels, Depth, Image};
+use crate::formats::Decoded;
+use crate::pixels::{Channels, Depth, Image, Layer, Recording, Shape, Step, transfer};
 
 /// How far a profile may be from sRGB, levels of 8 bits, to be taken for it: rounding in its tables, not another colour.
 const SAME: u8 = 1;
 
-/// Samples that are transformed at a time.
-const CHUNK: usize = 1 << 18;
+/// Levels of 16 bits.
+const LEVELS: usize = 65_536;
 
-/// What became of the colours of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Colors {
-    /// They were sRGB already, or said to be nothing else.
-    Same,
-    /// They have become sRGB.
-    Converted,
-    /// Their profile is not good for them, so they are taken for sRGB; the text says why, for a warning.
-    Guessed(String),
+/// Points a channel of a table over all colours: as many as moxcms has in its own, so that none of its points is lost.
+const POINTS: u16 = 33;
+
+/// How the colours of a file become sRGB; the default is that they are sRGB, or said to be nothing else.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Colors {
+    /// The way of grey pixels and that of colours, where the file has such.
+    ways: Vec<(Channels, Way)>,
+    /// Why colours are taken for sRGB, where the profile is not good for them.
+    pub(super) warning: Option<String>,
 }
 
-/// Makes sRGB of what the embedded profile describes, in every frame, and lets the profile go.
-///
-/// # Errors
-/// [`Failure::Cancelled`] once `cancel` is set.
-pub(super) fn to_srgb(decoded: &mut Decoded, cancel: &Cancel) -> Result<Colors, Failure> {
-    let Some(icc) = decoded.icc.take() else { return Ok(Colors::Same) };
-    let mut known: Option<(Channels, Depth, ToSrgb)> = None;
-    let mut outcome = Colors::Same;
-    for frame in &mut decoded.frames {
-        let (channels, depth) = (frame.image.channels(), frame.image.depth());
-        let transform = match known.take().filter(|known| (known.0, known.1) == (channels, depth)) {
-            Some((_, _, transform)) => transform,
-            None => match ToSrgb::read(&icc, channels, depth) {
-                Ok(transform) => transform,
+/// Of what is made as sRGB.
+pub(super) static SRGB: Colors = Colors { ways: Vec::new(), warning: None };
+
+/// One step, and the tables that it reads.
+#[derive(Clone, Debug)]
+enum Way {
+    /// Nothing is to be done.
+    Same,
+    /// Grey through one curve.
+    Curve(Layer),
+    /// Curves, a matrix in linear light, and the curve of sRGB.
+    Matrix { curves: Layer, matrix: [f32; 9] },
+    /// A table over all colours.
+    Table(Layer),
+}
+
+impl Colors {
+    /// Reads the embedded profile for all layouts that the frames have, and lets it go.
+    ///
+    /// # Errors
+    /// [`Failure::TooLarge`] when there is no memory for a table.
+    pub(super) fn read(decoded: &mut Decoded) -> Result<Self, Failure> {
+        let mut colors = Self::default();
+        let Some(icc) = decoded.icc.take() else { return Ok(colors) };
+        for frame in &decoded.frames {
+            let channels = frame.image.channels().without_alpha();
+            if colors.ways.iter().any(|(known, _)| *known == channels) {
+                continue;
+            }
+            match Way::read(&icc, channels)? {
+                Ok(way) => colors.ways.push((channels, way)),
                 Err(cause) => {
-                    let text = format!("The colour profile was not applied: {cause}. Colours were taken for sRGB");
-                    return Ok(Colors::Guessed(text));
+                    colors.warning = Some(format!("The colour profile was not applied: {cause}. Colours were taken for sRGB"));
+                    colors.ways.push((channels, Way::Same));
                 }
-            },
-        };
-        transform.apply(&mut frame.image, cancel)?;
-        if !matches!(transform, ToSrgb::Same) {
-            outcome = Colors::Converted;
+            }
         }
-        known = Some((channels, depth, transform));
+        Ok(colors)
     }
-    Ok(outcome)
+
+    /// Adds the step that an image of that shape needs, if any.
+    ///
+    /// # Errors
+    /// None that could occur: the curve of sRGB can be made.
+    pub(super) fn record(&self, recording: &mut Recording, shape: Shape) -> Result<(), Failure> {
+        let channels = shape.channels.without_alpha();
+        match self.ways.iter().find(|(known, _)| *known == channels).map(|(_, way)| way) {
+            None | Some(Way::Same) => {}
+            Some(Way::Curve(curve)) => {
+                let curve = recording.layer(Arc::clone(curve));
+                recording.push(Step::Curve { curve, depth: shape.depth });
+            }
+            Some(Way::Matrix { curves, matrix }) => {
+                let (curves, out) = (recording.layer(Arc::clone(curves)), recording.layer(transfer::to_srgb()?));
+                recording.push(Step::Matrix { curves, matrix: *matrix, out });
+            }
+            Some(Way::Table(table)) => {
+                let table = recording.layer(Arc::clone(table));
+                recording.push(Step::Lut { table });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a profile says what is taken for granted without one. A broken one does not: readers differ in what they make of it.
@@ -60,28 +100,44 @@ pub(super) fn is_srgb(icc: &[u8]) -> bool {
     profile.is_some_and(|profile| is_standard(&profile, Layout::Rgb) == Ok(true))
 }
 
-/// A way from a profile's colours to sRGB, for one layout of pixels.
-enum ToSrgb {
-    /// The colours are sRGB already.
-    Same,
-    /// Colour, 8 bits a sample.
-    Bytes(Arc<dyn TransformExecutor<u8> + Send + Sync>),
-    /// Colour, 16 bits a sample.
-    Words(Arc<dyn TransformExecutor<u16> + Send + Sync>),
-    /// Grey of either depth: a value for each of 65,536.
-    Grey(Vec<u16>),
+impl Way {
+    /// Reads the profile of pixels of that layout. The inner error is a text, for a warning, where the profile is broken, or is
+    /// one of other colours than the pixels have.
+    fn read(icc: &[u8], channels: Channels) -> Result<Result<Self, String>, Failure> {
+        let values = match Values::read(icc, channels) {
+            Ok(values) => values,
+            Err(cause) => return Ok(Err(cause)),
+        };
+        let layer = |width: u32, height: u32, channels: Channels, values: Vec<u16>| -> Result<Layer, Failure> {
+            let data = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+            Ok(Arc::new(Image::new(width, height, channels, Depth::U16, data)?))
+        };
+        Ok(Ok(match values {
+            Values::Same => Self::Same,
+            Values::Curve(values) => Self::Curve(layer(LEVELS as u32, 1, Channels::Grey, values)?),
+            Values::Matrix(values, matrix) => Self::Matrix { curves: layer(LEVELS as u32, 1, Channels::Rgb, values)?, matrix },
+            Values::Table(values) => {
+                let points = u32::from(POINTS);
+                Self::Table(layer(points * points, points, Channels::Rgb, values)?)
+            }
+        }))
+    }
 }
 
-impl ToSrgb {
-    /// Reads the profile of pixels of that layout.
-    ///
-    /// # Errors
-    /// A text, for a warning, where the profile is broken, or is one of other colours than the pixels have.
-    fn read(icc: &[u8], channels: Channels, depth: Depth) -> Result<Self, String> {
+/// The numbers of a [`Way`].
+enum Values {
+    Same,
+    Curve(Vec<u16>),
+    Matrix(Vec<u16>, [f32; 9]),
+    Table(Vec<u16>),
+}
+
+impl Values {
+    fn read(icc: &[u8], channels: Channels) -> Result<Self, String> {
         let profile = ColorProfile::new_from_slice(icc).map_err(|_| "it is damaged".to_owned())?;
         let space = match profile.color_space {
             DataColorSpace::Rgb => Layout::Rgb,
-            DataColorSpace::Gray if channels.without_alpha() == Channels::Grey => Layout::Gray,
+            DataColorSpace::Gray if channels == Channels::Grey => Layout::Gray,
             DataColorSpace::Gray => return Err("it describes grey, not colours".to_owned()),
             DataColorSpace::Cmyk => return Err("the CMYK colours could not be read by it".to_owned()),
             other => return Err(format!("it describes {other:?} colours")),
@@ -89,77 +145,58 @@ impl ToSrgb {
         if is_standard(&profile, space)? {
             return Ok(Self::Same);
         }
-        if channels.without_alpha() == Channels::Grey {
+        if channels == Channels::Grey {
             let steps: Vec<u16> = (0..=u16::MAX).collect();
             let source = if space == Layout::Rgb { steps.iter().flat_map(|&level| [level; 3]).collect() } else { steps };
-            let mut colors = vec![0; 65_536 * 3];
-            words(&profile, space, Layout::Rgb)?.transform(&source, &mut colors).map_err(|error| error.to_string())?;
-            return Ok(Self::Grey(colors.chunks_exact(3).map(|color| color[1]).collect()));
+            return Ok(Self::Curve(words(&profile, space, &source)?.chunks_exact(3).map(|color| color[1]).collect()));
         }
-        let layout = if channels.has_alpha() { Layout::Rgba } else { Layout::Rgb };
-        Ok(match depth {
-            Depth::U8 => Self::Bytes(bytes(&profile, layout, layout)?),
-            Depth::U16 => Self::Words(words(&profile, layout, layout)?),
-        })
+        let has_table = [&profile.lut_a_to_b_perceptual, &profile.lut_a_to_b_colorimetric, &profile.lut_a_to_b_saturation]
+            .iter()
+            .any(|table| table.is_some());
+        if profile.is_matrix_shaper() && profile.pcs == DataColorSpace::Xyz && !has_table {
+            return Self::matrix(&profile).map_err(|error| error.to_string());
+        }
+        // Points are 16-bit words as near to equal steps as those can be.
+        let at = |step: u16| ((u32::from(step) * 65_535 + u32::from(POINTS - 1) / 2) / u32::from(POINTS - 1)) as u16;
+        let axis = || (0..POINTS).map(at);
+        let source: Vec<u16> = axis().flat_map(|b| axis().flat_map(move |g| axis().flat_map(move |r| [r, g, b]))).collect();
+        Ok(Self::Table(words(&profile, Layout::Rgb, &source)?))
     }
 
-    /// Transforms the colours of `image` in place; alpha stays.
-    ///
-    /// # Errors
-    /// [`Failure::Cancelled`] once `cancel` is set, [`Failure::Internal`] where the layout is not the one that was read for.
-    fn apply(&self, image: &mut Image, cancel: &Cancel) -> Result<(), Failure> {
-        let (channels, depth) = (image.channels().count(), image.depth());
-        let data = image.data_mut();
-        // Whole pixels of any layout: 12 is a multiple of 1, 2, 3 and 4.
-        let chunk = CHUNK / 12 * 12;
-        match (self, depth) {
-            (Self::Same, _) => {}
-            (Self::Bytes(transform), Depth::U8) => {
-                let mut source = vec![0; chunk];
-                for target in data.chunks_mut(chunk) {
-                    cancel.check()?;
-                    let source = &mut source[..target.len()];
-                    source.copy_from_slice(target);
-                    transform.transform(source, target).map_err(Failure::internal)?;
-                }
-            }
-            (Self::Words(transform), Depth::U16) => {
-                for piece in data.chunks_mut(chunk * 2) {
-                    cancel.check()?;
-                    let source: Vec<u16> = ::bytemuck::pod_collect_to_vec(piece);
-                    let mut target = vec![0u16; source.len()];
-                    transform.transform(&source, &mut target).map_err(Failure::internal)?;
-                    piece.copy_from_slice(::bytemuck::cast_slice(&target));
-                }
-            }
-            (Self::Grey(levels), Depth::U8) => {
-                for pixel in data.chunks_exact_mut(channels) {
-                    let level = u32::from(levels[usize::from(pixel[0]) * 257]);
-                    pixel[0] = ((level * 255 + 32_767) / 65_535) as u8;
-                }
-            }
-            (Self::Grey(levels), Depth::U16) => {
-                for pixel in data.chunks_exact_mut(channels * 2) {
-                    let level = levels[usize::from(u16::from_ne_bytes([pixel[0], pixel[1]]))];
-                    pixel[..2].copy_from_slice(&level.to_ne_bytes());
-                }
-            }
-            _ => return Err(Failure::internal("a colour transform met another depth than it was made for")),
+    fn matrix(profile: &ColorProfile) -> Result<Self, ::moxcms::CmsError> {
+        let curves = [
+            profile.build_r_linearize_table::<u16, LEVELS, 16>(true)?,
+            profile.build_g_linearize_table::<u16, LEVELS, 16>(true)?,
+            profile.build_b_linearize_table::<u16, LEVELS, 16>(true)?,
+        ];
+        let point = |value: f32| (value.clamp(0.0, 1.0) * 65_535.0).round() as u16;
+        let values = (0..LEVELS).flat_map(|index| [0, 1, 2].map(|channel| point(curves[channel][index]))).collect();
+        let rows = profile.transform_matrix(&ColorProfile::new_srgb()).v;
+        let matrix = rows.as_flattened().iter().map(|&value| value as f32).collect::<Vec<_>>();
+        let matrix = <[f32; 9]>::try_from(matrix).unwrap_or_default();
+        // Colorants without an inverse.
+        if matrix.iter().any(|value| !value.is_finite()) {
+            return Err(::moxcms::CmsError::InvalidProfile);
         }
-        Ok(())
+        Ok(Self::Matrix(values, matrix))
     }
 }
 
 fn options() -> TransformOptions {
-    TransformOptions { rendering_intent: RenderingIntent::Perceptual, ..TransformOptions::default() }
+    // Whole numbers of moxcms have 13 bits for linear light: in the dark that is up to a level of 8 bits, which shows.
+    TransformOptions { rendering_intent: RenderingIntent::Perceptual, prefer_fixed_point: false, ..TransformOptions::default() }
 }
 
 fn bytes(profile: &ColorProfile, from: Layout, to: Layout) -> Result<Arc<dyn TransformExecutor<u8> + Send + Sync>, String> {
     profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, options()).map_err(|error| error.to_string())
 }
 
-fn words(profile: &ColorProfile, from: Layout, to: Layout) -> Result<Arc<dyn TransformExecutor<u16> + Send + Sync>, String> {
-    profile.create_transform_16bit(from, &ColorProfile::new_srgb(), to, options()).map_err(|error| error.to_string())
+/// What becomes of those values, in sRGB of 16 bits.
+fn words(profile: &ColorProfile, from: Layout, source: &[u16]) -> Result<Vec<u16>, String> {
+    let transform = profile.create_transform_16bit(from, &ColorProfile::new_srgb(), Layout::Rgb, options());
+    let mut colors = vec![0; if from == Layout::Gray { source.len() * 3 } else { source.len() }];
+    transform.and_then(|transform| transform.transform(source, &mut colors)).map_err(|error| error.to_string())?;
+    Ok(colors)
 }
 
 /// Whether the profile leaves colours as sRGB has them: tried out, since names say little and tables differ in their last digits.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::admission::Memory;
-use super::color;
+use super::color::Colors;
 use super::job::{Clock, Files, ImageJob};
 use super::options::{Color, ConvertOptions};
 use super::pipeline::{self, decode, encode, format, mislabelled, read};
@@ -196,8 +196,8 @@ fn picture(
     };
     let mut decoded = decode(from, &wanted, &data, clock).map_err(|failure| mislabelled(failure, from, &data))?;
     drop(data);
-    color::to_srgb(&mut decoded, cancel)?;
-    let runner = pipeline::Runner { processor, cancel, finish: &|_, _, _, _| Ok(()), meant: &|_, _| Ok(true) };
+    let colors = Colors::read(&mut decoded)?;
+    let runner = pipeline::Runner { processor, cancel, colors: &colors, finish: &|_, _, _, _| Ok(()), meant: &|_, _| Ok(true) };
     let (made, _) = pipeline::process(decoded, &header, each, to, &runner)?;
     Ok(made.frames)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::admission::Memory;
 use super::analysis;
-use super::color::{self, Colors};
+use super::color::Colors;
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
 use super::plan::{Source, cut, plan, reduced_size, scale};
@@ -63,18 +63,16 @@ pub(super) fn run(
     let mut decoded = decode(from, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
     // With all that is kept the profile stays, too; where the target has no room for one, its colours are better off as sRGB.
     let keep_icc = options.keep_icc || (!options.strip && to.flags.profile);
-    let colors = if keep_icc { Colors::Same } else { clock.time("color", || color::to_srgb(&mut decoded, cancel))? };
+    let colors = if keep_icc { Colors::default() } else { clock.time("color", || Colors::read(&mut decoded))? };
     let bytes_in = data.len();
-    let runner = Runner { processor, cancel, finish, meant };
-    let jpeg = if colors == Colors::Converted { None } else { untouched(to, job, options, &decoded, &data, &runner) };
+    let runner = Runner { processor, cancel, colors: &colors, finish, meant };
+    let jpeg = untouched(to, job, options, &decoded, &data, &runner);
     // Only this is needed of the file from here on.
     let data = if options.strip || !to.flags.tags { Vec::new() } else { data };
 
     let frames = decoded.frames.len();
     let mut warnings = warnings(&decoded, &header, options.page, from, to);
-    if let Colors::Guessed(why) = colors {
-        warnings.push(why);
-    }
+    warnings.extend(colors.warning.clone());
     let (mut made, ran) = process(decoded, &header, options, to, &runner)?;
     clock.ran(&ran);
     if job.test {
@@ -275,6 +273,7 @@ fn warnings(decoded: &Decoded, header: &Header, page: u32, from: &Format, to: &F
 pub(super) struct Runner<'a> {
     pub(super) processor: &'a Processor,
     pub(super) cancel: &'a Cancel,
+    pub(super) colors: &'a Colors,
     pub(super) finish: Finish<'a>,
     pub(super) meant: Meant<'a>,
 }
@@ -287,7 +286,7 @@ fn record(
     runner: &Runner<'_>,
     meant: bool,
 ) -> Result<Recording, Failure> {
-    let mut recording = plan(source, options, to.flags)?;
+    let mut recording = plan(source, options, to.flags, runner.colors)?;
     let shape = recording.output(source.decoded)?;
     (runner.finish)(&mut recording, shape, to.flags, meant)?;
     Ok(recording)

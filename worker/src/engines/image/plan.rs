@@ -1,5 +1,6 @@
 //! Which kernels a conversion needs: a pure function from sizes and options to a recording.
 
+use super::color::Colors;
 use super::options::ConvertOptions;
 use crate::failure::Failure;
 use crate::formats::Flags;
@@ -151,14 +152,15 @@ pub fn cut(source: &Source, options: &ConvertOptions) -> Option<(u32, u32)> {
     (part != (source.decoded.width, source.decoded.height)).then_some(part)
 }
 
-/// The recording that makes of `source` what `options` ask for, in a layout that `target` can hold.
+/// The recording that makes of `source`, whose colours become sRGB by `colors`, what `options` ask for, in a layout that `target` can
+/// hold.
 ///
 /// Sizes are reckoned as the result stands, upright and then turned as the customer wants; cropping and resampling run before
 /// the turn, on the same pixels, because fewer are turned then.
 ///
 /// # Errors
 /// [`Failure::Invalid`] naming `width` or `height` when the result would exceed [`MAX_SIDE`] or [`MAX_PIXELS`].
-pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<Recording, Failure> {
+pub(super) fn plan(source: &Source, options: &ConvertOptions, target: Flags, colors: &Colors) -> Result<Recording, Failure> {
     let orientation = source.orientation.then(options.turn());
     let swap = orientation.swaps_sides();
     let geometry = Geometry::of(swap_if(source.stored, swap), options);
@@ -177,6 +179,8 @@ pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<
     if part != scaled {
         let resize = Step::Resize { width: scaled.0, height: scaled.1, filter: Filter::Lanczos3 };
         if options.linear {
+            // The curve to linear light is that of sRGB.
+            colors.record(&mut recording, source.decoded)?;
             let (there, back) = (recording.layer(transfer::to_linear()?), recording.layer(transfer::to_srgb()?));
             // Dark colours lie closer together in linear light than 8 bits can tell.
             recording.push(Step::Curve { curve: there, depth: Depth::U16 });
@@ -184,7 +188,10 @@ pub fn plan(source: &Source, options: &ConvertOptions, target: Flags) -> Result<
             recording.push(Step::Curve { curve: back, depth });
         } else {
             recording.push(resize);
+            colors.record(&mut recording, source.decoded)?;
         }
+    } else {
+        colors.record(&mut recording, source.decoded)?;
     }
     // On the pixels of the result, and before their turn: a Gaussian is the same from every side.
     if let Some(sigma) = options.blur {

@@ -30,7 +30,7 @@ fn flags(name: &str) -> Flags {
 }
 
 fn steps(source: &Source, options: &ConvertOptions, target: &str) -> Vec<Step> {
-    plan(source, options, flags(target)).expect("within the limits").steps
+    plan(source, options, flags(target), &Colors::default()).expect("within the limits").steps
 }
 
 /// Follows the sizes through the steps.
@@ -236,7 +236,7 @@ fn results_beyond_the_limits_name_the_field() {
     ];
     for ((w, h), width, height, frames, expected) in cases {
         let source = Source { frames, ..source(w, h, Channels::Rgb) };
-        match plan(&source, &options(width, height, Fit::Scale), flags("webp")) {
+        match plan(&source, &options(width, height, Fit::Scale), flags("webp"), &Colors::default()) {
             Err(Failure::Invalid { field: Some(field), message }) => {
                 assert_eq!(field, expected, "{w} x {h} to {width:?} x {height:?}");
                 assert!(message.contains("limit"), "{message}");
@@ -245,7 +245,10 @@ fn results_beyond_the_limits_name_the_field() {
         }
     }
     let huge = options(Some(16_384), Some(16_384), Fit::Scale);
-    assert!(plan(&source(9, 9, Channels::Rgb), &huge, flags("png")).is_ok(), "the limits themselves are allowed");
+    assert!(
+        plan(&source(9, 9, Channels::Rgb), &huge, flags("png"), &Colors::default()).is_ok(),
+        "the limits themselves are allowed"
+    );
 }
 
 #[test]
@@ -282,14 +285,14 @@ fn blur_and_sharpen_follow_the_resize_and_leave_the_canvas_alone() {
 #[test]
 fn a_linear_resize_stands_between_two_curves_and_is_one_only_where_something_is_resized() {
     let wanted = ConvertOptions { linear: true, ..options(Some(200), None, Fit::Scale) };
-    let recording = plan(&source(400, 300, Channels::Rgb), &wanted, flags("png")).expect("within the limits");
+    let recording = plan(&source(400, 300, Channels::Rgb), &wanted, flags("png"), &Colors::default()).expect("within the limits");
     let expected = [
         Step::Curve { curve: 0, depth: Depth::U16 },
         Step::Resize { width: 200, height: 150, filter: Filter::Lanczos3 },
         Step::Curve { curve: 1, depth: Depth::U8 },
     ];
     assert_eq!((recording.steps.as_slice(), recording.layers.len()), (expected.as_slice(), 2), "there and back");
-    let same = plan(&source(200, 150, Channels::Rgb), &wanted, flags("png")).expect("within the limits");
+    let same = plan(&source(200, 150, Channels::Rgb), &wanted, flags("png"), &Colors::default()).expect("within the limits");
     assert_eq!((same.steps.len(), same.layers.len()), (0, 0), "nothing to resize, nothing to convert");
 }
 

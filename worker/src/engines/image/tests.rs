@@ -444,7 +444,13 @@ fn a_smart_crop_keeps_what_stands_out_in_every_orientation() {
             crate::formats::Header { width: 300, height: 100, frames: 1, channels: Channels::Rgb, depth: Depth::U8, orientation };
         let png = by_name("png").expect("a format");
         let (cpu, cancel) = (processor(), Cancel::new());
-        let runner = pipeline::Runner { processor: &cpu, cancel: &cancel, finish: &|_, _, _, _| Ok(()), meant: &|_, _| Ok(true) };
+        let runner = pipeline::Runner {
+            processor: &cpu,
+            cancel: &cancel,
+            colors: &color::SRGB,
+            finish: &|_, _, _, _| Ok(()),
+            meant: &|_, _| Ok(true),
+        };
         let (made, _) = pipeline::process(decoded, &header, &options, png, &runner).expect("it runs");
         let red = made.frames[0].image.data().chunks_exact(3).filter(|pixel| pixel[0] > 200 && pixel[1] < 60).count();
         assert_eq!(red, 1600, "{orientation:?}: the whole of the square is in the result");

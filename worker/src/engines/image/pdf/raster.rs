@@ -13,6 +13,7 @@ use hayro::{RenderCache, RenderSettings, render_into};
 use serde_json::{Map, Value, json};
 
 use super::super::admission::Memory;
+use super::super::color;
 use super::super::job::{Clock, ImageJob};
 use super::super::options::ConvertOptions;
 use super::super::pipeline::{self, Runner, encode, format};
@@ -46,7 +47,7 @@ struct Drawing<'a> {
 
 impl<'a> Drawing<'a> {
     fn new(job: &'a ImageJob, pdf: &'a Pdf, processor: &'a Processor, cancel: &'a Cancel) -> Result<Self, Failure> {
-        let runner = Runner { processor, cancel, finish: &|_, _, _, _| Ok(()), meant: &|_, _| Ok(true) };
+        let runner = Runner { processor, cancel, colors: &color::SRGB, finish: &|_, _, _, _| Ok(()), meant: &|_, _| Ok(true) };
         let options = ConvertOptions::read(&job.options)?;
         Ok(Self { job, options, to: format(&job.to)?, pdf, cache: RenderCache::new(), runner })
     }
