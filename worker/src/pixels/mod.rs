@@ -4,6 +4,8 @@
 //! and one is there; a fault of the GPU ends in the CPU's result within the same call.
 
 mod cpu;
+#[cfg(test)]
+mod fidelity;
 pub(crate) mod gaussian;
 mod gpu;
 mod image;
