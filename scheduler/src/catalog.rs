@@ -130,6 +130,22 @@ pub struct OperationEntry {
     /// Groups of options; of each exactly one has to be given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exactly_one: Vec<Vec<String>>,
+    /// Values of options that only some formats can be made with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formats_with: Vec<FormatsWith>,
+}
+
+/// Which formats go with a value of an option.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormatsWith {
+    /// The option.
+    pub option: String,
+    /// Its value, also where that is the default and the option absent.
+    pub value: String,
+    /// The field that names the format.
+    pub field: String,
+    /// The formats that it may then name.
+    pub formats: Vec<String>,
 }
 
 /// A field or option.

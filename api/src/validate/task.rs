@@ -1,7 +1,7 @@
 //! One task of a request against its operation in the catalogue.
 
 use bytes::Bytes;
-use convertfly_scheduler::catalog::{Catalog, OperationEntry, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::catalog::{Catalog, FormatsWith, OperationEntry, OperationKind, OptionEntry, OptionKind};
 use convertfly_scheduler::storage::names::sanitise_filename;
 use convertfly_scheduler::task::TaskSpec;
 use http::{HeaderName, HeaderValue};
@@ -208,6 +208,9 @@ impl Reader<'_> {
         for group in &operation.exactly_one {
             self.exactly_one(group, &options, &|name| definition.contains_key(name) || beside(name), place);
         }
+        for rule in &operation.formats_with {
+            self.formats_with(operation, rule, &fields, &options, place);
+        }
         if !options.is_empty() {
             fields.insert("options".to_owned(), Value::Object(options));
         }
@@ -230,6 +233,37 @@ impl Reader<'_> {
             }
             _ => {}
         }
+    }
+
+    /// A format that the value of an option, perhaps its default, can be made with. An absent format is the default, which can.
+    fn formats_with(
+        &mut self,
+        operation: &OperationEntry,
+        rule: &FormatsWith,
+        fields: &Map<String, Value>,
+        options: &Map<String, Value>,
+        place: &Place,
+    ) {
+        let default = || operation.options.iter().find(|entry| entry.name == rule.option).map(|entry| &entry.default);
+        let value = options.get(&rule.option).or_else(default).and_then(Value::as_str);
+        let format = fields.get(&rule.field).and_then(Value::as_str).unwrap_or_default();
+        if value != Some(rule.value.as_str()) || format.is_empty() || rule.formats.iter().any(|one| one == format) {
+            return;
+        }
+        let entry = operation.options.iter().find(|entry| entry.name == rule.option);
+        let others = match entry.map(|entry| &entry.kind) {
+            Some(OptionKind::OneOf { values }) => values.iter().filter(|other| **other != rule.value).cloned().collect(),
+            _ => Vec::new(),
+        };
+        let reason = format!(
+            "{format} does not go with the {} `{}`. Set it to one of {}; or `{}` to {}",
+            rule.option,
+            rule.value,
+            rule.formats.join(", "),
+            rule.option,
+            others.join(" or "),
+        );
+        self.problems.invalid(&place.key(&rule.field), reason);
     }
 
     /// The `options` object.

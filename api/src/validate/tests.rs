@@ -50,6 +50,10 @@ pub(crate) fn catalog() -> &'static Catalog {
                 { "name": "import/upload", "description": "", "kind": "import", "credits": 0, "lane": "io", "fields": [filename()], "options": [] },
                 { "name": "import/url", "description": "", "kind": "import", "credits": 0, "lane": "io", "options": [],
                   "fields": [field("url", json!({ "type": "url", "required": true })), filename(), field("headers", json!({ "type": "headers" }))] },
+                { "name": "merge", "description": "", "kind": "process", "credits": 1, "lane": "cpu", "flat": true,
+                  "fields": [field("output_format", json!({ "type": "format", "default": "pdf" }))],
+                  "options": [field("layout", json!({ "type": "one_of", "values": ["pages", "sheet"], "default": "pages" }))],
+                  "formats_with": [{ "option": "layout", "value": "pages", "field": "output_format", "formats": ["pdf", "tiff"] }] },
                 { "name": "optimize", "description": "", "kind": "process", "credits": 1, "lane": "cpu", "fields": [],
                   "options": [field("profile", json!({ "type": "string", "max_length": 9, "required": true }))] },
             ],
@@ -129,6 +133,37 @@ fn base64_leaves_the_task_and_becomes_a_payload() {
 fn options_may_stand_beside_the_fields() {
     let job = accept(&convert(json!({ "width": 800, "options": { "fit": "crop" } }))).job;
     assert_eq!(job.tasks[1].fields["options"], json!({ "width": 800, "fit": "crop" }), "one object for the worker");
+}
+
+#[test]
+fn a_format_goes_with_the_value_of_an_option_or_with_its_default() {
+    let merge = |extra: Value| {
+        let mut task = json!({ "operation": "merge", "input": "in" });
+        task.as_object_mut().expect("object").extend(extra.as_object().expect("object").clone());
+        with_task(task)
+    };
+    for sound in [
+        json!({}),
+        json!({ "options": { "layout": "pages" } }),
+        json!({ "output_format": "TIF" }),
+        json!({ "output_format": "jpg", "layout": "sheet" }),
+        json!({ "output_format": "jpeg", "options": { "layout": "sheet" } }),
+    ] {
+        accept(&merge(sound));
+    }
+    let reason = "jpg does not go with the layout `pages`. Set it to one of pdf, tiff; or `layout` to sheet";
+    for unfit in [
+        json!({ "output_format": "jpg" }),
+        json!({ "output_format": "JPEG", "options": { "layout": "pages" } }),
+        json!({ "output_format": ".jpg", "layout": "pages", "x-note": 1 }),
+    ] {
+        let found = gist(&refuse(&merge(unfit)));
+        let wanted = ("INVALID_DATA", "output_format".to_owned(), reason.to_owned(), "/tasks/t/output_format".to_owned());
+        assert_eq!(found, wanted, "refused before it costs anything");
+    }
+    // What is wrong with the format itself is said once.
+    let unknown = refuse(&merge(json!({ "output_format": "docs" })));
+    assert_eq!(gist(&unknown).0, "UNSUPPORTED_FORMAT", "not both");
 }
 
 #[test]

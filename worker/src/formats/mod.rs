@@ -460,6 +460,11 @@ pub static FORMATS: &[&Format] = &[
 pub(crate) use jpg::plain as plain_jpeg;
 pub(crate) use svg::drawn_box;
 
+/// Whether a file of the format may hold several pictures: pages or frames.
+pub fn holds_several(format: &Format) -> bool {
+    format.flags.pages || format.flags.animated
+}
+
 /// The format of that canonical name, alias or extension; case and a leading dot do not matter.
 pub fn by_name(name: &str) -> Option<&'static Format> {
     let name = name.trim().trim_start_matches('.').to_ascii_lowercase();

@@ -28,6 +28,7 @@ pub(super) static OPERATION: Operation = Operation {
     },
     options: engines::convert_options,
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| run(context, explain).boxed(),
 };
 

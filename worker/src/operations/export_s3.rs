@@ -35,6 +35,7 @@ pub(super) static OPERATION: Operation = Operation {
         entries
     },
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| run(context, explain).boxed(),
 };
 

@@ -25,6 +25,7 @@ pub(super) static OPERATION: Operation = Operation {
         ]
     },
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, _| {
         async move {
             let until = SystemTime::now() + context.services.link_lifetime;

@@ -24,5 +24,6 @@ pub(super) static OPERATION: Operation = Operation {
     },
     options: no_options,
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| import_upload::run(context, explain).boxed(),
 };

@@ -32,6 +32,7 @@ pub(super) static OPERATION: Operation = Operation {
     },
     options: no_options,
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| run(context, explain).boxed(),
 };
 

@@ -21,6 +21,7 @@ pub(super) static OPERATION: Operation = Operation {
     fields: || vec![filename_field(false), input_format_field()],
     options: no_options,
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| run(context, explain).boxed(),
 };
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use convertfly_scheduler::catalog::{Lane, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::catalog::{FormatsWith, Lane, OperationKind, OptionEntry, OptionKind};
 use convertfly_scheduler::ids;
 use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
@@ -37,8 +37,21 @@ pub(super) static OPERATION: Operation = Operation {
     },
     options: MergeOptions::entries,
     exactly_one: &[],
+    formats_with,
     run: |context, explain| run(context, explain).boxed(),
 };
+
+/// Pages and frames need a format that holds several.
+fn formats_with() -> Vec<FormatsWith> {
+    let mut formats: Vec<String> = formats::FORMATS
+        .iter()
+        .filter(|format| format.encode.is_some() && formats::holds_several(format))
+        .map(|format| format.name.to_owned())
+        .collect();
+    formats.sort();
+    let [option, value, field] = ["layout", "pages", "output_format"].map(str::to_owned);
+    vec![FormatsWith { option, value, field, formats }]
+}
 
 async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<TaskResult, Failure> {
     let name = context.field("output_format").unwrap_or(FORMAT);

@@ -32,6 +32,7 @@ pub(super) static OPERATION: Operation = Operation {
     fields: || file_fields("the input's name"),
     options: no_options,
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| {
         async move {
             let each = Each { action: Action::Metadata, target: &|_| Ok(&JSON), options: context.options(), more: None };

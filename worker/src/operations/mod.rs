@@ -20,7 +20,7 @@ mod watermark;
 
 use std::time::Duration;
 
-use convertfly_scheduler::catalog::{Lane, OperationEntry, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::catalog::{FormatsWith, Lane, OperationEntry, OperationKind, OptionEntry, OptionKind};
 use convertfly_scheduler::store::Lease;
 use convertfly_scheduler::task::TaskResult;
 use futures_util::future::BoxFuture;
@@ -90,6 +90,8 @@ pub struct Operation {
     pub options: fn() -> Vec<OptionEntry>,
     /// Groups of options; of each exactly one has to be given.
     pub exactly_one: &'static [&'static [&'static str]],
+    /// Values of options that only some formats can be made with.
+    pub formats_with: fn() -> Vec<FormatsWith>,
     /// Does it.
     pub run: Run,
 }
@@ -129,6 +131,7 @@ impl Operation {
             options: (self.options)(),
             flat: self.flat,
             exactly_one: self.exactly_one.iter().map(|group| group.iter().map(|&name| name.to_owned()).collect()).collect(),
+            formats_with: (self.formats_with)(),
         }
     }
 }

@@ -19,6 +19,7 @@ pub(super) static OPERATION: Operation = Operation {
     fields: || file_fields("the input's name"),
     options: OptimizeOptions::entries,
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| {
         async move {
             // The format stays, also where nothing here could write it anew: what can be done is the engine's matter.

@@ -29,6 +29,7 @@ pub(super) static OPERATION: Operation = Operation {
     fields: || file_fields("the input's name"),
     options: entries,
     exactly_one: &[],
+    formats_with: Vec::new,
     run: |context, explain| {
         async move {
             let (format, options) = conversion(context.options().clone());

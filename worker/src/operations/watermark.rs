@@ -21,6 +21,7 @@ pub(super) static OPERATION: Operation = Operation {
     fields: || file_fields("the input's name"),
     options: WatermarkOptions::entries,
     exactly_one: &[&["text", "image", "image_url"]],
+    formats_with: Vec::new,
     run: |context, explain| {
         async move {
             let picture = picture(context).await?;

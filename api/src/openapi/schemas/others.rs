@@ -104,6 +104,20 @@ pub(super) fn operation() -> Value {
                 "items": { "type": "array", "items": { "type": "string" } },
                 "description": "Groups of options; of each exactly one has to be given.",
             },
+            "formats_with": {
+                "type": "array",
+                "items": object(
+                    "Which formats go with a value of an option.",
+                    &["option", "value", "field", "formats"],
+                    json!({
+                        "option": string("The option."),
+                        "value": string("Its value, also where that is the default and the option absent."),
+                        "field": string("The field that names the format."),
+                        "formats": { "type": "array", "items": { "type": "string" }, "description": "What it may then name." },
+                    }),
+                ),
+                "description": "Values of options that only some formats can be made with.",
+            },
             "fields": options, "options": options,
         }),
     )

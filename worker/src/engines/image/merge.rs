@@ -14,7 +14,7 @@ use super::pipeline::{self, decode, encode, format, mislabelled, read};
 use super::stamp;
 use crate::engines::{Beside, Made};
 use crate::failure::Failure;
-use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Frame, Header};
+use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Frame, Header, holds_several};
 use crate::options::Options;
 use crate::pixels::{Channels, Depth, Fit, Gravity, Image, Orientation, Processor, Recording, Step};
 
@@ -68,7 +68,7 @@ pub(super) fn run(job: &ImageJob, files: Files, processor: &Processor, cancel: &
     let options = MergeOptions::read(&job.options)?;
     let to = format(&job.to)?;
     let sheet = options.layout == Layout::Sheet;
-    if !sheet && !to.flags.pages && !to.flags.animated {
+    if !sheet && !holds_several(to) {
         let reason =
             format!("{} holds one picture. Set layout to sheet, or output_format to pdf, tiff, gif, webp or png", to.title);
         return Err(Failure::invalid_field("output_format", reason));
