@@ -152,10 +152,9 @@ fn bytes<const COUNT: usize>(from: &[u8], to: &mut [u8], light: &[[f32; 3]], mat
     let (Ok(light), Ok(out)) = (<&[[f32; 3]; 256]>::try_from(light), <&[u8; LIGHT]>::try_from(out)) else { return };
     for (from, to) in from.as_chunks::<COUNT>().0.iter().zip(to.as_chunks_mut::<COUNT>().0) {
         let (r, g, b) = (light[from[0] as usize][0], light[from[1] as usize][1], light[from[2] as usize][2]);
-        for channel in 0..3 {
-            let row = channel * 3;
-            let along = matrix[row] * r + matrix[row + 1] * g + matrix[row + 2] * b;
-            to[channel] = out[(along.clamp(0.0, (LIGHT - 1) as f32) + 0.5) as u16 as usize];
+        for (to, row) in to.iter_mut().zip(matrix.as_chunks::<3>().0) {
+            let along = row[0] * r + row[1] * g + row[2] * b;
+            *to = out[(along.clamp(0.0, (LIGHT - 1) as f32) + 0.5) as u16 as usize];
         }
         if COUNT == 4 {
             to[3] = from[3];

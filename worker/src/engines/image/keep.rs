@@ -28,6 +28,21 @@ const DESCRIBING: [u16; 13] = [
     0x8298, // Copyright
 ];
 
+/// What follows the colon in the names of maps that make a picture brighter on screens that can: those of Ultra HDR (in XMP, and of
+/// ISO 21496-1) and Apple's.
+const GAIN_MAPS: [&[u8]; 3] =
+    [b"//ns.adobe.com/hdr-gain-map/", b"iso:std:iso:ts:21496:-1", b"com:apple:photo:2020:aux:hdrgainmap"];
+
+/// Bytes at the beginning of a file within which it says what it holds.
+const HEAD: usize = 64 << 10;
+
+/// Whether a file has a gain map beside its picture.
+pub(super) fn has_gain_map(data: &[u8]) -> bool {
+    let head = &data[..data.len().min(HEAD)];
+    let colons = head.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| &head[at + 1..]);
+    colons.into_iter().any(|rest| GAIN_MAPS.iter().any(|name| rest.starts_with(name)))
+}
+
 fn read(data: &[u8]) -> Option<Exif> {
     Reader::new()
         .continue_on_error(true)

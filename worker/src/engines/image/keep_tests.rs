@@ -131,3 +131,19 @@ fn too_much_is_left_out_with_a_warning() {
     let (tags, warnings) = with_notes(70_000);
     assert!(tags.exif.is_none() && warnings.len() == 1 && warnings[0].contains("EXIF"), "{warnings:?}");
 }
+
+#[test]
+fn a_gain_map_is_told_of_where_a_file_has_one() {
+    let xmp = PACKET.replace("<x:xmpmeta", "<x:xmpmeta xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\"");
+    let encoded = |xmp: &str| {
+        let how = EncodeOptions { tags: Tags { exif: None, xmp: Some(xmp.to_owned()) }, ..EncodeOptions::default() };
+        let mut out = Cursor::new(Vec::new());
+        let jpg = by_name("jpg").expect("a format").encode.expect("it is written");
+        jpg(&still(picture(9, 9, Channels::Rgb)), &how, &mut out).expect("it is written");
+        out.into_inner()
+    };
+    for (xmp, wanted) in [(xmp.as_str(), true), (PACKET, false)] {
+        let (_, made) = made(&job(Action::Convert, "jpg", "png", &json!({})), &encoded(xmp)).expect("it converts");
+        assert_eq!(made.warnings.iter().any(|warning| warning.contains("HDR gain map")), wanted, "{:?}", made.warnings);
+    }
+}

@@ -67,12 +67,16 @@ pub(super) fn run(
     let bytes_in = data.len();
     let runner = Runner { processor, cancel, colors: &colors, finish, meant };
     let jpeg = untouched(to, job, options, &decoded, &data, &runner);
+    let dimmed = keep::has_gain_map(&data);
     // Only this is needed of the file from here on.
     let data = if options.strip || !to.flags.tags { Vec::new() } else { data };
 
     let frames = decoded.frames.len();
     let mut warnings = warnings(&decoded, &header, options.page, from, to);
     warnings.extend(colors.warning.clone());
+    if dimmed {
+        warnings.push("The HDR gain map was left out: the result is the picture for ordinary screens".to_owned());
+    }
     let (mut made, ran) = process(decoded, &header, options, to, &runner)?;
     clock.ran(&ran);
     if job.test {
