@@ -6,8 +6,8 @@ use super::tests::{animation, convert, jpeg_with_exif};
 use crate::failure::Failure;
 use crate::formats::support::inputs::icc::matrix;
 use crate::formats::support::testing::{decode, encode, picture, still};
-use crate::formats::{Decoded, Frame};
-use crate::pixels::{Channels, Image};
+use crate::formats::{Decoded, EncodeOptions, FORMATS, Frame, Limits, Tags};
+use crate::pixels::{Channels, Image, Orientation};
 
 fn first(format: &str, data: &[u8]) -> Image {
     decode(format, data).frames.remove(0).image
@@ -130,4 +130,52 @@ fn profiled_colours_become_srgb_or_keep_their_profile() {
     let broken = encode("png", &Decoded { icc: Some(profile[..180].to_vec()), ..still(picture(8, 8, Channels::Rgb)) });
     let (_, made) = convert(&broken, "png", "jpg", json!({})).expect("it converts all the same");
     assert!(made.warnings.iter().any(|text| text.contains("colour profile was not applied")), "{:?}", made.warnings);
+}
+
+#[test]
+fn a_gif_goes_back_to_what_was_before_a_frame() {
+    let mut data = Vec::new();
+    let mut encoder = ::gif::Encoder::new(&mut data, 2, 1, &[255, 0, 0, 0, 0, 255, 0, 255, 0]).expect("a file");
+    for (left, pixels, dispose) in [
+        (0, vec![0, 0], ::gif::DisposalMethod::Keep),
+        (1, vec![1], ::gif::DisposalMethod::Previous),
+        (0, vec![2], ::gif::DisposalMethod::Keep),
+    ] {
+        let (width, height) = (pixels.len() as u16, 1);
+        let frame = ::gif::Frame { left, width, height, dispose, buffer: pixels.into(), ..::gif::Frame::default() };
+        encoder.write_frame(&frame).expect("a frame");
+    }
+    drop(encoder);
+    let shown: Vec<_> = decode("gif", &data).frames.into_iter().map(|frame| frame.image.data().to_vec()).collect();
+    let wanted = [[255, 0, 0, 255, 0, 0], [255, 0, 0, 0, 0, 255], [0, 255, 0, 255, 0, 0]];
+    assert_eq!(shown, wanted, "the blue pixel is red again under the third frame (GIF89a, section 23)");
+}
+
+#[test]
+fn a_gif_is_as_long_as_what_it_was_made_of() {
+    // Hundredths of a second: fourteen thousandths are one or two of them.
+    let frame = |index: usize| Frame { image: picture(8 + index as u32, 8, Channels::Rgb), delay_ms: 14 };
+    let frames = (0..10).map(|index| Frame { image: crop(&frame(index).image), ..frame(index) }).collect();
+    let made = decode("gif", &encode("gif", &Decoded { frames, ..still(picture(8, 8, Channels::Rgb)) }));
+    assert_eq!(made.frames.iter().map(|frame| frame.delay_ms).sum::<u32>(), 140, "rounding does not add up");
+}
+
+#[test]
+fn the_header_knows_which_way_up_the_picture_is() {
+    for format in FORMATS.iter().filter(|format| format.flags.tags) {
+        let how = EncodeOptions { tags: Tags::only_orientation(Orientation::Rotate90), ..EncodeOptions::default() };
+        let mut out = std::io::Cursor::new(Vec::new());
+        let encoder = format.encode.expect("it is written");
+        encoder(&still(picture(20, 10, Channels::Rgb)), &how, &mut out).expect("it is written");
+        let data = out.into_inner();
+        let header = (format.decode.expect("it is read").probe)(&data, &Limits::default()).expect("a header");
+        let found = (header.orientation, decode(format.name, &data).orientation);
+        assert_eq!(found, (Orientation::Rotate90, Orientation::Rotate90), "{}", format.name);
+    }
+}
+
+/// Eight columns of a picture.
+fn crop(image: &Image) -> Image {
+    let data = image.data().chunks_exact(image.stride()).flat_map(|row| row[..24].to_vec()).collect();
+    Image::new(8, image.height(), image.channels(), image.depth(), data).expect("the sizes match")
 }

@@ -21,6 +21,11 @@ fn chunks(data: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// What the first chunk of that name holds, wherever it stands.
+pub(super) fn body<'a>(data: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
+    chunks(data).find(|(name, _)| name == wanted).and_then(|(_, chunk)| chunk.get(8..chunk.len() - 4))
+}
+
 /// The file without what does not show: names, places, text, times, thumbnails; and what follows its end.
 pub(super) fn bare(data: &[u8]) -> Vec<u8> {
     let mut out = SIGNATURE.to_vec();

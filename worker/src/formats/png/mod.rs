@@ -76,7 +76,8 @@ fn probe(data: &[u8], limits: &Limits) -> Result<Header, Failure> {
         frames: animation::frames(data).unwrap_or(1),
         channels,
         depth: depth(info.bit_depth),
-        orientation: Orientation::Upright,
+        // Before the pixels or behind them.
+        orientation: chunks::body(data, b"eXIf").map_or(Orientation::Upright, exif::orientation),
     })
 }
 
@@ -113,19 +114,11 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
         let image = Image::new(header.width, header.height, channels, depth(bits), pixels)?;
         (vec![Frame { image, delay_ms: 0 }], 0)
     };
-    // The orientation may follow the pixels; what is wrong there does not spoil the pixels.
-    let _ = reader.finish();
-    let info = reader.info();
-    let icc = info.icc_profile.as_deref();
+    let icc = reader.info().icc_profile.as_deref();
     if let Some(profile) = icc {
         limits.check_metadata(TITLE, "ICC profile", profile.len() as u64)?;
     }
-    Ok(Decoded {
-        orientation: info.exif_metadata.as_deref().map_or(Orientation::Upright, exif::orientation),
-        icc: icc.map(<[u8]>::to_vec),
-        frames,
-        loops,
-    })
+    Ok(Decoded { orientation: header.orientation, icc: icc.map(<[u8]>::to_vec), frames, loops })
 }
 
 #[cfg(test)]
