@@ -84,3 +84,24 @@ fn inks_are_seen_through_their_profile() {
     let broken = file(Some(&profile[..300]));
     assert!(broken.icc.is_some() && broken.frames[0].image.data()[3..] == [255, 0, 255], "a broken one is kept for the warning");
 }
+
+#[test]
+fn palettes_hold_sixteen_bits_or_eight() {
+    // All reds, all greens, all blues (TIFF 6.0, section 5); some writers store them as 8 bits.
+    let map = |scale: u16| -> Vec<u16> {
+        let mut map = vec![0; 768];
+        (map[1], map[256 + 2], map[512 + 3], map[3]) = (200 * scale, 100 * scale, 50 * scale, 25 * scale);
+        map
+    };
+    for scale in [256, 1] {
+        let mut file = Cursor::new(Vec::new());
+        let mut encoder = TiffEncoder::new(&mut file).expect("a file");
+        let mut image = encoder.new_image::<Gray8>(4, 1).expect("a page");
+        image.encoder().write_tag(Tag::PhotometricInterpretation, 3u16).expect("a tag");
+        image.encoder().write_tag(Tag::ColorMap, &map(scale)[..]).expect("a tag");
+        image.write_data(&[0, 1, 2, 3]).expect("pixels");
+        let decoded = decode("tiff", &file.into_inner());
+        let wanted = [0, 0, 0, 200, 0, 0, 0, 100, 0, 25, 0, 50];
+        assert_eq!(decoded.frames[0].image.data(), wanted, "values times {scale}");
+    }
+}

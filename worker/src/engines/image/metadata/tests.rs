@@ -1,15 +1,19 @@
 //! What is found in pictures whose every property is known.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Cursor, Read, Seek, Write};
 
-use serde_json::{Map, Value};
+use ::base64::Engine as _;
+use ::base64::engine::general_purpose::STANDARD;
+use ::exif::experimental::Writer;
+use ::exif::{Field, In, Rational, Tag, Value as ExifValue};
+use serde_json::{Map, Value, json};
 
 use crate::engines::Action;
 use crate::engines::image::job::{ImageJob, run};
-use crate::formats::support::testing::{encode, exif, picture, still};
-use crate::formats::{Cancel, FORMATS, Limits};
-use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Processor};
+use crate::formats::support::testing::{deep, encode, exif, picture, still};
+use crate::formats::{Cancel, EncodeOptions, FORMATS, Limits, Tags, by_name};
+use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Orientation, Processor};
 
 fn file(data: &[u8]) -> File {
     let mut file = tempfile::tempfile().expect("a temporary file");
@@ -97,4 +101,78 @@ fn a_smaller_or_worse_copy_has_nearly_the_same_hash() {
         hash(Image::new(200, 120, Channels::Rgb, Depth::U8, data).expect("an image"), "png")
     };
     assert!((original ^ mirrored).count_ones() > 8, "another picture has another one: {original:016x} {mirrored:016x}");
+}
+
+#[test]
+fn what_is_seen_is_described_upright() {
+    // Dark on the left as stored, and so above when it is turned; a portrait then.
+    let row: Vec<u8> = (0..60u32).flat_map(|x| [if x < 20 { 10 } else { 240 }; 3]).collect();
+    let image = Image::new(60, 30, Channels::Rgb, Depth::U8, row.repeat(30)).expect("an image");
+    let turned: Vec<u8> = (0..60u32).flat_map(|y| [if y < 20 { 10 } else { 240 }; 90]).collect();
+    let turned = Image::new(30, 60, Channels::Rgb, Depth::U8, turned).expect("an image");
+    let how = EncodeOptions { tags: Tags::only_orientation(Orientation::Rotate90), ..EncodeOptions::default() };
+    let mut out = Cursor::new(Vec::new());
+    by_name("png").and_then(|format| format.encode).expect("it is written")(&still(image), &how, &mut out).expect("it is");
+    let (found, wanted) = (found(&out.into_inner(), "png"), found(&encode("png", &still(turned)), "png"));
+    for name in ["blurhash", "thumbhash", "perceptual_hash"] {
+        assert_eq!(found[name], wanted[name], "{name} is that of the upright picture");
+    }
+    // The first digit holds the components: across less one, and nine times those down less one (blurhash's format).
+    let digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let size = digits.find(&wanted["blurhash"].as_str().expect("a text")[..1]).expect("a digit");
+    assert_eq!((size % 9 + 1, size / 9 + 1), (3, 4), "a portrait has more of them down");
+}
+
+#[test]
+fn a_thumbhash_has_the_mean_colour_of_the_picture() {
+    // Larger than what is hashed, so that it is made smaller first.
+    let image = Image::new(128, 128, Channels::Rgb, Depth::U8, [200, 120, 40].repeat(128 * 128)).expect("an image");
+    let found = found(&encode("png", &still(image)), "png");
+    let hash = STANDARD.decode(found["thumbhash"].as_str().expect("a text")).expect("base64");
+    let (r, g, b, a) = ::thumbhash::thumb_hash_to_average_rgba(&hash).expect("a hash");
+    for (found, wanted) in [(r, 200.0), (g, 120.0), (b, 40.0), (a, 255.0)] {
+        assert!((found * 255.0 - wanted).abs() < 12.0, "{:?} for 200, 120, 40", (r * 255.0, g * 255.0, b * 255.0, a * 255.0));
+    }
+}
+
+#[test]
+fn half_of_the_bits_of_a_hash_are_set() {
+    // Signs against the median: as many frequencies lie above it as below.
+    let found = found(&encode("png", &still(picture(150, 90, Channels::Rgb))), "png");
+    let hash = u64::from_str_radix(found["perceptual_hash"].as_str().expect("a hash"), 16).expect("hexadecimal");
+    assert_eq!((hash.count_ones(), hash >> 63), (31, 0), "{hash:016x}");
+}
+
+#[test]
+fn sixteen_bits_are_told() {
+    let found = found(&encode("png", &still(deep(20, 10, Channels::Rgb))), "png");
+    assert_eq!((&found["bits_per_sample"], &found["alpha"]), (&16.into(), &false.into()), "{found:?}");
+}
+
+#[test]
+fn places_south_west_and_below_the_sea_are_negative() {
+    let rational = |values: &[u32]| ExifValue::Rational(values.iter().map(|&num| Rational { num, denom: 1 }).collect());
+    let place = |ns: &[u8], ew: &[u8], below: u8| {
+        let fields = [
+            (Tag::GPSLatitudeRef, ExifValue::Ascii(vec![ns.to_vec()])),
+            (Tag::GPSLatitude, rational(&[33, 30, 0])),
+            (Tag::GPSLongitudeRef, ExifValue::Ascii(vec![ew.to_vec()])),
+            (Tag::GPSLongitude, rational(&[70, 15, 0])),
+            (Tag::GPSAltitudeRef, ExifValue::Byte(vec![below])),
+            (Tag::GPSAltitude, rational(&[12])),
+        ]
+        .map(|(tag, value)| Field { tag, ifd_num: In::PRIMARY, value });
+        let mut writer = Writer::new();
+        fields.iter().for_each(|field| writer.push_field(field));
+        let mut exif = Cursor::new(Vec::new());
+        writer.write(&mut exif, false).expect("EXIF");
+        let how = EncodeOptions { tags: Tags { exif: Some(exif.into_inner()), xmp: None }, ..EncodeOptions::default() };
+        let mut out = Cursor::new(Vec::new());
+        let encoder = by_name("png").and_then(|format| format.encode).expect("it is written");
+        encoder(&still(picture(9, 9, Channels::Rgb)), &how, &mut out).expect("it is written");
+        found(&out.into_inner(), "png")["gps"].clone()
+    };
+    let told = |latitude: f64, longitude: f64, altitude: f64| json!({ "latitude": latitude, "longitude": longitude, "altitude": altitude });
+    assert_eq!(place(b"S", b"W", 1), told(-33.5, -70.25, -12.0), "EXIF 2.32, section 4.6.6");
+    assert_eq!(place(b"N", b"E", 0), told(33.5, 70.25, 12.0), "and positive otherwise");
 }

@@ -157,7 +157,17 @@ mod tests {
         let mut other = whole(&grey);
         other.frames[0].image.data_mut()[30] ^= 1;
         assert!(!same(&whole(&grey), &other), "one step of one sample");
-        assert!(!same(&still(grey.clone()), &Decoded { orientation: Orientation::Rotate90, ..still(grey) }), "the way up");
+        assert!(
+            !same(&still(grey.clone()), &Decoded { orientation: Orientation::Rotate90, ..still(grey.clone()) }),
+            "the way up"
+        );
+        let moving = |delay_ms: u32, loops: u32| {
+            let frame = |delay_ms| Frame { image: grey.clone(), delay_ms };
+            Decoded { frames: vec![frame(40), frame(delay_ms)], loops, ..still(grey.clone()) }
+        };
+        assert!(same(&moving(50, 2), &moving(50, 2)), "an animation is itself");
+        assert!(!same(&moving(50, 2), &moving(60, 2)), "how long a frame is shown");
+        assert!(!same(&moving(50, 2), &moving(50, 0)), "how often it plays");
     }
 
     #[test]

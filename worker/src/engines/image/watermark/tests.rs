@@ -9,8 +9,8 @@ use crate::engines::image::job::{ImageJob, run};
 use crate::engines::{Action, Made};
 use crate::failure::Failure;
 use crate::formats::support::testing::{decode, encode, still};
-use crate::formats::{Cancel, Limits};
-use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Processor};
+use crate::formats::{Cancel, EncodeOptions, Limits, Tags, by_name};
+use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Orientation, Processor};
 
 fn file(data: &[u8]) -> File {
     let mut file = tempfile::tempfile().expect("a temporary file");
@@ -218,4 +218,20 @@ fn any_characters_are_text_and_never_markup() {
     }
     let failed = mark(&ground, "png", None, json!({ "text": "\u{1}" }));
     assert!(matches!(&failed, Err(Failure::Invalid { field: Some(field), .. }) if field == "text"), "{failed:?}");
+}
+
+#[test]
+fn a_mark_stands_as_its_own_file_says() {
+    // Stored lying, red on its left; the file says that it is to be turned: red is above then.
+    let row = [[255, 0, 0].repeat(10), [0, 0, 255].repeat(10)].concat();
+    let stored = Image::new(20, 8, Channels::Rgb, Depth::U8, row.repeat(8)).expect("an image");
+    let how = EncodeOptions { tags: Tags::only_orientation(Orientation::Rotate90), ..EncodeOptions::default() };
+    let mut logo = std::io::Cursor::new(Vec::new());
+    by_name("png").and_then(|format| format.encode).expect("it is written")(&still(stored), &how, &mut logo).expect("it is");
+    let ground = png(&plain(60, 60, Channels::Rgb, &WHITE));
+    let options = json!({ "image": "logo", "position_horizontal": "left", "position_vertical": "top", "margin_horizontal": 0,
+        "margin_vertical": 0, "opacity": 100 });
+    let (image, _) = mark(&ground, "png", Some(&logo.into_inner()), options).expect("it is marked");
+    assert_eq!(changed(&image, &WHITE), (0, 0, 8, 20, 160), "eight pixels wide and twenty high");
+    assert_eq!((&image.data()[..3], &image.data()[19 * 180..][..3]), (&[255, 0, 0][..], &[0, 0, 255][..]), "red above");
 }
