@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use ::moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformExecutor, TransformOptions};
+use ::moxcms::{
+    ColorProfile, DataColorSpace, Layout, PointeeSizeExpressible, RenderingIntent, TransformExecutor, TransformOptions,
+};
 
 use crate::failure::Failure;
 use crate::formats::Decoded;
@@ -14,20 +16,20 @@ use crate::pixels::{Channels, Depth, Image, Layer, Recording, Shape, Step, trans
 /// How far a profile may be from sRGB, levels of 8 bits, to be taken for it: rounding in its tables, not another colour.
 const SAME: u8 = 1;
 
-/// Levels of 16 bits.
-const LEVELS: usize = 65_536;
-
 /// Points a channel of a table over all colours: as many as moxcms has in its own, so that none of its points is lost.
 const POINTS: u16 = 33;
 
 /// How the colours of a file become sRGB; the default is that they are sRGB, or said to be nothing else.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Colors {
-    /// The way of grey pixels and that of colours, where the file has such.
-    ways: Vec<(Channels, Way)>,
+    /// The way of each layout without alpha that the file has.
+    ways: Vec<(Layered, Way)>,
     /// Why colours are taken for sRGB, where the profile is not good for them.
     pub(super) warning: Option<String>,
 }
+
+/// What a way is made for.
+type Layered = (Channels, Depth);
 
 /// Of what is made as sRGB.
 pub(super) static SRGB: Colors = Colors { ways: Vec::new(), warning: None };
@@ -54,15 +56,15 @@ impl Colors {
         let mut colors = Self::default();
         let Some(icc) = decoded.icc.take() else { return Ok(colors) };
         for frame in &decoded.frames {
-            let channels = frame.image.channels().without_alpha();
-            if colors.ways.iter().any(|(known, _)| *known == channels) {
+            let layout = (frame.image.channels().without_alpha(), frame.image.depth());
+            if colors.ways.iter().any(|(known, _)| *known == layout) {
                 continue;
             }
-            match Way::read(&icc, channels)? {
-                Ok(way) => colors.ways.push((channels, way)),
+            match Way::read(&icc, layout)? {
+                Ok(way) => colors.ways.push((layout, way)),
                 Err(cause) => {
                     colors.warning = Some(format!("The colour profile was not applied: {cause}. Colours were taken for sRGB"));
-                    colors.ways.push((channels, Way::Same));
+                    colors.ways.push((layout, Way::Same));
                 }
             }
         }
@@ -74,8 +76,8 @@ impl Colors {
     /// # Errors
     /// None that could occur: the curve of sRGB can be made.
     pub(super) fn record(&self, recording: &mut Recording, shape: Shape) -> Result<(), Failure> {
-        let channels = shape.channels.without_alpha();
-        match self.ways.iter().find(|(known, _)| *known == channels).map(|(_, way)| way) {
+        let layout = (shape.channels.without_alpha(), shape.depth);
+        match self.ways.iter().find(|(known, _)| *known == layout).map(|(_, way)| way) {
             None | Some(Way::Same) => {}
             Some(Way::Curve(curve)) => {
                 let curve = recording.layer(Arc::clone(curve));
@@ -103,8 +105,8 @@ pub(super) fn is_srgb(icc: &[u8]) -> bool {
 impl Way {
     /// Reads the profile of pixels of that layout. The inner error is a text, for a warning, where the profile is broken, or is
     /// one of other colours than the pixels have.
-    fn read(icc: &[u8], channels: Channels) -> Result<Result<Self, String>, Failure> {
-        let values = match Values::read(icc, channels) {
+    fn read(icc: &[u8], layout: Layered) -> Result<Result<Self, String>, Failure> {
+        let values = match Values::read(icc, layout) {
             Ok(values) => values,
             Err(cause) => return Ok(Err(cause)),
         };
@@ -114,8 +116,10 @@ impl Way {
         };
         Ok(Ok(match values {
             Values::Same => Self::Same,
-            Values::Curve(values) => Self::Curve(layer(LEVELS as u32, 1, Channels::Grey, values)?),
-            Values::Matrix(values, matrix) => Self::Matrix { curves: layer(LEVELS as u32, 1, Channels::Rgb, values)?, matrix },
+            Values::Curve(values) => Self::Curve(layer(values.len() as u32, 1, Channels::Grey, values)?),
+            Values::Matrix(values, matrix) => {
+                Self::Matrix { curves: layer(values.len() as u32 / 3, 1, Channels::Rgb, values)?, matrix }
+            }
             Values::Table(values) => {
                 let points = u32::from(POINTS);
                 Self::Table(layer(points * points, points, Channels::Rgb, values)?)
@@ -133,7 +137,7 @@ enum Values {
 }
 
 impl Values {
-    fn read(icc: &[u8], channels: Channels) -> Result<Self, String> {
+    fn read(icc: &[u8], (channels, depth): Layered) -> Result<Self, String> {
         let profile = ColorProfile::new_from_slice(icc).map_err(|_| "it is damaged".to_owned())?;
         let space = match profile.color_space {
             DataColorSpace::Rgb => Layout::Rgb,
@@ -146,7 +150,11 @@ impl Values {
             return Ok(Self::Same);
         }
         if channels == Channels::Grey {
-            let steps: Vec<u16> = (0..=u16::MAX).collect();
+            // A point for each level that there can be.
+            let steps: Vec<u16> = match depth {
+                Depth::U8 => (0..=255).map(|level| level * 257).collect(),
+                Depth::U16 => (0..=u16::MAX).collect(),
+            };
             let source = if space == Layout::Rgb { steps.iter().flat_map(|&level| [level; 3]).collect() } else { steps };
             return Ok(Self::Curve(words(&profile, space, &source)?.chunks_exact(3).map(|color| color[1]).collect()));
         }
@@ -154,7 +162,7 @@ impl Values {
             .iter()
             .any(|table| table.is_some());
         if profile.is_matrix_shaper() && profile.pcs == DataColorSpace::Xyz && !has_table {
-            return Self::matrix(&profile).map_err(|error| error.to_string());
+            return Self::matrix(&profile, depth).map_err(|error| error.to_string());
         }
         // Points are 16-bit words as near to equal steps as those can be.
         let at = |step: u16| ((u32::from(step) * 65_535 + u32::from(POINTS - 1) / 2) / u32::from(POINTS - 1)) as u16;
@@ -163,14 +171,13 @@ impl Values {
         Ok(Self::Table(words(&profile, Layout::Rgb, &source)?))
     }
 
-    fn matrix(profile: &ColorProfile) -> Result<Self, ::moxcms::CmsError> {
-        let curves = [
-            profile.build_r_linearize_table::<u16, LEVELS, 16>(true)?,
-            profile.build_g_linearize_table::<u16, LEVELS, 16>(true)?,
-            profile.build_b_linearize_table::<u16, LEVELS, 16>(true)?,
-        ];
+    fn matrix(profile: &ColorProfile, depth: Depth) -> Result<Self, ::moxcms::CmsError> {
+        let curves = match depth {
+            Depth::U8 => curves::<u8, 256, 8>(profile)?,
+            Depth::U16 => curves::<u16, 65_536, 16>(profile)?,
+        };
         let point = |value: f32| (value.clamp(0.0, 1.0) * 65_535.0).round() as u16;
-        let values = (0..LEVELS).flat_map(|index| [0, 1, 2].map(|channel| point(curves[channel][index]))).collect();
+        let values = (0..curves[0].len()).flat_map(|index| [0, 1, 2].map(|channel| point(curves[channel][index]))).collect();
         let rows = profile.transform_matrix(&ColorProfile::new_srgb()).v;
         let matrix = rows.as_flattened().iter().map(|&value| value as f32).collect::<Vec<_>>();
         let matrix = <[f32; 9]>::try_from(matrix).unwrap_or_default();
@@ -180,6 +187,17 @@ impl Values {
         }
         Ok(Self::Matrix(values, matrix))
     }
+}
+
+/// The curves to linear light, a point for each level of so many bits.
+fn curves<T: PointeeSizeExpressible, const LEVELS: usize, const BITS: usize>(
+    profile: &ColorProfile,
+) -> Result<[Vec<f32>; 3], ::moxcms::CmsError> {
+    Ok([
+        profile.build_r_linearize_table::<T, LEVELS, BITS>(true)?.to_vec(),
+        profile.build_g_linearize_table::<T, LEVELS, BITS>(true)?.to_vec(),
+        profile.build_b_linearize_table::<T, LEVELS, BITS>(true)?.to_vec(),
+    ])
 }
 
 fn options() -> TransformOptions {
