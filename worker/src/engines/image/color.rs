@@ -32,6 +32,7 @@ pub(super) struct Colors {
 type Layered = (Channels, Depth);
 
 /// Of what is made as sRGB.
+#[cfg(any(test, feature = "documents"))]
 pub(super) static SRGB: Colors = Colors { ways: Vec::new(), warning: None };
 
 /// One step, and the tables that it reads.
