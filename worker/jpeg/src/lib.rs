@@ -1,0 +1,24 @@
+//! JPEG in memory-safe Rust: coefficients out of files and into files, changes without loss, and pixels.
+//!
+//! What it reads is what libjpeg-turbo reads, out of broken files, too: `convertfly-jpeg-reference` and the tests of this crate hold it to that.
+
+#![deny(unsafe_code)]
+
+mod bits;
+mod coefficients;
+mod error;
+mod frame;
+mod huffman;
+mod markers;
+mod progressive;
+mod scan;
+mod sequential;
+
+mod simd;
+mod stream;
+mod zigzag;
+
+pub use coefficients::Coefficients;
+pub use error::{Error, Limits};
+pub use frame::{Color, Component, Frame};
+pub use scan::Block;
