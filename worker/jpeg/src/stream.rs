@@ -66,6 +66,7 @@ impl<'a> Stream<'a> {
             }
             self.at = self.data.len();
         }
+        // Behind the end, too.
         self.next_marker()
     }
 
@@ -76,7 +77,11 @@ impl<'a> Stream<'a> {
         let mut from = 0;
         let marker = loop {
             let Some(found) = simd::copy_until_ff(&rest[from..], out) else {
-                self.at = self.data.len();
+                self.at = self.at.max(self.data.len());
+                // Half of an EOI may have been read as something else; then the other half is data.
+                if !(self.at - self.data.len()).is_multiple_of(2) {
+                    out.push(self.byte());
+                }
                 break self.next_marker();
             };
             // Behind any number of FF stands what they mean.
