@@ -6,6 +6,7 @@
 
 mod bits;
 mod coefficients;
+mod encode;
 mod error;
 mod frame;
 mod huffman;
@@ -13,12 +14,12 @@ mod markers;
 mod progressive;
 mod scan;
 mod sequential;
-
 mod simd;
 mod stream;
 mod zigzag;
 
 pub use coefficients::Coefficients;
+pub use encode::{Coding, WriteOptions};
 pub use error::{Error, Limits};
 pub use frame::{Color, Component, Frame};
 pub use scan::Block;

@@ -1,4 +1,11 @@
 //! What processors do faster than one by one, chosen when it runs; the only place of this crate with `unsafe`.
+#![allow(unsafe_code, reason = "instructions of some processors, each behind a check that this one has them")]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+use crate::scan::Block;
+use crate::zigzag::ZIGZAG;
 
 /// The place of the first FF.
 pub(crate) fn find_ff(data: &[u8]) -> Option<usize> {
@@ -21,4 +28,61 @@ pub(crate) fn copy_until_ff(data: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let found = find_ff(data);
     out.extend_from_slice(&data[..found.unwrap_or(data.len())]);
     found
+}
+
+/// Finds coefficients that are not 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nonzero {
+    fast: bool,
+}
+
+impl Nonzero {
+    /// In the way that this processor has.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        return Nonzero { fast: is_x86_feature_detected!("avx2") };
+        #[cfg(not(target_arch = "x86_64"))]
+        Nonzero { fast: false }
+    }
+
+    /// Bit `k` says that the coefficient with that number in coding order is not 0.
+    #[inline(always)]
+    pub(crate) fn mask(self, block: &Block) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if self.fast {
+            // SAFETY: `detect` has seen AVX2.
+            return unsafe { avx2::nonzero(block) };
+        }
+        nonzero(block)
+    }
+}
+
+fn nonzero(block: &Block) -> u64 {
+    (0..64).fold(0, |mask, position| mask | u64::from(block[position] != 0) << ZIGZAG[position])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_agree() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for density in 0..64 {
+            let mut block = [0; 64];
+            for value in &mut block {
+                if random.u8(..64) < density {
+                    *value = random.i16(..);
+                }
+            }
+            assert_eq!(Nonzero::detect().mask(&block), nonzero(&block), "{block:?}");
+            assert_eq!(nonzero(&block).count_ones() as usize, block.iter().filter(|&&value| value != 0).count());
+        }
+        let mut data = vec![0xfe; 100];
+        assert_eq!(find_ff(&data), None);
+        for at in (0..100).rev() {
+            data[at] = 0xff;
+            assert_eq!(find_ff(&data), Some(at));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use convertfly_jpeg_reference::{self as reference, Refusal, Settings};
 
 /// How a comparison ended, if not in a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The same coefficients.
     Equal,
     /// Both say that it is broken.
@@ -21,7 +21,7 @@ pub enum Outcome {
 }
 
 /// Reads with both.
-pub fn compare(file: &[u8]) -> Result<Outcome, String> {
+pub(crate) fn compare(file: &[u8]) -> Result<Outcome, String> {
     // No more than libjpeg, but for time: mutated headers make huge pictures.
     let limits = Limits { pixels: 1 << 24, ..Limits::default() };
     match Coefficients::header(file, &limits) {
@@ -61,7 +61,7 @@ pub fn compare(file: &[u8]) -> Result<Outcome, String> {
 }
 
 /// Plain settings, every component as large as the others.
-pub fn settings(width: usize, height: usize, channels: usize) -> Settings {
+pub(crate) fn settings(width: usize, height: usize, channels: usize) -> Settings {
     Settings {
         width,
         height,
@@ -78,7 +78,7 @@ pub fn settings(width: usize, height: usize, channels: usize) -> Settings {
 }
 
 /// A picture with smooth parts, edges and noise.
-pub fn picture(width: usize, height: usize, channels: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn picture(width: usize, height: usize, channels: usize, seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut pixels = Vec::with_capacity(width * height * channels);
     for y in 0..height {
@@ -95,7 +95,7 @@ pub fn picture(width: usize, height: usize, channels: usize, seed: u64) -> Vec<u
 }
 
 /// Files of every sampling, coding and number of components, named after them.
-pub fn fixtures() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn fixtures() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     let kinds: [(&str, usize, &[(u8, u8); 4]); 14] = [
         ("grey", 1, &[(1, 1); 4]),
@@ -142,7 +142,7 @@ pub fn fixtures() -> Vec<(String, Vec<u8>)> {
 }
 
 /// The JPEG files below `CONVERTFLY_CORPUS`.
-pub fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> = std::env::var_os("CONVERTFLY_CORPUS").map(PathBuf::from).into_iter().collect();
     while let Some(folder) = folders.pop() {
@@ -160,7 +160,7 @@ pub fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A file with some bytes changed, lost, added or exchanged, most of them behind its header.
-pub fn mutate(file: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
+pub(crate) fn mutate(file: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
     let mut file = file.to_vec();
     let scan = file.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap_or(0);
     for _ in 0..random.usize(1..4) {
