@@ -70,11 +70,13 @@ impl Frame {
         if components.iter().any(|&(_, factors, _)| !good(factors >> 4) || !good(factors & 15)) {
             return Err(Error::Broken("a sampling factor is not from 1 to 4"));
         }
+        // Alone, a component's factors change nothing but how its blocks would be padded.
+        let alone = components.len() == 1;
         let components: Vec<Component> = (components.iter())
             .map(|&(id, factors, table)| Component {
                 id,
-                h: usize::from(factors >> 4),
-                v: usize::from(factors & 15),
+                h: if alone { 1 } else { usize::from(factors >> 4) },
+                v: if alone { 1 } else { usize::from(factors & 15) },
                 table,
                 width_in_blocks: 0,
                 height_in_blocks: 0,

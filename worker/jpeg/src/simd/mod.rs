@@ -3,6 +3,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod level;
+
+pub(crate) use level::Level;
 
 use crate::scan::Block;
 use crate::zigzag::ZIGZAG;

@@ -1,0 +1,71 @@
+//! Files to pixels: all of them, equal to libjpeg-turbo's, or fewer for thumbnails, of which only the low coefficients are decoded.
+
+mod bands;
+pub(crate) mod color;
+pub(crate) mod idct;
+mod scaled;
+pub(crate) mod upsample;
+
+pub use scaled::{Plane, Planes, Scale};
+
+use bands::Bands;
+use upsample::Growth;
+
+use crate::coefficients::Opened;
+use crate::error::{Error, Limits};
+use crate::frame::Color;
+use crate::simd::Level;
+
+/// Pixels, rows without padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// 1 is grey, 3 red, green and blue, 4 inks as the file has them; 2 is whatever a file of two components holds.
+    pub channels: usize,
+    /// Rows from the top.
+    pub data: Vec<u8>,
+}
+
+impl Picture {
+    /// Decodes a file: grey, RGB or CMYK, as libjpeg does with the "slow" IDCT and "fancy" upsampling. Progressive files that stop before all
+    /// bits are there are decoded as they are, without the smoothing that libjpeg adds.
+    pub fn decode(data: &[u8], limits: &Limits) -> Result<Self, Error> {
+        let opened = Opened::new(data, limits)?;
+        let color = opened.frame.color();
+        let growths = (0..opened.frame.components.len()).map(|index| Growth::of(&opened.frame, index)).collect::<Result<Vec<_>, _>>()?;
+        let (width, height, channels) = (opened.frame.width as usize, opened.frame.height as usize, growths.len());
+        let full_width = opened.frame.mcus_across() * opened.frame.max_h * 8;
+        let mut picture = Picture { width, height, channels, data: vec![0; width * height * channels] };
+        let mut grown = vec![vec![0; full_width]; channels];
+        let mut sums = vec![0; full_width];
+        let level = Level::detect();
+        let mut out = picture.data.chunks_exact_mut(width * channels).enumerate();
+        Bands::run(opened, |bands, rows| {
+            for (y, out) in out.by_ref().take(rows) {
+                for (index, (growth, grown)) in growths.iter().zip(&mut grown).enumerate() {
+                    if *growth != Growth::None {
+                        let down = growth.down();
+                        let (near, lower) = (y / down, y % down * 2 >= down);
+                        let far = if lower { near + 1 } else { near.saturating_sub(1) };
+                        growth.row(level, bands.row(index, near), bands.row(index, far), lower, &mut sums, grown);
+                    }
+                }
+                let mut samples: [&[u8]; 4] = [&[]; 4];
+                for (index, samples) in samples[..channels].iter_mut().enumerate() {
+                    let row = if growths[index] == Growth::None { bands.row(index, y) } else { &grown[index] };
+                    *samples = &row[..width];
+                }
+                match color {
+                    Color::YCbCr => level.rgb(samples[0], samples[1], samples[2], out),
+                    Color::Ycck => color::cmyk(samples, out),
+                    Color::Grey => out.copy_from_slice(samples[0]),
+                    Color::Rgb | Color::Cmyk | Color::Unknown => color::interleave(&samples[..channels], out),
+                }
+            }
+        })?;
+        Ok(picture)
+    }
+}

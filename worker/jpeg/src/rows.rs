@@ -1,0 +1,83 @@
+//! Coefficients row by row: as they are decoded where a file has one scan, so that no picture of them is kept.
+
+use crate::coefficients::{Coefficients, Opened};
+use crate::error::Error;
+use crate::frame::Frame;
+use crate::scan::Block;
+use crate::sequential::{Sequential, Wanted};
+
+/// The rows of MCUs of a file.
+pub(crate) struct Rows<'a> {
+    source: Source<'a>,
+    /// The next one.
+    number: usize,
+    strides: Vec<usize>,
+}
+
+enum Source<'a> {
+    /// One scan, and the blocks of its last row.
+    Scan { opened: Box<Opened<'a>>, decoder: Box<Sequential>, row: Vec<Vec<Block>>, wanted: Wanted },
+    Planes(Coefficients),
+}
+
+impl<'a> Rows<'a> {
+    /// With the coefficients below `end` in coding order; 64 is all.
+    pub(crate) fn new(mut opened: Opened<'a>, end: usize) -> Result<Self, Error> {
+        let strides = opened.frame.components.iter().map(|c| c.stride).collect();
+        let in_order = opened.scan.components.iter().map(|c| c.0).eq(0..opened.frame.components.len());
+        let source = if opened.is_single() && in_order {
+            opened.markers.settle_quantisation(&opened.scan)?;
+            if let Some(frame) = &opened.markers.frame {
+                opened.frame = frame.clone();
+            }
+            let decoder = Box::new(Sequential::new(&mut opened.markers, &opened.frame, &opened.scan)?);
+            let row = opened.frame.components.iter().map(|c| vec![[0; 64]; c.v * c.stride]).collect();
+            let wanted = if end < 64 { Wanted::Below(end) } else { Wanted::All };
+            Source::Scan { opened: Box::new(opened), decoder, row, wanted }
+        } else {
+            Source::Planes(opened.coefficients(end)?)
+        };
+        Ok(Rows { source, number: 0, strides })
+    }
+
+    pub(crate) fn frame(&self) -> &Frame {
+        match &self.source {
+            Source::Scan { opened, .. } => &opened.frame,
+            Source::Planes(coefficients) => &coefficients.frame,
+        }
+    }
+
+    /// How many blocks lie in a row of each component.
+    pub(crate) fn strides(&self) -> &[usize] {
+        &self.strides
+    }
+
+    /// The blocks of the next row of MCUs, of each component.
+    pub(crate) fn next_row(&mut self) -> Option<[&[Block]; 4]> {
+        let number = self.number;
+        if number == self.frame().mcus_down() {
+            return None;
+        }
+        self.number += 1;
+        let mut found: [&[Block]; 4] = [&[]; 4];
+        match &mut self.source {
+            Source::Planes(coefficients) => {
+                for ((found, plane), c) in found.iter_mut().zip(&coefficients.planes).zip(&coefficients.frame.components) {
+                    *found = &plane[number * c.v * c.stride..][..c.v * c.stride];
+                }
+            }
+            Source::Scan { opened, decoder, row, wanted } => {
+                let mut parts: Vec<&mut [Block]> = Vec::with_capacity(4);
+                for blocks in row.iter_mut() {
+                    blocks.fill([0; 64]);
+                    parts.push(blocks);
+                }
+                decoder.row(&mut opened.markers, &mut parts, &self.strides, *wanted);
+                for (found, blocks) in found.iter_mut().zip(row) {
+                    *found = blocks;
+                }
+            }
+        }
+        Some(found)
+    }
+}

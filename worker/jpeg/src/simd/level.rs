@@ -1,0 +1,122 @@
+//! Kernels for pixels: one body each, compiled for every processor, and once more for those that have AVX2.
+
+use crate::pixels::{color, idct, upsample};
+use crate::scan::Block;
+
+/// What this processor has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Level {
+    #[cfg(target_arch = "x86_64")]
+    avx2: bool,
+}
+
+/// Calls what is compiled for AVX2 where there is AVX2.
+macro_rules! dispatch {
+    ($level:expr, $fast:ident, $plain:path, ($($argument:expr),*)) => {{
+        #[cfg(target_arch = "x86_64")]
+        if $level.avx2 {
+            // SAFETY: `detect` has seen AVX2.
+            return unsafe { super::avx2::$fast($($argument),*) };
+        }
+        $plain($($argument),*)
+    }};
+}
+
+impl Level {
+    pub(crate) fn detect() -> Self {
+        Level {
+            #[cfg(target_arch = "x86_64")]
+            avx2: is_x86_feature_detected!("avx2"),
+        }
+    }
+
+    /// What every processor has.
+    #[cfg(test)]
+    fn plain() -> Self {
+        Level {
+            #[cfg(target_arch = "x86_64")]
+            avx2: false,
+        }
+    }
+
+    /// Brightness and colour to red, green and blue.
+    pub(crate) fn rgb(self, y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
+        dispatch!(self, rgb, color::rgb, (y, cb, cr, out));
+    }
+
+    /// Twice as wide.
+    pub(crate) fn across(self, near: &[u8], out: &mut [u8]) {
+        dispatch!(self, across, upsample::across, (near, out));
+    }
+
+    /// Twice as high.
+    pub(crate) fn down(self, near: &[u8], far: &[u8], bias: u16, out: &mut [u8]) {
+        dispatch!(self, down, upsample::down, (near, far, bias, out));
+    }
+
+    /// Twice as wide and high.
+    pub(crate) fn both(self, near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
+        dispatch!(self, both, upsample::both, (near, far, sums, out));
+    }
+
+    /// The samples of a row of blocks, in 8 rows of `stride`.
+    pub(crate) fn idct_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
+        dispatch!(self, idct_row, idct_row, (blocks, quant, rows, stride));
+    }
+}
+
+fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
+    for (x, block) in blocks.iter().enumerate() {
+        for (y, samples) in idct::islow(block, quant).iter().enumerate() {
+            rows[y * stride + 8 * x..][..8].copy_from_slice(samples);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(random: &mut fastrand::Rng, length: usize) -> Vec<u8> {
+        (0..length).map(|_| random.u8(..)).collect()
+    }
+
+    #[test]
+    fn processors_agree() {
+        let mut random = fastrand::Rng::with_seed(11);
+        let (fast, plain) = (Level::detect(), Level::plain());
+        for length in (3..70).chain([1000]) {
+            let [y, cb, cr] = [0; 3].map(|_| bytes(&mut random, length));
+            let both = |kernel: &dyn Fn(Level, &mut Vec<u8>)| {
+                let (mut one, mut other) = (vec![0; 4 * length], vec![0; 4 * length]);
+                kernel(fast, &mut one);
+                kernel(plain, &mut other);
+                assert_eq!(one, other, "{length}");
+            };
+            both(&|level, out| level.rgb(&y, &cb, &cr, &mut out[..3 * length]));
+            both(&|level, out| level.across(&y, out));
+            both(&|level, out| level.down(&y, &cb, 1, out));
+            both(&|level, out| level.both(&y, &cb, &mut vec![0; length], out));
+        }
+    }
+
+    #[test]
+    fn blocks_of_every_kind_have_the_same_samples() {
+        let mut random = fastrand::Rng::with_seed(12);
+        for round in 0..3000 {
+            let mut block = [0; 64];
+            let mut quant = [0; 64];
+            let range = 1i16 << (round % 15);
+            for (value, step) in block.iter_mut().zip(&mut quant) {
+                *step = random.u16(1..=1 << (round / 200));
+                if random.u8(..8) < round as u8 % 8 {
+                    *value = random.i16(-range..range);
+                }
+            }
+            let (mut one, mut other) = ([0; 64], [0; 64]);
+            Level::detect().idct_row(&[block], &quant, &mut one, 8);
+            Level::plain().idct_row(&[block], &quant, &mut other, 8);
+            assert_eq!(one, other, "{block:?} by {quant:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Pixels are libjpeg-turbo's, and thumbnails are like it.
+
+mod support;
+
+use convertfly_jpeg::{Coefficients, Limits, Picture, Planes, Scale};
+use convertfly_jpeg_reference as reference;
+use support::{corpus, fixtures, settings};
+
+fn same(name: &str, file: &[u8]) {
+    let ours = Picture::decode(file, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let theirs = reference::pixels(file, 1, true).unwrap_or_else(|| panic!("{name}: libjpeg refuses it"));
+    assert_eq!((ours.width, ours.height, ours.channels), (theirs.width, theirs.height, theirs.channels), "{name}");
+    if ours.data != theirs.data {
+        let at = ours.data.iter().zip(&theirs.data).position(|(a, b)| a != b).unwrap_or(0);
+        let differ = ours.data.iter().zip(&theirs.data).filter(|(a, b)| a != b).count();
+        let (x, y) = (at / ours.channels % ours.width, at / ours.channels / ours.width);
+        panic!("{name}: {differ} bytes differ, first at {x},{y}: {} and {}", ours.data[at], theirs.data[at]);
+    }
+}
+
+#[test]
+fn every_coding_gives_the_same_pixels() {
+    for (name, file) in fixtures() {
+        same(&name, &file);
+    }
+}
+
+#[test]
+fn real_files_give_the_same_pixels() {
+    for (path, file) in corpus() {
+        let whole = Coefficients::read(&file, &Limits::default()).expect("read").complete;
+        // libjpeg smooths progressive files that stop early.
+        if whole {
+            same(&path.display().to_string(), &file);
+        }
+    }
+}
+
+#[test]
+fn the_mean_of_each_block_is_libjpegs() {
+    for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("grey") || name.starts_with("444")) {
+        let ours = Planes::decode(&file, Scale::Eighth, &Limits::default()).expect("decoded");
+        let theirs = reference::pixels(&file, 8, false).expect("decoded");
+        assert_eq!((ours.planes[0].width, ours.planes[0].height), (theirs.width, theirs.height), "{name}");
+        for (channel, plane) in ours.planes.iter().enumerate() {
+            let wanted: Vec<u8> = theirs.data.iter().skip(channel).step_by(theirs.channels).copied().collect();
+            assert_eq!(plane.data, wanted, "{name}: component {channel}");
+        }
+    }
+}
+
+/// The mean error of a scaled picture against the means of the full one.
+fn error(full: &reference::Pixels, plane: &convertfly_jpeg::Plane, by: usize) -> f64 {
+    let mut sum = 0.0;
+    for y in 0..plane.height {
+        for x in 0..plane.width {
+            let mut mean = 0.0;
+            for v in 0..by {
+                for u in 0..by {
+                    mean += f64::from(full.data[(y * by + v) * full.width + x * by + u]);
+                }
+            }
+            sum += (f64::from(plane.data[y * plane.width + x]) - mean / (by * by) as f64).powi(2);
+        }
+    }
+    (sum / (plane.width * plane.height) as f64).sqrt()
+}
+
+#[test]
+fn low_coefficients_are_as_good_as_the_means_of_the_pixels() {
+    let pixels = support::picture(256, 192, 1, 9);
+    for progressive in [false, true] {
+        let settings = reference::Settings { progressive, quality: 92, ..settings(256, 192, 1) };
+        let file = reference::encode(&pixels, &settings).expect("written");
+        let full = reference::pixels(&file, 1, false).expect("decoded");
+        for (scale, by, most) in [(Scale::Eighth, 8, 1.0), (Scale::Quarter, 4, 6.0), (Scale::Half, 2, 6.0)] {
+            let planes = Planes::decode(&file, scale, &Limits::default()).expect("decoded");
+            let error = error(&full, &planes.planes[0], by);
+            assert!(error < most, "{scale:?}: {error}");
+        }
+    }
+}
