@@ -1,2 +1,118 @@
-//! placeholder
-fn main() {}
+//! Our codec beside libjpeg-turbo on the same file: first the ratios, measured in turns, then criterion's statistics of ours.
+//!
+//! `CONVERTFLY_JPEG_BENCH` names a file; without it the picture is generated. `CONVERTFLY_JPEG_ROUNDS` is how often each is measured for the
+//! ratios; with 0 rounds of criterion (`-- --test`) nothing else runs.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use convertfly_jpeg::{Coding, Coefficients, Limits, Picture, Planes, Scale, WriteOptions};
+use convertfly_jpeg_reference as reference;
+use criterion::Criterion;
+
+/// A photo's size, its smooth parts and its noise.
+fn generated() -> Vec<u8> {
+    let (width, height) = (4032, 3024);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            for channel in 0..3 {
+                let wave = ((x * (channel + 2)) as f32 / 90.0).sin() * 60.0 + (y as f32 / 130.0).cos() * 50.0;
+                let noise = if (x / 500 + y / 400) % 2 == 0 { random.f32() * 24.0 - 12.0 } else { 0.0 };
+                pixels.push((120.0 + wave + noise) as u8);
+            }
+        }
+    }
+    let sampling = [(2, 2), (1, 1), (1, 1), (1, 1)];
+    let settings = reference::Settings {
+        width,
+        height,
+        channels: 3,
+        quality: 92,
+        progressive: false,
+        optimize: false,
+        restart_blocks: 0,
+        separate_scans: false,
+        keep_rgb: false,
+        ycck: false,
+        sampling,
+    };
+    reference::encode(&pixels, &settings).expect("libjpeg writes it")
+}
+
+type Work<'a> = Box<dyn FnMut() + 'a>;
+
+fn main() {
+    let file = match std::env::var_os("CONVERTFLY_JPEG_BENCH") {
+        Some(path) => std::fs::read(path).expect("the file is there"),
+        None => generated(),
+    };
+    let limits = Limits::default();
+    let frame = Coefficients::header(&file, &limits).expect("a JPEG");
+    println!("{} x {}, {} bytes, {} components", frame.width, frame.height, file.len(), frame.components.len());
+    let coefficients = Coefficients::read(&file, &limits).expect("it is read");
+    let write = |coding| coefficients.write(&WriteOptions { coding, ..WriteOptions::default() }).expect("it is written");
+    let progressive = write(Coding::Progressive);
+    let recode = |coding| {
+        let read = Coefficients::read(&file, &limits).expect("it is read");
+        black_box(read.write(&WriteOptions { coding, ..WriteOptions::default() }).expect("it is written"));
+    };
+    let scaled = |scale| drop(black_box(Planes::decode(&file, scale, &limits)));
+    let size = frame.width as usize * frame.height as usize * frame.components.len();
+    let (mut room, mut small) = (vec![0; size], vec![0; size]);
+    let mut eighth = small.clone();
+    let mut half = small.clone();
+    let mut work: Vec<(&str, Work<'_>, Work<'_>)> = vec![
+        ("coefficients", Box::new(|| drop(black_box(Coefficients::read(&file, &limits)))), Box::new(|| assert!(reference::read(&file)))),
+        (
+            "coefficients, progressive",
+            Box::new(|| drop(black_box(Coefficients::read(&progressive, &limits)))),
+            Box::new(|| assert!(reference::read(&progressive))),
+        ),
+        (
+            "pixels",
+            Box::new(|| drop(black_box(Picture::decode(&file, &limits)))),
+            Box::new(|| assert!(reference::pixels_into(&file, 1, true, &mut room))),
+        ),
+        (
+            "thumbnail 1/8",
+            Box::new(|| scaled(Scale::Eighth)),
+            Box::new(|| assert!(reference::pixels_into(&file, 8, false, &mut eighth))),
+        ),
+        (
+            "thumbnail 1/4",
+            Box::new(|| scaled(Scale::Quarter)),
+            Box::new(|| assert!(reference::pixels_into(&file, 4, false, &mut small))),
+        ),
+        (
+            "thumbnail 1/2",
+            Box::new(|| scaled(Scale::Half)),
+            Box::new(|| assert!(reference::pixels_into(&file, 2, false, &mut half))),
+        ),
+        ("recode, standard tables", Box::new(|| recode(Coding::Standard)), Box::new(|| drop(reference::recode(&file, false, false)))),
+        ("recode, optimized", Box::new(|| recode(Coding::Optimized)), Box::new(|| drop(reference::recode(&file, false, true)))),
+        ("recode, progressive", Box::new(|| recode(Coding::Progressive)), Box::new(|| drop(reference::recode(&file, true, true)))),
+    ];
+    let rounds = std::env::var("CONVERTFLY_JPEG_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(7);
+    println!("{:28} {:>9} {:>9}  times as fast: median of pairs, of the least", "", "ours", "libjpeg");
+    for (name, ours, theirs) in &mut work {
+        let mut pairs: Vec<(Duration, Duration)> = (0..rounds).map(|_| (timed(ours), timed(theirs))).collect();
+        let (Some(one), Some(other)) = (pairs.iter().map(|p| p.0).min(), pairs.iter().map(|p| p.1).min()) else { continue };
+        let mut ratios: Vec<f64> = pairs.iter().map(|(one, other)| other.as_secs_f64() / one.as_secs_f64()).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (median, least) = (ratios[rounds / 2], other.as_secs_f64() / one.as_secs_f64());
+        println!("{name:28} {:6.1} ms {:6.1} ms  {median:.2} {least:.2}", one.as_secs_f64() * 1e3, other.as_secs_f64() * 1e3);
+    }
+    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    for (name, ours, _) in &mut work {
+        criterion.bench_function(name, |bencher| bencher.iter(&mut *ours));
+    }
+    criterion.final_summary();
+}
+
+fn timed(work: &mut Work<'_>) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}

@@ -45,6 +45,25 @@ impl Sequential {
 
     /// The next row of MCUs. `rows` are the blocks of each part, in rows of `strides` blocks.
     pub(crate) fn row(&mut self, markers: &mut Markers<'_>, rows: &mut [&mut [Block]], strides: &[usize], wanted: Wanted) {
+        match wanted {
+            Wanted::All => self.row_of(markers, rows, strides, |bits, data, ac, _, block| fresh(bits, data, ac, block)),
+            Wanted::Over => self.row_of(markers, rows, strides, |bits, data, ac, _, block| over(bits, data, ac, block)),
+            Wanted::Below(1) => self.row_of(markers, rows, strides, |bits, data, ac, skip, _| pass(bits, data, ac, skip, 1)),
+            Wanted::Below(end) => self.row_of(markers, rows, strides, |bits, data, ac, skip, block| {
+                below(bits, data, ac, skip, block, end);
+            }),
+        }
+    }
+
+    /// Inlined with what reads the AC coefficients of a block, so that the bits stay in registers.
+    #[inline(always)]
+    fn row_of(
+        &mut self,
+        markers: &mut Markers<'_>,
+        rows: &mut [&mut [Block]],
+        strides: &[usize],
+        read: impl Fn(&mut Bits, &[u8], &AcTable, &SkipTable, &mut Block),
+    ) {
         for x in 0..self.layout.across {
             if self.feed.begin(markers) {
                 self.last = [0; 4];
@@ -64,11 +83,7 @@ impl Sequential {
                             *last = last.wrapping_add(step.value(bits.window()));
                             bits.pass(step.total());
                             block[0] = *last as i16;
-                            match wanted {
-                                Wanted::All => fresh(bits, data, ac, block),
-                                Wanted::Over => over(bits, data, ac, block),
-                                Wanted::Below(end) => below(bits, data, ac, skip, block, end),
-                            }
+                            read(bits, data, ac, skip, block);
                         }
                     }
                 }
@@ -108,6 +123,7 @@ fn put(bits: &mut Bits, step: Step, block: &mut Block, k: &mut usize) {
 }
 
 /// The AC coefficients of a block that may hold others, which stay where none is coded.
+#[inline(always)]
 fn over(bits: &mut Bits, data: &[u8], ac: &AcTable, block: &mut Block) {
     let mut k = 1;
     while k < 64 {
@@ -142,6 +158,12 @@ fn below(bits: &mut Bits, data: &[u8], ac: &AcTable, skip: &SkipTable, block: &m
         bits.pass(step.total());
         k += 1;
     }
+    pass(bits, data, ac, skip, k);
+}
+
+/// Passes over the AC coefficients from `k` on.
+#[inline(always)]
+fn pass(bits: &mut Bits, data: &[u8], ac: &AcTable, skip: &SkipTable, mut k: usize) {
     while k < 64 {
         bits.refill(data);
         match skip.look(bits.window(), k) {

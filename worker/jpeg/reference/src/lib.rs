@@ -59,7 +59,15 @@ struct RawSettings {
 unsafe extern "C" {
     fn convertfly_reference_coefficients(file: *const c_uchar, length: usize, out: *mut RawCoefficients) -> c_int;
     fn convertfly_reference_read(file: *const c_uchar, length: usize) -> c_int;
-    fn convertfly_reference_pixels(file: *const c_uchar, length: usize, denominator: c_int, mode: c_int, out: *mut RawPixels) -> c_int;
+    fn convertfly_reference_pixels(
+        file: *const c_uchar,
+        length: usize,
+        denominator: c_int,
+        mode: c_int,
+        into: *mut c_uchar,
+        room: usize,
+        out: *mut RawPixels,
+    ) -> c_int;
     fn convertfly_reference_encode(
         pixels: *const c_uchar,
         settings: *const RawSettings,
@@ -193,8 +201,9 @@ pub fn read(file: &[u8]) -> bool {
 pub fn pixels(file: &[u8], denominator: u8, convert: bool) -> Option<Pixels> {
     let mut raw = RawPixels { width: 0, height: 0, channels: 0, warnings: 0, data: std::ptr::null_mut() };
     let mode = c_int::from(!convert);
+    let none = std::ptr::null_mut();
     // SAFETY: file and length belong together; `raw` has the layout of the C side.
-    if unsafe { convertfly_reference_pixels(file.as_ptr(), file.len(), denominator.into(), mode, &raw mut raw) } != 0 {
+    if unsafe { convertfly_reference_pixels(file.as_ptr(), file.len(), denominator.into(), mode, none, 0, &raw mut raw) } != 0 {
         return None;
     }
     let (width, height, channels) = (raw.width as usize, raw.height as usize, raw.channels as usize);
@@ -203,6 +212,16 @@ pub fn pixels(file: &[u8], denominator: u8, convert: bool) -> Option<Pixels> {
     // SAFETY: from malloc, and not used again.
     unsafe { convertfly_reference_free(raw.data.cast()) };
     Some(Pixels { width, height, channels, warnings: raw.warnings as usize, data })
+}
+
+/// The same into memory that is there, as a measure of the time that takes; false if it does not fit.
+pub fn pixels_into(file: &[u8], denominator: u8, convert: bool, into: &mut [u8]) -> bool {
+    let mut raw = RawPixels { width: 0, height: 0, channels: 0, warnings: 0, data: std::ptr::null_mut() };
+    let (mode, room) = (c_int::from(!convert), into.len());
+    // SAFETY: file and length belong together, and so do `into` and `room`; `raw` has the layout of the C side.
+    unsafe {
+        convertfly_reference_pixels(file.as_ptr(), file.len(), denominator.into(), mode, into.as_mut_ptr(), room, &raw mut raw) == 0
+    }
 }
 
 /// A file of these pixels; nothing where libjpeg cannot.

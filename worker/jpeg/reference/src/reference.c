@@ -114,8 +114,9 @@ struct pixels {
   unsigned char *data;
 };
 
-/* mode: 0 as libjpeg's default colours (grey or RGB or CMYK), 1 no conversion of colours. */
-int convertfly_reference_pixels(const unsigned char *file, size_t length, int denominator, int mode, struct pixels *out) {
+/* mode: 0 as libjpeg's default colours (grey or RGB or CMYK), 1 no conversion of colours. Into the caller's room, if there is any. */
+int convertfly_reference_pixels(const unsigned char *file, size_t length, int denominator, int mode, unsigned char *into,
+                                size_t room, struct pixels *out) {
   struct jpeg_decompress_struct cinfo;
   struct fault fault;
   unsigned char *volatile data = NULL;
@@ -139,11 +140,15 @@ int convertfly_reference_pixels(const unsigned char *file, size_t length, int de
     cinfo.out_color_space = cinfo.jpeg_color_space;
   jpeg_start_decompress(&cinfo);
   size_t stride = (size_t)cinfo.output_width * cinfo.output_components;
-  data = malloc(stride * cinfo.output_height);
-  if (!data)
+  size_t total = stride * cinfo.output_height;
+  if (into && total > room)
+    leave((j_common_ptr)&cinfo);
+  if (!into)
+    data = malloc(total);
+  if (!into && !data)
     leave((j_common_ptr)&cinfo);
   while (cinfo.output_scanline < cinfo.output_height) {
-    JSAMPROW row = data + stride * cinfo.output_scanline;
+    JSAMPROW row = (into ? into : data) + stride * cinfo.output_scanline;
     jpeg_read_scanlines(&cinfo, &row, 1);
   }
   out->width = cinfo.output_width;

@@ -1,9 +1,14 @@
 //! Bits of a scan as they are written, with the stuffing behind every FF.
 
+/// What a block can take at most, with stuffing: 64 times 16 bits of code and 15 of value, and more.
+const ROOM: usize = 1024;
+
 /// Collects bits until 64 are full.
 #[derive(Debug)]
 pub(super) struct Writer {
-    pub(super) out: Vec<u8>,
+    /// Longer than what is written.
+    out: Vec<u8>,
+    length: usize,
     window: u64,
     free: u32,
 }
@@ -11,10 +16,23 @@ pub(super) struct Writer {
 impl Writer {
     /// Appends to `out`.
     pub(super) fn new(out: Vec<u8>) -> Self {
-        Writer { out, window: 0, free: 64 }
+        Writer { length: out.len(), out, window: 0, free: 64 }
     }
 
-    /// The lowest `count` bits, up to 57; those above them must be 0.
+    /// Makes room for the bits of a block, or a few bytes.
+    #[inline(always)]
+    pub(super) fn reserve(&mut self) {
+        if self.out.len() < self.length + ROOM {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.out.resize(2 * self.out.len() + 64 * ROOM, 0);
+    }
+
+    /// The lowest `count` bits, up to 57; those above them must be 0. `reserve` comes before.
     #[inline(always)]
     pub(super) fn put(&mut self, bits: u64, count: u32) {
         if count < self.free {
@@ -36,32 +54,52 @@ impl Writer {
         let hits = (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080;
         let bytes = word.to_be_bytes();
         if hits == 0 {
-            self.out.extend_from_slice(&bytes);
+            self.out[self.length..][..8].copy_from_slice(&bytes);
+            self.length += 8;
         } else {
-            self.stuff(&bytes);
+            self.length = stuff(&mut self.out, self.length, &bytes);
         }
     }
 
-    #[cold]
-    fn stuff(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.out.push(byte);
-            if byte == 0xff {
-                self.out.push(0);
-            }
-        }
+    /// Fills the last byte up, and sets a marker.
+    pub(super) fn marker(&mut self, code: u8) {
+        self.flush();
+        self.out[self.length..][..2].copy_from_slice(&[0xff, code]);
+        self.length += 2;
+    }
+
+    /// Fills the last byte up, and gives everything.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.flush();
+        self.out.truncate(self.length);
+        self.out
     }
 
     /// Fills the last byte up with ones.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
+        self.reserve();
         let used = 64 - self.free;
         let fill = used.wrapping_neg() % 8;
         self.put((1 << fill) - 1, fill);
         let bytes = self.window.to_be_bytes();
         let whole = ((64 - self.free) / 8) as usize;
-        self.stuff(&bytes[..whole]);
+        self.length = stuff(&mut self.out, self.length, &bytes[..whole]);
         (self.window, self.free) = (0, 64);
     }
+}
+
+/// Writes bytes with a 0 behind every FF; gives where they end.
+#[cold]
+fn stuff(out: &mut [u8], mut at: usize, bytes: &[u8]) -> usize {
+    for &byte in bytes {
+        out[at] = byte;
+        at += 1;
+        if byte == 0xff {
+            out[at] = 0;
+            at += 1;
+        }
+    }
+    at
 }
 
 #[cfg(test)]
@@ -72,16 +110,15 @@ mod tests {
     fn bits_are_stuffed_and_filled_up() {
         let mut writer = Writer::new(vec![9]);
         for count in [3, 8, 57, 1, 20, 40, 7] {
+            writer.reserve();
             writer.put((1 << count) - 1, count);
         }
         writer.put(0, 3);
-        writer.flush();
+        writer.marker(0xd0);
         let mut wanted = vec![9];
         wanted.extend([0xff, 0].repeat(17));
         // 136 ones, three zeros, five ones.
-        wanted.push(0x1f);
-        assert_eq!(writer.out, wanted);
-        writer.flush();
-        assert_eq!(writer.out, wanted, "nothing is left");
+        wanted.extend([0x1f, 0xff, 0xd0]);
+        assert_eq!(writer.finish(), wanted, "nothing is left behind the marker");
     }
 }

@@ -75,8 +75,7 @@ impl Coefficients {
         markers::scan(&mut out, &self.frame, plan)?;
         let mut writer = Writer::new(out);
         tokens.write(&mut writer, &codes);
-        writer.flush();
-        Ok(writer.out)
+        Ok(writer.finish())
     }
 
     fn sequential_scan(&self, mut out: Vec<u8>, plan: &Plan, options: &WriteOptions<'_>) -> Result<Vec<u8>, Error> {

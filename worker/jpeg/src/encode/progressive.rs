@@ -68,6 +68,7 @@ impl Tokens {
                 Some(Some(codes)) => codes.of(token.symbol),
                 _ => (0, 0),
             };
+            writer.reserve();
             writer.put(code << length | u64::from(token.bits), code_length + length);
         }
     }

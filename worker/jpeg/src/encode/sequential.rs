@@ -111,8 +111,7 @@ impl RowWriter {
     pub(crate) fn row(&mut self, tables: &Tables, layout: &Layout, pairs: &[usize], rows: &[&[Block]], strides: &[usize]) {
         for x in 0..layout.across {
             if self.restarts.begin() {
-                self.writer.flush();
-                self.writer.out.extend([0xff, 0xd0 + self.next_restart]);
+                self.writer.marker(0xd0 + self.next_restart);
                 self.next_restart = (self.next_restart + 1) & 7;
                 self.last = [0; 4];
             }
@@ -129,16 +128,16 @@ impl RowWriter {
     }
 
     /// The file so far; refused if a coefficient was out of range.
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Error> {
+    pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
         in_range(self.most.0, self.most.1)?;
-        self.writer.flush();
-        Ok(self.writer.out)
+        Ok(self.writer.finish())
     }
 }
 
 /// Writes a block behind one whose DC was `last`; gives the most bits of DC and AC.
 #[inline(always)]
 fn write(writer: &mut Writer, nonzero: Nonzero, block: &Block, last: &mut i32, dc: &Codes, ac: &Codes) -> (u32, u32) {
+    writer.reserve();
     let value = i32::from(block[0]);
     let difference = value - *last;
     *last = value;

@@ -25,8 +25,4 @@ impl Codes {
         let (code, length) = self.table[usize::from(symbol)];
         (code.into(), length.into())
     }
-
-    pub(crate) fn has(&self, symbol: u8) -> bool {
-        self.table[usize::from(symbol)].1 != 0
-    }
 }
