@@ -1,7 +1,7 @@
 //! Our codec beside libjpeg-turbo on the same file: first the ratios, measured in turns, then criterion's statistics of ours.
 //!
 //! `CONVERTFLY_JPEG_BENCH` names a file; without it the picture is generated. `CONVERTFLY_JPEG_ROUNDS` is how often each is measured for the
-//! ratios; with 0 rounds of criterion (`-- --test`) nothing else runs.
+//! ratios, and `CONVERTFLY_JPEG_ONLY` the only one; `-- --test` skips criterion's statistics.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -91,13 +91,21 @@ fn main() {
             Box::new(|| assert!(reference::pixels_into(&file, 2, false, &mut half))),
         ),
         ("recode, standard tables", Box::new(|| recode(Coding::Standard)), Box::new(|| drop(reference::recode(&file, false, false)))),
+        (
+            "requantise to 85",
+            Box::new(|| drop(black_box(convertfly_jpeg::requantise(&file, 85, &limits, &[])))),
+            Box::new(|| drop(reference::recode(&file, false, false))),
+        ),
         ("recode, optimized", Box::new(|| recode(Coding::Optimized)), Box::new(|| drop(reference::recode(&file, false, true)))),
         ("recode, progressive", Box::new(|| recode(Coding::Progressive)), Box::new(|| drop(reference::recode(&file, true, true)))),
     ];
     let rounds = std::env::var("CONVERTFLY_JPEG_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(7);
+    if let Some(only) = std::env::var_os("CONVERTFLY_JPEG_ONLY") {
+        work.retain(|(name, ..)| *name == only);
+    }
     println!("{:28} {:>9} {:>9}  times as fast: median of pairs, of the least", "", "ours", "libjpeg");
     for (name, ours, theirs) in &mut work {
-        let mut pairs: Vec<(Duration, Duration)> = (0..rounds).map(|_| (timed(ours), timed(theirs))).collect();
+        let pairs: Vec<(Duration, Duration)> = (0..rounds).map(|_| (timed(ours), timed(theirs))).collect();
         let (Some(one), Some(other)) = (pairs.iter().map(|p| p.0).min(), pairs.iter().map(|p| p.1).min()) else { continue };
         let mut ratios: Vec<f64> = pairs.iter().map(|(one, other)| other.as_secs_f64() / one.as_secs_f64()).collect();
         ratios.sort_by(f64::total_cmp);

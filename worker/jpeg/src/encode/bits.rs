@@ -8,33 +8,21 @@ const ROOM: usize = 1024;
 pub(super) struct Writer {
     /// Longer than what is written.
     out: Vec<u8>,
+    pen: Pen,
+}
+
+/// Where a writer stands; passed by value, so that it stays in registers while a block is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pen {
     length: usize,
     window: u64,
     free: u32,
 }
 
-impl Writer {
-    /// Appends to `out`.
-    pub(super) fn new(out: Vec<u8>) -> Self {
-        Writer { length: out.len(), out, window: 0, free: 64 }
-    }
-
-    /// Makes room for the bits of a block, or a few bytes.
+impl Pen {
+    /// The lowest `count` bits, up to 57; those above them must be 0.
     #[inline(always)]
-    pub(super) fn reserve(&mut self) {
-        if self.out.len() < self.length + ROOM {
-            self.grow();
-        }
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        self.out.resize(2 * self.out.len() + 64 * ROOM, 0);
-    }
-
-    /// The lowest `count` bits, up to 57; those above them must be 0. `reserve` comes before.
-    #[inline(always)]
-    pub(super) fn put(&mut self, bits: u64, count: u32) {
+    pub(super) fn put(&mut self, out: &mut [u8], bits: u64, count: u32) {
         if count < self.free {
             self.free -= count;
             // No bits into an empty window are a shift by 64.
@@ -42,59 +30,75 @@ impl Writer {
         } else {
             let over = count - self.free;
             let word = self.window | bits >> over;
-            self.word(word);
+            let hits = (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080;
+            if hits == 0 {
+                out[self.length..][..8].copy_from_slice(&word.to_be_bytes());
+                self.length += 8;
+            } else {
+                self.length = stuff(out, self.length, word, 8);
+            }
             self.free = 64 - over;
             // With nothing over, a shift by 64 would be none.
             self.window = (bits << 1) << (self.free - 1);
         }
     }
+}
 
+impl Writer {
+    /// Appends to `out`.
+    pub(super) fn new(out: Vec<u8>) -> Self {
+        Writer { pen: Pen { length: out.len(), window: 0, free: 64 }, out }
+    }
+
+    /// Lets `write` put the bits of a block, or fewer.
     #[inline(always)]
-    fn word(&mut self, word: u64) {
-        let hits = (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080;
-        let bytes = word.to_be_bytes();
-        if hits == 0 {
-            self.out[self.length..][..8].copy_from_slice(&bytes);
-            self.length += 8;
-        } else {
-            self.length = stuff(&mut self.out, self.length, &bytes);
+    pub(super) fn block<T>(&mut self, write: impl FnOnce(&mut Pen, &mut [u8]) -> T) -> T {
+        if self.out.len() < self.pen.length + ROOM {
+            self.grow();
         }
+        let mut pen = self.pen;
+        let result = write(&mut pen, &mut self.out);
+        self.pen = pen;
+        result
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.out.resize(2 * self.out.len() + 64 * ROOM, 0);
     }
 
     /// Fills the last byte up, and sets a marker.
     pub(super) fn marker(&mut self, code: u8) {
         self.flush();
-        self.out[self.length..][..2].copy_from_slice(&[0xff, code]);
-        self.length += 2;
+        self.out[self.pen.length..][..2].copy_from_slice(&[0xff, code]);
+        self.pen.length += 2;
     }
 
     /// Fills the last byte up, and gives everything.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.flush();
-        self.out.truncate(self.length);
+        self.out.truncate(self.pen.length);
         self.out
     }
 
     /// Fills the last byte up with ones.
     fn flush(&mut self) {
-        self.reserve();
-        let used = 64 - self.free;
-        let fill = used.wrapping_neg() % 8;
-        self.put((1 << fill) - 1, fill);
-        let bytes = self.window.to_be_bytes();
-        let whole = ((64 - self.free) / 8) as usize;
-        self.length = stuff(&mut self.out, self.length, &bytes[..whole]);
-        (self.window, self.free) = (0, 64);
+        self.block(|pen, out| {
+            let fill = pen.free % 8;
+            pen.put(out, (1 << fill) - 1, fill);
+            let whole = ((64 - pen.free) / 8) as usize;
+            *pen = Pen { length: stuff(out, pen.length, pen.window, whole), window: 0, free: 64 };
+        });
     }
 }
 
-/// Writes bytes with a 0 behind every FF; gives where they end.
+/// Writes the first bytes of a word with a 0 behind every FF; gives where they end.
 #[cold]
-fn stuff(out: &mut [u8], mut at: usize, bytes: &[u8]) -> usize {
-    for &byte in bytes {
-        out[at] = byte;
+fn stuff(out: &mut [u8], mut at: usize, word: u64, bytes: usize) -> usize {
+    for byte in &word.to_be_bytes()[..bytes] {
+        out[at] = *byte;
         at += 1;
-        if byte == 0xff {
+        if *byte == 0xff {
             out[at] = 0;
             at += 1;
         }
@@ -110,10 +114,9 @@ mod tests {
     fn bits_are_stuffed_and_filled_up() {
         let mut writer = Writer::new(vec![9]);
         for count in [3, 8, 57, 1, 20, 40, 7] {
-            writer.reserve();
-            writer.put((1 << count) - 1, count);
+            writer.block(|pen, out| pen.put(out, (1 << count) - 1, count));
         }
-        writer.put(0, 3);
+        writer.block(|pen, out| pen.put(out, 0, 3));
         writer.marker(0xd0);
         let mut wanted = vec![9];
         wanted.extend([0xff, 0].repeat(17));

@@ -9,11 +9,14 @@ mod sequential;
 use bits::Writer;
 use progressive::Tokens;
 use script::Plan;
-use sequential::{Counter, RowWriter, Tables};
+use sequential::Counter;
+pub(crate) use markers::table_of;
+pub(crate) use sequential::{RowWriter, Tables};
 
 use crate::coefficients::Coefficients;
 use crate::error::Error;
 use crate::huffman::{Codes, optimal};
+use crate::frame::Frame;
 use crate::scan::{Block, Layout};
 
 /// How coefficients are coded; what they are stays.
@@ -106,4 +109,19 @@ impl Coefficients {
             take(&rows, &strides);
         }
     }
+}
+
+/// One scan can hold all components of a picture.
+pub(crate) fn is_together(frame: &Frame) -> bool {
+    script::sequential(frame).len() == 1
+}
+
+/// A sequential file of one scan, up to its data.
+pub(crate) fn begin(out: &mut Vec<u8>, frame: &Frame, options: &WriteOptions<'_>, tables: &Tables) -> Result<(), Error> {
+    markers::head(out, frame, options.segments, false)?;
+    tables.write(out)?;
+    for plan in script::sequential(frame) {
+        markers::scan(out, frame, &plan)?;
+    }
+    Ok(())
 }

@@ -7,20 +7,15 @@ use crate::error::Error;
 use crate::frame::Frame;
 use crate::huffman::{Codes, Histogram};
 use crate::scan::{Block, Layout};
+use crate::simd::Nonzero;
 use crate::zigzag::NATURAL;
 
-/// A symbol, or none, and bits behind it.
+/// A symbol, or none, and up to 16 bits behind it: the bits in the lower half, then their number, the table, and the symbol.
 #[derive(Debug, Clone, Copy)]
-struct Token {
-    symbol: u8,
-    table: u8,
-    /// How many bits follow.
-    length: u8,
-    bits: u16,
-}
+struct Token(u32);
 
 /// The table of tokens without a symbol.
-const BARE: u8 = 2;
+const BARE: u32 = 3;
 
 /// The tokens of a scan.
 #[derive(Debug, Default)]
@@ -30,22 +25,37 @@ pub(super) struct Tokens {
     pub(super) histograms: [Option<Box<Histogram>>; 2],
 }
 
-/// Blocks in a row without anything, and the bits of coefficients that were there before.
+/// Bits of coefficients that were there before, in a block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Corrections {
+    bits: u64,
+    count: u32,
+}
+
+/// Blocks in a row without anything but corrections.
 struct Empty {
     run: u32,
-    corrections: Vec<bool>,
+    corrections: Vec<Corrections>,
+    /// How many bits those are.
+    count: u32,
     table: u8,
 }
 
 impl Tokens {
     fn symbol(&mut self, table: u8, symbol: u8, value: u64, length: u32) {
-        let histogram = self.histograms[usize::from(table)].get_or_insert_with(|| Box::new([0; 256]));
+        let histogram = self.histograms[usize::from(table & 1)].get_or_insert_with(|| Box::new([0; 256]));
         histogram[usize::from(symbol)] += 1;
-        self.tokens.push(Token { symbol, table, length: length as u8, bits: value as u16 });
+        self.tokens.push(Token(value as u32 & 0xffff | length << 16 | u32::from(table) << 21 | u32::from(symbol) << 24));
     }
 
-    fn bare(&mut self, value: bool) {
-        self.tokens.push(Token { symbol: 0, table: BARE, length: 1, bits: value.into() });
+    fn bare(&mut self, corrections: Corrections) {
+        let mut left = corrections.count;
+        while left > 0 {
+            let length = left.min(16);
+            left -= length;
+            let bits = (corrections.bits >> left) as u32 & ((1 << length) - 1);
+            self.tokens.push(Token(bits | length << 16 | BARE << 21));
+        }
     }
 
     fn end_run(&mut self, empty: &mut Empty) {
@@ -53,23 +63,26 @@ impl Tokens {
             let length = size(empty.run as i32) - 1;
             let value = u64::from(empty.run) & ((1 << length) - 1);
             self.symbol(empty.table, (length << 4) as u8, value, length);
-            empty.run = 0;
-        }
-        for bit in empty.corrections.drain(..) {
-            self.bare(bit);
+            (empty.run, empty.count) = (0, 0);
+            for corrections in empty.corrections.drain(..) {
+                self.bare(corrections);
+            }
         }
     }
 
     /// Writes them.
     pub(super) fn write(&self, writer: &mut Writer, codes: &[Option<Codes>; 2]) {
-        for token in &self.tokens {
-            let length = u32::from(token.length);
-            let (code, code_length) = match codes.get(usize::from(token.table)) {
-                Some(Some(codes)) => codes.of(token.symbol),
-                _ => (0, 0),
-            };
-            writer.reserve();
-            writer.put(code << length | u64::from(token.bits), code_length + length);
+        for tokens in self.tokens.chunks(64) {
+            writer.block(|pen, out| {
+                for &Token(token) in tokens {
+                    let length = token >> 16 & 31;
+                    let (code, code_length) = match codes.get((token >> 21 & 7) as usize) {
+                        Some(Some(codes)) => codes.of((token >> 24) as u8),
+                        _ => (0, 0),
+                    };
+                    pen.put(out, code << length | u64::from(token & 0xffff), code_length + length);
+                }
+            });
         }
     }
 
@@ -95,13 +108,16 @@ impl Tokens {
         }
         let index = plan.components[0];
         let component = &frame.components[index];
-        let mut empty = Empty { run: 0, corrections: Vec::new(), table: table(index) as u8 };
+        let mut empty = Empty { run: 0, corrections: Vec::new(), count: 0, table: table(index) as u8 };
+        let band = (u64::MAX >> (63 - plan.last)) & (u64::MAX << plan.first);
+        let nonzero = Nonzero::detect();
         for row in planes[index].chunks_exact(component.stride).take(component.height_in_blocks) {
             for block in &row[..component.width_in_blocks] {
+                let mask = nonzero.mask(block) & band;
                 if plan.high == 0 {
-                    tokens.ac_first(block, plan, &mut empty)?;
+                    tokens.ac_first(block, mask, plan, &mut empty)?;
                 } else {
-                    tokens.ac_more(block, plan, &mut empty);
+                    tokens.ac_more(block, mask, plan, &mut empty);
                 }
             }
         }
@@ -112,7 +128,7 @@ impl Tokens {
     fn dc(&mut self, block: &Block, plan: &Plan, table: u8, last: &mut i32) -> Result<(), Error> {
         let value = i32::from(block[0]) >> plan.low;
         if plan.high != 0 {
-            self.bare(value & 1 != 0);
+            self.bare(Corrections { bits: (value & 1) as u64, count: 1 });
             return Ok(());
         }
         let difference = value - *last;
@@ -125,16 +141,19 @@ impl Tokens {
         Ok(())
     }
 
-    fn ac_first(&mut self, block: &Block, plan: &Plan, empty: &mut Empty) -> Result<(), Error> {
-        let mut run = 0;
-        for k in plan.first..=plan.last {
-            let value = i32::from(block[usize::from(NATURAL[usize::from(k)])]);
+    fn ac_first(&mut self, block: &Block, mut mask: u64, plan: &Plan, empty: &mut Empty) -> Result<(), Error> {
+        let mut behind = u32::from(plan.first);
+        while mask != 0 {
+            let k = mask.trailing_zeros();
+            mask &= mask - 1;
+            let value = i32::from(block[usize::from(NATURAL[k as usize])]);
             // Towards zero, not down.
             let value = if value < 0 { -(-value >> plan.low) } else { value >> plan.low };
             if value == 0 {
-                run += 1;
                 continue;
             }
+            let mut run = k - behind;
+            behind = k + 1;
             self.end_run(empty);
             while run > 15 {
                 self.symbol(empty.table, 0xf0, 0, 0);
@@ -145,52 +164,63 @@ impl Tokens {
                 return Err(Error::Broken("a coefficient is out of range"));
             }
             self.symbol(empty.table, (run << 4 | length) as u8, bits(value, length), length);
-            run = 0;
         }
-        if run > 0 {
-            empty.run += 1;
-            if empty.run == 0x7fff {
-                self.end_run(empty);
-            }
+        if behind <= u32::from(plan.last) {
+            self.empty(empty, Corrections::default());
         }
         Ok(())
     }
 
-    fn ac_more(&mut self, block: &Block, plan: &Plan, empty: &mut Empty) {
-        let magnitude = |k: u8| u32::from(block[usize::from(NATURAL[usize::from(k)])].unsigned_abs()) >> plan.low;
-        // Behind the last coefficient that is new, the block is empty but for corrections.
-        let end = (plan.first..=plan.last).rev().find(|&k| magnitude(k) == 1).unwrap_or(0);
-        let mut run = 0;
-        let mut corrections = Vec::new();
-        for k in plan.first..=plan.last {
-            let value = magnitude(k);
-            if value == 0 {
-                run += 1;
-                continue;
-            }
-            while run > 15 && k <= end {
+    /// The rest of a block is empty but for corrections.
+    fn empty(&mut self, empty: &mut Empty, corrections: Corrections) {
+        empty.run += 1;
+        if corrections.count > 0 {
+            empty.corrections.push(corrections);
+            empty.count += corrections.count;
+        }
+        // libjpeg's limits of a run.
+        if empty.run == 0x7fff || empty.count > 937 {
+            self.end_run(empty);
+        }
+    }
+
+    fn ac_more(&mut self, block: &Block, mask: u64, plan: &Plan, empty: &mut Empty) {
+        let coefficient = |k: u32| block[usize::from(NATURAL[k as usize])];
+        let magnitude = |k: u32| u32::from(coefficient(k).unsigned_abs()) >> plan.low;
+        // What is there at this precision, and of that, what is new.
+        let (mut known, mut new, mut left) = (0u64, 0u64, mask);
+        while left != 0 {
+            let k = left.trailing_zeros();
+            left &= left - 1;
+            known |= u64::from(magnitude(k) > 0) << k;
+            new |= u64::from(magnitude(k) == 1) << k;
+        }
+        let (mut behind, mut run) = (u32::from(plan.first), 0);
+        let mut corrections = Corrections::default();
+        while known != 0 {
+            let k = known.trailing_zeros();
+            known &= known - 1;
+            run += k - behind;
+            behind = k + 1;
+            // Behind the last one that is new, zeros need no symbol.
+            while run > 15 && new >> k != 0 {
                 self.end_run(empty);
                 self.symbol(empty.table, 0xf0, 0, 0);
                 run -= 16;
-                corrections.drain(..).for_each(|bit| self.bare(bit));
+                self.bare(std::mem::take(&mut corrections));
             }
-            if value > 1 {
-                corrections.push(value & 1 != 0);
+            if new >> k & 1 == 0 {
+                corrections = Corrections { bits: corrections.bits << 1 | u64::from(magnitude(k) & 1), count: corrections.count + 1 };
                 continue;
             }
             self.end_run(empty);
-            let positive = block[usize::from(NATURAL[usize::from(k)])] > 0;
-            self.symbol(empty.table, (run << 4 | 1) as u8, positive.into(), 1);
-            corrections.drain(..).for_each(|bit| self.bare(bit));
+            self.symbol(empty.table, (run << 4 | 1) as u8, (coefficient(k) > 0).into(), 1);
+            self.bare(std::mem::take(&mut corrections));
             run = 0;
         }
-        if run > 0 || !corrections.is_empty() {
-            empty.run += 1;
-            empty.corrections.append(&mut corrections);
-            // libjpeg's limits of a run.
-            if empty.run == 0x7fff || empty.corrections.len() > 937 {
-                self.end_run(empty);
-            }
+        run += u32::from(plan.last) + 1 - behind;
+        if run > 0 || corrections.count > 0 {
+            self.empty(empty, corrections);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Scans of whole blocks, row by row.
 
-use super::bits::Writer;
+use super::bits::{Pen, Writer};
 use super::markers;
 use crate::error::Error;
 use crate::huffman::{Codes, Histogram, STANDARD, Spec, optimal};
@@ -119,7 +119,9 @@ impl RowWriter {
                 let Some((dc, ac)) = &tables.codes[pairs[part]] else { continue };
                 for y in 0..v {
                     for block in &rows[part][y * strides[part] + x * h..][..h] {
-                        let most = write(&mut self.writer, self.nonzero, block, &mut self.last[part], dc, ac);
+                        let last = &mut self.last[part];
+                        let mask = self.nonzero.mask(block);
+                        let most = self.writer.block(|pen, out| write(pen, out, mask, block, last, dc, ac));
                         self.most = (self.most.0.max(most.0), self.most.1.max(most.1));
                     }
                 }
@@ -136,15 +138,14 @@ impl RowWriter {
 
 /// Writes a block behind one whose DC was `last`; gives the most bits of DC and AC.
 #[inline(always)]
-fn write(writer: &mut Writer, nonzero: Nonzero, block: &Block, last: &mut i32, dc: &Codes, ac: &Codes) -> (u32, u32) {
-    writer.reserve();
+fn write(pen: &mut Pen, out: &mut [u8], mask: u64, block: &Block, last: &mut i32, dc: &Codes, ac: &Codes) -> (u32, u32) {
     let value = i32::from(block[0]);
     let difference = value - *last;
     *last = value;
     let dc_length = size(difference);
     let (code, code_length) = dc.of(dc_length as u8);
-    writer.put(code << dc_length | bits(difference, dc_length), code_length + dc_length);
-    let mut mask = nonzero.mask(block) & !1;
+    pen.put(out, code << dc_length | bits(difference, dc_length), code_length + dc_length);
+    let mut mask = mask & !1;
     let mut behind = 1;
     let mut most = 0;
     while mask != 0 {
@@ -154,7 +155,7 @@ fn write(writer: &mut Writer, nonzero: Nonzero, block: &Block, last: &mut i32, d
         behind = k + 1;
         while run > 15 {
             let (code, length) = ac.of(0xf0);
-            writer.put(code, length);
+            pen.put(out, code, length);
             run -= 16;
         }
         let value = i32::from(block[usize::from(NATURAL[k as usize & 127]) & 63]);
@@ -162,11 +163,11 @@ fn write(writer: &mut Writer, nonzero: Nonzero, block: &Block, last: &mut i32, d
         most = most.max(length);
         // More than 15 bits are refused in the end.
         let (code, code_length) = ac.of((run << 4 | length) as u8);
-        writer.put(code << length | bits(value, length), code_length + length);
+        pen.put(out, code << length | bits(value, length), code_length + length);
     }
     if behind < 64 {
         let (code, length) = ac.of(0);
-        writer.put(code, length);
+        pen.put(out, code, length);
     }
     (dc_length, most)
 }

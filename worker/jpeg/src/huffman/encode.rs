@@ -6,15 +6,15 @@ use crate::error::Error;
 /// The code of each symbol.
 #[derive(Debug)]
 pub(crate) struct Codes {
-    /// Code and length; length 0 for symbols without a code.
-    table: [(u16, u8); 256],
+    /// Code and length in the lowest 5 bits; 0 for symbols without a code.
+    table: [u32; 256],
 }
 
 impl Codes {
     pub(crate) fn new(spec: &Spec) -> Result<Self, Error> {
-        let mut table = [(0, 0); 256];
+        let mut table = [0; 256];
         for (length, code, value) in spec.codes()? {
-            table[usize::from(value)] = (code as u16, length as u8);
+            table[usize::from(value)] = code << 5 | length;
         }
         Ok(Codes { table })
     }
@@ -22,7 +22,7 @@ impl Codes {
     /// The code and its length.
     #[inline(always)]
     pub(crate) fn of(&self, symbol: u8) -> (u64, u32) {
-        let (code, length) = self.table[usize::from(symbol)];
-        (code.into(), length.into())
+        let entry = self.table[usize::from(symbol)];
+        ((entry >> 5).into(), entry & 31)
     }
 }

@@ -68,9 +68,10 @@ pub(crate) fn across(near: &[u8], out: &mut [u8]) {
     let last = near.len() - 1;
     let three = |sample: u8| 3 * u16::from(sample);
     out[0] = [near[0], ((three(near[0]) + u16::from(near[1]) + 2) >> 2) as u8];
-    for (window, out) in near.windows(3).zip(&mut out[1..last]) {
-        let middle = three(window[1]);
-        *out = [((middle + u16::from(window[0]) + 1) >> 2) as u8, ((middle + u16::from(window[2]) + 2) >> 2) as u8];
+    for (((&left, &middle), &right), out) in near[..last - 1].iter().zip(&near[1..last]).zip(&near[2..]).zip(&mut out[1..last]) {
+        let middle = three(middle);
+        let (one, other) = ((middle + u16::from(left) + 1) >> 2, (middle + u16::from(right) + 2) >> 2);
+        *out = (one | other << 8).to_le_bytes();
     }
     out[last] = [((three(near[last]) + u16::from(near[last - 1]) + 1) >> 2) as u8, near[last]];
 }
@@ -93,9 +94,10 @@ pub(crate) fn both(near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
     let (out, _) = out.as_chunks_mut::<2>();
     let last = sums.len() - 1;
     out[0] = [((4 * sums[0] + 8) >> 4) as u8, ((3 * sums[0] + sums[1] + 7) >> 4) as u8];
-    for (window, out) in sums.windows(3).zip(&mut out[1..last]) {
-        let middle = 3 * window[1];
-        *out = [((middle + window[0] + 8) >> 4) as u8, ((middle + window[2] + 7) >> 4) as u8];
+    for (((left, middle), right), out) in sums[..last - 1].iter().zip(&sums[1..last]).zip(&sums[2..]).zip(&mut out[1..last]) {
+        let middle = 3 * middle;
+        let (one, other) = ((middle + left + 8) >> 4, (middle + right + 7) >> 4);
+        *out = (one | other << 8).to_le_bytes();
     }
     out[last] = [((3 * sums[last] + sums[last - 1] + 8) >> 4) as u8, ((4 * sums[last] + 7) >> 4) as u8];
 }

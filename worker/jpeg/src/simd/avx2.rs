@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use crate::pixels::{color, idct, upsample};
+use crate::requantise;
 use crate::scan::Block;
 use crate::zigzag::ZIGZAG;
 
@@ -31,10 +32,61 @@ pub(super) fn nonzero(block: &Block) -> u64 {
     mask
 }
 
-/// See `Level::rgb`.
+/// See `Level::rgb`. In 16 bits, where 1.402, 1.772 and 0.714 do not fit: 0.402 + 1, 2 - 0.228, 1 - 0.286.
 #[target_feature(enable = "avx2")]
 pub(super) fn rgb(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
-    color::rgb(y, cb, cr, out);
+    let (y16, y_rest) = y.as_chunks::<16>();
+    let (cb16, cb_rest) = cb.as_chunks::<16>();
+    let (cr16, cr_rest) = cr.as_chunks::<16>();
+    let (out16, out_rest) = out.as_chunks_mut::<48>();
+    let load = |part: &[u8; 16]| {
+        // SAFETY: 16 bytes are there; the load asks for no alignment.
+        _mm256_cvtepu8_epi16(unsafe { _mm_loadu_si128(part.as_ptr().cast()) })
+    };
+    let (center, one) = (_mm256_set1_epi16(128), _mm256_set1_epi16(1));
+    // Twice the value times 16 bits of fraction, rounded, halved.
+    let times = |value: __m256i, factor: i16| {
+        let high = _mm256_mulhi_epi16(_mm256_add_epi16(value, value), _mm256_set1_epi16(factor));
+        _mm256_srai_epi16::<1>(_mm256_add_epi16(high, one))
+    };
+    let green_factors = _mm256_set1_epi32((-22554 & 0xffff) | 18734 << 16);
+    let half = _mm256_set1_epi32(1 << 15);
+    for (((y, cb), cr), out) in y16.iter().zip(cb16).zip(cr16).zip(out16) {
+        let (y, cb, cr) = (load(y), _mm256_sub_epi16(load(cb), center), _mm256_sub_epi16(load(cr), center));
+        let red = _mm256_add_epi16(y, _mm256_add_epi16(cr, times(cr, 26345)));
+        let blue = _mm256_add_epi16(y, _mm256_add_epi16(_mm256_add_epi16(cb, cb), times(cb, -14942)));
+        let sum = |pair: __m256i| _mm256_srai_epi32::<16>(_mm256_add_epi32(_mm256_madd_epi16(pair, green_factors), half));
+        let green = _mm256_packs_epi32(sum(_mm256_unpacklo_epi16(cb, cr)), sum(_mm256_unpackhi_epi16(cb, cr)));
+        let green = _mm256_add_epi16(y, _mm256_sub_epi16(green, cr));
+        let bytes = |value: __m256i| _mm_packus_epi16(_mm256_castsi256_si128(value), _mm256_extracti128_si256::<1>(value));
+        interleave(bytes(red), bytes(green), bytes(blue), out);
+    }
+    color::rgb(y_rest, cb_rest, cr_rest, out_rest);
+}
+
+/// 16 bytes of each, in turns.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interleave(r: __m128i, g: __m128i, b: __m128i, out: &mut [u8; 48]) {
+    const SHUFFLES: [[[i8; 16]; 3]; 3] = {
+        // Of each part of the output: where its bytes stand in each input; -1 makes a 0.
+        let mut all = [[[-1; 16]; 3]; 3];
+        let mut at = 0;
+        while at < 48 {
+            all[at / 16][at % 3][at % 16] = (at / 3) as i8;
+            at += 1;
+        }
+        all
+    };
+    let (parts, _) = out.as_chunks_mut::<16>();
+    for (part, shuffles) in parts.iter_mut().zip(&SHUFFLES) {
+        let [r, g, b] = [(r, 0), (g, 1), (b, 2)].map(|(bytes, channel)| {
+            // SAFETY: 16 bytes are there; the load asks for no alignment.
+            _mm_shuffle_epi8(bytes, unsafe { _mm_loadu_si128(shuffles[channel].as_ptr().cast()) })
+        });
+        // SAFETY: 16 bytes are there; the store asks for no alignment.
+        unsafe { _mm_storeu_si128(part.as_mut_ptr().cast(), _mm_or_si128(_mm_or_si128(r, g), b)) };
+    }
 }
 
 /// See `Level::across`.
@@ -55,6 +107,12 @@ pub(super) fn both(near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
     upsample::both(near, far, sums, out);
 }
 
+/// See `Level::scale`.
+#[target_feature(enable = "avx2")]
+pub(super) fn scale(blocks: &[Block], ratios: &[f32; 64], out: &mut [Block]) {
+    requantise::scale(blocks, ratios, out);
+}
+
 /// See `Level::idct_row`.
 #[target_feature(enable = "avx2")]
 pub(super) fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
@@ -70,6 +128,15 @@ pub(super) fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], str
             let row = unsafe { _mm_loadu_si128(parts[y].as_ptr().cast()) };
             _mm_mullo_epi16(row, steps[y])
         });
+        if is_flat(&input) {
+            // As both passes make it of nothing but DC.
+            let value = (i32::from(_mm_cvtsi128_si32(input[0]) as i16) + 4) >> 3;
+            let sample = (value + 128).clamp(0, 255) as u8;
+            for y in 0..8 {
+                rows[y * stride + 8 * x..][..8].fill(sample);
+            }
+            continue;
+        }
         let columns = transpose(eight::<11>(input));
         let samples = transpose(eight::<18>(columns));
         for (y, values) in samples.into_iter().enumerate() {
@@ -78,6 +145,14 @@ pub(super) fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], str
             rows[y * stride + 8 * x..][..8].copy_from_slice(&_mm_cvtsi128_si64(bytes).to_le_bytes());
         }
     }
+}
+
+/// Nothing but the first value is other than 0.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn is_flat(c: &[__m128i; 8]) -> bool {
+    let ac = c[1..].iter().fold(_mm_srli_si128::<2>(c[0]), |all, row| _mm_or_si128(all, *row));
+    _mm_testz_si128(ac, ac) != 0
 }
 
 /// Pairs of the 8 values of two registers, each in 32 bits of the wide one.

@@ -1,6 +1,7 @@
 //! Kernels for pixels: one body each, compiled for every processor, and once more for those that have AVX2.
 
 use crate::pixels::{color, idct, upsample};
+use crate::requantise;
 use crate::scan::Block;
 
 /// What this processor has.
@@ -59,6 +60,11 @@ impl Level {
         dispatch!(self, both, upsample::both, (near, far, sums, out));
     }
 
+    /// Coefficients times ratios up to 1.
+    pub(crate) fn scale(self, blocks: &[Block], ratios: &[f32; 64], out: &mut [Block]) {
+        dispatch!(self, scale, requantise::scale, (blocks, ratios, out));
+    }
+
     /// The samples of a row of blocks, in 8 rows of `stride`.
     pub(crate) fn idct_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
         dispatch!(self, idct_row, idct_row, (blocks, quant, rows, stride));
@@ -97,6 +103,20 @@ mod tests {
             both(&|level, out| level.across(&y, out));
             both(&|level, out| level.down(&y, &cb, 1, out));
             both(&|level, out| level.both(&y, &cb, &mut vec![0; length], out));
+        }
+    }
+
+    #[test]
+    fn every_colour_is_converted_alike() {
+        let all: Vec<u8> = (0..=255).collect();
+        for brightness in [0, 1, 77, 128, 200, 255] {
+            for cr in 0..=255 {
+                let (y, cr) = ([brightness; 256], [cr; 256]);
+                let (mut one, mut other) = ([0; 768], [0; 768]);
+                Level::detect().rgb(&y, &all, &cr, &mut one);
+                Level::plain().rgb(&y, &all, &cr, &mut other);
+                assert_eq!(one, other, "{brightness}, {}", cr[0]);
+            }
         }
     }
 
