@@ -64,7 +64,11 @@ fn main() {
     let mut eighth = small.clone();
     let mut half = small.clone();
     let mut work: Vec<(&str, Work<'_>, Work<'_>)> = vec![
-        ("coefficients", Box::new(|| drop(black_box(Coefficients::read(&file, &limits)))), Box::new(|| assert!(reference::read(&file)))),
+        (
+            "coefficients",
+            Box::new(|| drop(black_box(Coefficients::read(&file, &limits)))),
+            Box::new(|| assert!(reference::read(&file))),
+        ),
         (
             "coefficients, progressive",
             Box::new(|| drop(black_box(Coefficients::read(&progressive, &limits)))),
@@ -90,14 +94,22 @@ fn main() {
             Box::new(|| scaled(Scale::Half)),
             Box::new(|| assert!(reference::pixels_into(&file, 2, false, &mut half))),
         ),
-        ("recode, standard tables", Box::new(|| recode(Coding::Standard)), Box::new(|| drop(reference::recode(&file, false, false)))),
+        (
+            "recode, standard tables",
+            Box::new(|| recode(Coding::Standard)),
+            Box::new(|| drop(reference::recode(&file, false, false))),
+        ),
         (
             "requantise to 85",
             Box::new(|| drop(black_box(convertfly_jpeg::requantise(&file, 85, &limits, &[])))),
             Box::new(|| drop(reference::recode(&file, false, false))),
         ),
         ("recode, optimized", Box::new(|| recode(Coding::Optimized)), Box::new(|| drop(reference::recode(&file, false, true)))),
-        ("recode, progressive", Box::new(|| recode(Coding::Progressive)), Box::new(|| drop(reference::recode(&file, true, true)))),
+        (
+            "recode, progressive",
+            Box::new(|| recode(Coding::Progressive)),
+            Box::new(|| drop(reference::recode(&file, true, true))),
+        ),
     ];
     let rounds = std::env::var("CONVERTFLY_JPEG_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(7);
     if let Some(only) = std::env::var_os("CONVERTFLY_JPEG_ONLY") {

@@ -11,13 +11,14 @@ use crate::simd::Level;
 /// The tables of the standard's annex K.1, in natural order: brightness and colour.
 const BASE: [[u16; 64]; 2] = [
     [
-        16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62, 18,
-        22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103,
-        99,
+        16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87,
+        80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92,
+        95, 98, 112, 100, 103, 99,
     ],
     [
-        17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99, 99,
-        99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+        17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99,
+        99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+        99, 99, 99, 99,
     ],
 ];
 
@@ -39,7 +40,8 @@ pub fn requantise(data: &[u8], quality: u8, limits: &Limits, segments: &[(u8, &[
         let steps = quality_steps(encode::table_of(&source, index), quality);
         c.quant = c.quant.map(|old| std::array::from_fn(|at| steps[at].max(old[at])));
     }
-    let ratios: Vec<[f32; 64]> = source.components.iter().zip(&frame.components).map(|(old, new)| ratios(old.quant, new.quant)).collect();
+    let ratios: Vec<[f32; 64]> =
+        source.components.iter().zip(&frame.components).map(|(old, new)| ratios(old.quant, new.quant)).collect();
     if !encode::is_together(&frame) {
         return Err(Error::Unsupported("of more than 10 blocks an MCU"));
     }

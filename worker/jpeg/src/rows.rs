@@ -16,7 +16,12 @@ pub(crate) struct Rows<'a> {
 
 enum Source<'a> {
     /// One scan, and the blocks of its last row.
-    Scan { opened: Box<Opened<'a>>, decoder: Box<Sequential>, row: Vec<Vec<Block>>, wanted: Wanted },
+    Scan {
+        opened: Box<Opened<'a>>,
+        decoder: Box<Sequential>,
+        row: Vec<Vec<Block>>,
+        wanted: Wanted,
+    },
     Planes(Coefficients),
 }
 

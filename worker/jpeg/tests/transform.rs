@@ -73,10 +73,10 @@ fn turning_coefficients_turns_pixels() {
 
 #[test]
 fn what_is_not_whole_is_cut_or_refused() {
-    let file = reference::encode(&picture(45, 29, 3, 5), &reference::Settings {
-        sampling: [(2, 2), (1, 1), (1, 1), (1, 1)],
-        ..settings(45, 29, 3)
-    });
+    let file = reference::encode(
+        &picture(45, 29, 3, 5),
+        &reference::Settings { sampling: [(2, 2), (1, 1), (1, 1), (1, 1)], ..settings(45, 29, 3) },
+    );
     let source = Coefficients::read(&file.expect("written"), &Limits::default()).expect("read");
     let size = |turn, edge| source.turned(turn, edge).map(|turned| (turned.frame.width, turned.frame.height));
     assert_eq!(size(Turn::Transpose, Edge::Keep), Ok((29, 45)), "nothing is mirrored");
@@ -110,10 +110,18 @@ fn a_part_is_the_part_of_the_pixels() {
             let cut = convertfly_jpeg::Planes::decode(&out, convertfly_jpeg::Scale::Half, &Limits::default()).expect("decoded");
             let (left, top) = ((x - before) as usize / 2, (y - above) as usize / 2);
             for (y, row) in cut.planes[0].data.chunks_exact(cut.planes[0].width).enumerate() {
-                assert_eq!(row, &full.planes[0].data[(top + y) * full.planes[0].width + left..][..row.len()], "{sampling:?}, {y}");
+                assert_eq!(
+                    row,
+                    &full.planes[0].data[(top + y) * full.planes[0].width + left..][..row.len()],
+                    "{sampling:?}, {y}"
+                );
             }
         }
-        assert!(source.cropped(1, 0, 150, 90).is_err() && source.cropped(0, 0, 0, 9).is_err() && source.cropped(u32::MAX, 0, 9, 9).is_err());
+        assert!(
+            source.cropped(1, 0, 150, 90).is_err()
+                && source.cropped(0, 0, 0, 9).is_err()
+                && source.cropped(u32::MAX, 0, 9, 9).is_err()
+        );
     }
 }
 
@@ -125,11 +133,17 @@ fn requantised_files_are_near_and_short() {
         let (old, new) = (Coefficients::read(&file, &Limits::default()), Coefficients::read(&out, &Limits::default()));
         let (old, new) = (old.expect("read"), new.expect("read"));
         for index in 0..old.planes.len() {
-            let (old_steps, steps) = (old.frame.components[index].quant.expect("steps"), new.frame.components[index].quant.expect("steps"));
+            let (old_steps, steps) =
+                (old.frame.components[index].quant.expect("steps"), new.frame.components[index].quant.expect("steps"));
             for (before, after) in old.visible(index).flatten().zip(new.visible(index).flatten()) {
                 for at in 0..64 {
-                    let (was, is) = (i32::from(before[at]) * i32::from(old_steps[at]), i32::from(after[at]) * i32::from(steps[at]));
-                    assert!(2 * (was - is).abs() <= i32::from(steps[at]), "{name}: {was} became {is} with steps of {}", steps[at]);
+                    let (was, is) =
+                        (i32::from(before[at]) * i32::from(old_steps[at]), i32::from(after[at]) * i32::from(steps[at]));
+                    assert!(
+                        2 * (was - is).abs() <= i32::from(steps[at]),
+                        "{name}: {was} became {is} with steps of {}",
+                        steps[at]
+                    );
                 }
             }
         }
@@ -149,7 +163,8 @@ fn real_files_shrink_by_requantisation() {
 #[test]
 fn steps_are_libjpegs() {
     for quality in [1, 10, 49, 50, 75, 85, 95, 100] {
-        let file = reference::encode(&picture(16, 16, 3, 7), &reference::Settings { quality, ..settings(16, 16, 3) }).expect("written");
+        let file =
+            reference::encode(&picture(16, 16, 3, 7), &reference::Settings { quality, ..settings(16, 16, 3) }).expect("written");
         let wanted = reference::coefficients(&file).expect("read");
         for kind in [0, 1] {
             // The fixtures let steps grow beyond 8 bits.

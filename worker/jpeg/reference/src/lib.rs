@@ -220,7 +220,8 @@ pub fn pixels_into(file: &[u8], denominator: u8, convert: bool, into: &mut [u8])
     let (mode, room) = (c_int::from(!convert), into.len());
     // SAFETY: file and length belong together, and so do `into` and `room`; `raw` has the layout of the C side.
     unsafe {
-        convertfly_reference_pixels(file.as_ptr(), file.len(), denominator.into(), mode, into.as_mut_ptr(), room, &raw mut raw) == 0
+        convertfly_reference_pixels(file.as_ptr(), file.len(), denominator.into(), mode, into.as_mut_ptr(), room, &raw mut raw)
+            == 0
     }
 }
 

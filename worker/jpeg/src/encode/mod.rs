@@ -7,16 +7,16 @@ mod script;
 mod sequential;
 
 use bits::Writer;
+pub(crate) use markers::table_of;
 use progressive::Tokens;
 use script::Plan;
 use sequential::Counter;
-pub(crate) use markers::table_of;
 pub(crate) use sequential::{RowWriter, Tables};
 
 use crate::coefficients::Coefficients;
 use crate::error::Error;
-use crate::huffman::{Codes, optimal};
 use crate::frame::Frame;
+use crate::huffman::{Codes, optimal};
 use crate::scan::{Block, Layout};
 
 /// How coefficients are coded; what they are stays.

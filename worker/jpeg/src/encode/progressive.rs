@@ -210,7 +210,8 @@ impl Tokens {
                 self.bare(std::mem::take(&mut corrections));
             }
             if new >> k & 1 == 0 {
-                corrections = Corrections { bits: corrections.bits << 1 | u64::from(magnitude(k) & 1), count: corrections.count + 1 };
+                corrections =
+                    Corrections { bits: corrections.bits << 1 | u64::from(magnitude(k) & 1), count: corrections.count + 1 };
                 continue;
             }
             self.end_run(empty);

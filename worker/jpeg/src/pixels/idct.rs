@@ -77,7 +77,10 @@ pub(crate) fn one(block: &Block, quant: &[u16; 64]) -> [[u8; 1]; 1] {
 pub(crate) fn two(block: &Block, quant: &[u16; 64]) -> [[u8; 2]; 2] {
     let [dc, across, down, both] = [0, 1, 8, 9].map(|position| dequantised(block, quant, position));
     let at = |value: i32| clamped((value + 4) >> 3);
-    [[at(dc + across + down + both), at(dc - across + down - both)], [at(dc + across - down - both), at(dc - across - down + both)]]
+    [
+        [at(dc + across + down + both), at(dc - across + down - both)],
+        [at(dc + across - down - both), at(dc - across - down + both)],
+    ]
 }
 
 /// 4 by 4 samples of the 16 lowest coefficients.

@@ -35,7 +35,8 @@ impl Picture {
     pub fn decode(data: &[u8], limits: &Limits) -> Result<Self, Error> {
         let opened = Opened::new(data, limits)?;
         let color = opened.frame.color();
-        let growths = (0..opened.frame.components.len()).map(|index| Growth::of(&opened.frame, index)).collect::<Result<Vec<_>, _>>()?;
+        let growths =
+            (0..opened.frame.components.len()).map(|index| Growth::of(&opened.frame, index)).collect::<Result<Vec<_>, _>>()?;
         let (width, height, channels) = (opened.frame.width as usize, opened.frame.height as usize, growths.len());
         let full_width = opened.frame.mcus_across() * opened.frame.max_h * 8;
         let mut picture = Picture { width, height, channels, data: vec![0; width * height * channels] };

@@ -49,7 +49,8 @@ pub(crate) fn compare(file: &[u8]) -> Result<Outcome, String> {
         if (component.width_in_blocks, component.height_in_blocks) != (wanted.width_in_blocks, wanted.height_in_blocks) {
             return Err(format!("component {index}: other blocks"));
         }
-        for (y, (row, wanted_row)) in ours.visible(index).zip(wanted.blocks.chunks_exact(64 * wanted.width_in_blocks)).enumerate() {
+        for (y, (row, wanted_row)) in ours.visible(index).zip(wanted.blocks.chunks_exact(64 * wanted.width_in_blocks)).enumerate()
+        {
             if row.as_flattened() != wanted_row {
                 let at = row.as_flattened().iter().zip(wanted_row).position(|(a, b)| a != b).unwrap_or(0);
                 let (got, want) = (row.as_flattened()[at], wanted_row[at]);
