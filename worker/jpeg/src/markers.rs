@@ -70,7 +70,7 @@ impl<'a> Markers<'a> {
                 0xc0 | 0xc1 => self.frame(false)?,
                 0xc2 => self.frame(true)?,
                 0xc3 => return Err(Error::Unsupported("losslessly coded")),
-                0xc9 | 0xca | 0xcb => return Err(Error::Unsupported("arithmetically coded")),
+                0xc9..=0xcb => return Err(Error::Unsupported("arithmetically coded")),
                 0xc5..=0xc7 | 0xc8 | 0xcd..=0xcf => return Err(Error::Unsupported("of an unknown process")),
                 0xc4 => self.huffman()?,
                 0xcc => self.conditioning()?,

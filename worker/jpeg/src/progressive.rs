@@ -6,6 +6,7 @@ use crate::frame::Frame;
 use crate::huffman::{DcTable, Symbols};
 use crate::markers::{Markers, Scan};
 use crate::scan::{Block, Feed, layout, tables};
+use crate::simd::Level;
 use crate::zigzag::NATURAL;
 
 /// A value of `size` bits, of which those with a 0 in front are negative.
@@ -26,14 +27,15 @@ pub(crate) fn check(scan: &Scan) -> Result<(), Error> {
 /// Adds a scan to `planes`, one for each component.
 pub(crate) fn decode(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
     check(scan)?;
-    match (scan.band.0, scan.high) {
+    Level::detect().run(|| match (scan.band.0, scan.high) {
         (0, 0) => dc_first(markers, frame, scan, planes),
         (0, _) => dc_more(markers, frame, scan, planes),
         (_, 0) => ac_first(markers, frame, scan, planes),
         (_, _) => ac_more(markers, frame, scan, planes),
-    }
+    })
 }
 
+#[inline(always)]
 fn dc_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
     let layout = layout(frame, scan)?;
     let dc = tables(scan.components.iter().map(|c| c.1), |index| DcTable::new(markers.dc(index)?))?;
@@ -75,6 +77,7 @@ fn dc_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut 
     Ok(())
 }
 
+#[inline(always)]
 fn dc_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
     let layout = layout(frame, scan)?;
     let mut feed = Feed::start(markers);
@@ -107,6 +110,7 @@ fn single<'p>(frame: &Frame, scan: &Scan, planes: &'p mut [Vec<Block>]) -> (usiz
     (component.width_in_blocks, component.height_in_blocks, component.stride, &mut planes[index])
 }
 
+#[inline(always)]
 fn ac_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
     let table = Symbols::new(markers.ac(scan.components[0].2)?)?;
     let (across, down, stride, plane) = single(frame, scan, planes);
@@ -158,6 +162,7 @@ fn ac_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut 
     Ok(())
 }
 
+#[inline(always)]
 fn ac_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
     let table = Symbols::new(markers.ac(scan.components[0].2)?)?;
     let (across, down, stride, plane) = single(frame, scan, planes);

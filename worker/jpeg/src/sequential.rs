@@ -6,6 +6,7 @@ use crate::frame::Frame;
 use crate::huffman::{AcTable, DcTable, SkipTable, Step};
 use crate::markers::{Markers, Scan};
 use crate::scan::{Block, Feed, Layout, layout, tables};
+use crate::simd::Level;
 use crate::zigzag::NATURAL;
 
 /// How much of each block is wanted.
@@ -40,19 +41,24 @@ impl Sequential {
             Ok((ac, skip))
         })?;
         let chosen = scan.components.iter().map(|&(_, dc, ac)| (dc, ac)).collect();
-        Ok(Sequential { layout, feed: Feed::start(markers), dc, ac, chosen, last: [0; 4] })
+        let feed = Feed::start(markers);
+        // Here libjpeg-turbo reads an MCU twice, the first time as if a marker stood there, and what it found then stays.
+        if markers.stream.filled && markers.restart_interval == 0 {
+            return Err(Error::Broken("fill bytes stand within its data"));
+        }
+        Ok(Sequential { layout, feed, dc, ac, chosen, last: [0; 4] })
     }
 
     /// The next row of MCUs. `rows` are the blocks of each part, in rows of `strides` blocks.
     pub(crate) fn row(&mut self, markers: &mut Markers<'_>, rows: &mut [&mut [Block]], strides: &[usize], wanted: Wanted) {
-        match wanted {
+        Level::detect().run(|| match wanted {
             Wanted::All => self.row_of(markers, rows, strides, |bits, data, ac, _, block| fresh(bits, data, ac, block)),
             Wanted::Over => self.row_of(markers, rows, strides, |bits, data, ac, _, block| over(bits, data, ac, block)),
             Wanted::Below(1) => self.row_of(markers, rows, strides, |bits, data, ac, skip, _| pass(bits, data, ac, skip, 1)),
             Wanted::Below(end) => self.row_of(markers, rows, strides, |bits, data, ac, skip, block| {
                 below(bits, data, ac, skip, block, end);
             }),
-        }
+        });
     }
 
     /// Inlined with what reads the AC coefficients of a block, so that the bits stay in registers.

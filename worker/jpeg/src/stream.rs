@@ -12,11 +12,13 @@ const PADDING: usize = 4096;
 pub(crate) struct Stream<'a> {
     data: &'a [u8],
     at: usize,
+    /// A segment had fill bytes before a stuffed one, which the standard does not know.
+    pub(crate) filled: bool,
 }
 
 impl<'a> Stream<'a> {
     pub(crate) fn new(data: &'a [u8]) -> Self {
-        Stream { data, at: 0 }
+        Stream { data, at: 0, filled: false }
     }
 
     pub(crate) fn byte(&mut self) -> u8 {
@@ -89,6 +91,7 @@ impl<'a> Stream<'a> {
             from += found + 1;
             let mut code = self.byte();
             from += 1;
+            let fills = code == 0xff;
             while code == 0xff {
                 code = self.byte();
                 from += 1;
@@ -96,6 +99,7 @@ impl<'a> Stream<'a> {
             if code != 0 {
                 break code;
             }
+            self.filled |= fills;
             out.push(0xff);
             if from > rest.len() {
                 break self.next_marker();

@@ -54,7 +54,7 @@ impl Coefficients {
         // Which sides of the source are mirrored.
         let (across, down) = if transpose { (mirror_y, mirror_x) } else { (mirror_x, mirror_y) };
         let (mcu_width, mcu_height) = (self.frame.max_h as u32 * 8, self.frame.max_v as u32 * 8);
-        let whole = |length: u32, mcu: u32, mirrored: bool, side| match (mirrored && length % mcu != 0, edge) {
+        let whole = |length: u32, mcu: u32, mirrored: bool, side| match (mirrored && !length.is_multiple_of(mcu), edge) {
             (false, _) => Ok(length),
             (true, Edge::Trim) if length > mcu => Ok(length - length % mcu),
             (true, _) => Err(Error::Uneven(side)),

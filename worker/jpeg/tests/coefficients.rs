@@ -61,6 +61,19 @@ fn files_that_stop_anywhere_give_the_same_coefficients() {
     }
 }
 
+/// In such a place libjpeg-turbo 3.1 leaves coefficients that it has read by mistake; nobody needs to do that, too.
+#[test]
+fn fill_bytes_within_data_are_refused() {
+    let fixtures = fixtures();
+    let (_, file) = fixtures.iter().find(|(name, _)| name.starts_with("420-baseline")).expect("it is there");
+    let scan = file.windows(2).position(|pair| pair == [0xff, 0xda]).expect("a scan");
+    let at = scan + file[scan..].windows(2).position(|pair| pair == [0xff, 0]).expect("a stuffed byte");
+    let mut filled = file.clone();
+    filled.insert(at, 0xff);
+    let refusal = Coefficients::read(&filled, &Limits::default()).expect_err("fill bytes");
+    assert!(refusal.to_string().contains("fill bytes"), "{refusal}");
+}
+
 #[test]
 fn floods_are_refused_at_the_header() {
     let small = reference::encode(&[0; 64 * 64], &support::settings(64, 64, 1)).expect("written");

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::frame::Frame;
 use crate::huffman::{Codes, optimal};
 use crate::scan::{Block, Layout};
+use crate::simd::Level;
 
 /// How coefficients are coded; what they are stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,7 +66,8 @@ impl Coefficients {
     }
 
     fn progressive_scan(&self, mut out: Vec<u8>, plan: &Plan) -> Result<Vec<u8>, Error> {
-        let tokens = Tokens::of(&self.frame, &self.planes, plan, |index| markers::table_of(&self.frame, index))?;
+        let table = |index| markers::table_of(&self.frame, index);
+        let tokens = Level::detect().run(|| Tokens::of(&self.frame, &self.planes, plan, table))?;
         let class = u8::from(plan.first > 0);
         let mut codes = [const { None }; 2];
         for (number, (histogram, codes)) in tokens.histograms.iter().zip(&mut codes).enumerate() {

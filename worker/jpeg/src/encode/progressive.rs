@@ -87,6 +87,7 @@ impl Tokens {
     }
 
     /// The tokens of a scan of `planes`; `table` gives the pair of tables of a component.
+    #[inline(always)]
     pub(super) fn of(frame: &Frame, planes: &[Vec<Block>], plan: &Plan, table: impl Fn(usize) -> usize) -> Result<Self, Error> {
         let mut tokens = Tokens::default();
         let layout = Layout::new(frame, plan.components.iter().copied())?;

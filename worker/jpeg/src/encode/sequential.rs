@@ -5,7 +5,7 @@ use super::markers;
 use crate::error::Error;
 use crate::huffman::{Codes, Histogram, STANDARD, Spec, optimal};
 use crate::scan::{Block, Layout};
-use crate::simd::Nonzero;
+use crate::simd::{Level, Nonzero};
 use crate::zigzag::NATURAL;
 
 /// Bits of a magnitude.
@@ -109,6 +109,11 @@ impl RowWriter {
 
     /// One row. `pairs` says which tables each part uses, `rows` and `strides` where its blocks lie.
     pub(crate) fn row(&mut self, tables: &Tables, layout: &Layout, pairs: &[usize], rows: &[&[Block]], strides: &[usize]) {
+        Level::detect().run(|| self.mcus(tables, layout, pairs, rows, strides));
+    }
+
+    #[inline(always)]
+    fn mcus(&mut self, tables: &Tables, layout: &Layout, pairs: &[usize], rows: &[&[Block]], strides: &[usize]) {
         for x in 0..layout.across {
             if self.restarts.begin() {
                 self.writer.marker(0xd0 + self.next_restart);
@@ -189,6 +194,11 @@ impl Counter {
 
     /// One row, as `RowWriter::row` takes it.
     pub(crate) fn row(&mut self, layout: &Layout, pairs: &[usize], rows: &[&[Block]], strides: &[usize]) {
+        Level::detect().run(|| self.mcus(layout, pairs, rows, strides));
+    }
+
+    #[inline(always)]
+    fn mcus(&mut self, layout: &Layout, pairs: &[usize], rows: &[&[Block]], strides: &[usize]) {
         for x in 0..layout.across {
             if self.restarts.begin() {
                 self.last = [0; 4];

@@ -64,8 +64,8 @@ impl Bands {
         let high = rows.frame().max_v * 8;
         let (mut number, mut made) = (0, 0);
         while let Some(blocks) = rows.next_row() {
-            for component in 0..bands.components.len() {
-                bands.fill(number, component, blocks[component]);
+            for (component, blocks) in blocks.iter().enumerate().take(bands.components.len()) {
+                bands.fill(number, component, blocks);
             }
             number += 1;
             if number > 1 {

@@ -23,7 +23,7 @@ impl Growth {
     pub(super) fn of(frame: &Frame, component: usize) -> Result<Self, Error> {
         let c = &frame.components[component];
         let wide = (frame.width as usize * c.h).div_ceil(frame.max_h) > 2;
-        if frame.max_h % c.h != 0 || frame.max_v % c.v != 0 {
+        if !frame.max_h.is_multiple_of(c.h) || !frame.max_v.is_multiple_of(c.v) {
             return Err(Error::Unsupported("of fractional sampling factors"));
         }
         Ok(match (frame.max_h / c.h, frame.max_v / c.v) {

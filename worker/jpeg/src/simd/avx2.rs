@@ -7,6 +7,12 @@ use crate::requantise;
 use crate::scan::Block;
 use crate::zigzag::ZIGZAG;
 
+/// See `Level::run`.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe")]
+pub(super) fn run<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
 /// See `Nonzero::mask`.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2")]

@@ -7,7 +7,7 @@ use crate::scan::Block;
 /// What this processor has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Level {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "there is one level"))]
     avx2: bool,
 }
 
@@ -16,7 +16,7 @@ macro_rules! dispatch {
     ($level:expr, $fast:ident, $plain:path, ($($argument:expr),*)) => {{
         #[cfg(target_arch = "x86_64")]
         if $level.avx2 {
-            // SAFETY: `detect` has seen AVX2.
+            // SAFETY: `detect` has seen what it needs.
             return unsafe { super::avx2::$fast($($argument),*) };
         }
         $plain($($argument),*)
@@ -25,19 +25,24 @@ macro_rules! dispatch {
 
 impl Level {
     pub(crate) fn detect() -> Self {
-        Level {
-            #[cfg(target_arch = "x86_64")]
-            avx2: is_x86_feature_detected!("avx2"),
-        }
+        Level { avx2: super::has_avx2() }
     }
 
     /// What every processor has.
     #[cfg(test)]
     fn plain() -> Self {
-        Level {
-            #[cfg(target_arch = "x86_64")]
-            avx2: false,
+        Level { avx2: false }
+    }
+
+    /// Runs what is inlined into `work` with the instructions that this processor has for shifts and the like.
+    #[inline(always)]
+    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        #[cfg(target_arch = "x86_64")]
+        if self.avx2 {
+            // SAFETY: `detect` has seen what it needs.
+            return unsafe { super::avx2::run(work) };
         }
+        work()
     }
 
     /// Brightness and colour to red, green and blue.

@@ -33,6 +33,18 @@ pub(crate) fn copy_until_ff(data: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     found
 }
 
+/// Everything that the functions of `avx2` use, which processors with AVX2 have.
+fn has_avx2() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("movbe");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Finds coefficients that are not 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Nonzero {
@@ -42,10 +54,7 @@ pub(crate) struct Nonzero {
 impl Nonzero {
     /// In the way that this processor has.
     pub(crate) fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        return Nonzero { fast: is_x86_feature_detected!("avx2") };
-        #[cfg(not(target_arch = "x86_64"))]
-        Nonzero { fast: false }
+        Nonzero { fast: has_avx2() }
     }
 
     /// Bit `k` says that the coefficient with that number in coding order is not 0.
@@ -53,7 +62,7 @@ impl Nonzero {
     pub(crate) fn mask(self, block: &Block) -> u64 {
         #[cfg(target_arch = "x86_64")]
         if self.fast {
-            // SAFETY: `detect` has seen AVX2.
+            // SAFETY: `detect` has seen what it needs.
             return unsafe { avx2::nonzero(block) };
         }
         nonzero(block)
