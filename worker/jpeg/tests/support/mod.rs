@@ -24,9 +24,8 @@ pub(crate) enum Outcome {
 pub(crate) fn compare(file: &[u8]) -> Result<Outcome, String> {
     // No more than libjpeg, but for time: mutated headers make huge pictures.
     let limits = Limits { pixels: 1 << 24, ..Limits::default() };
-    match Coefficients::header(file, &limits) {
-        Err(Error::Unsupported(_) | Error::TooMuch(_)) => return Ok(Outcome::Unsupported),
-        _ => {}
+    if let Err(Error::Unsupported(_) | Error::TooMuch(_)) = Coefficients::header(file, &limits) {
+        return Ok(Outcome::Unsupported);
     }
     let (ours, theirs) = (Coefficients::read(file, &limits), reference::coefficients(file));
     let (ours, theirs) = match (ours, theirs) {
@@ -95,31 +94,34 @@ pub(crate) fn picture(width: usize, height: usize, channels: usize, seed: u64) -
     pixels
 }
 
+/// Horizontal and vertical factors of each component.
+type Sampling = [(u8, u8); 4];
+
 /// Files of every sampling, coding and number of components, named after them.
 pub(crate) fn fixtures() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    let kinds: [(&str, usize, &[(u8, u8); 4]); 14] = [
-        ("grey", 1, &[(1, 1); 4]),
-        ("grey22", 1, &[(2, 2), (1, 1), (1, 1), (1, 1)]),
-        ("444", 3, &[(1, 1); 4]),
-        ("422", 3, &[(2, 1), (1, 1), (1, 1), (1, 1)]),
-        ("440", 3, &[(1, 2), (1, 1), (1, 1), (1, 1)]),
-        ("420", 3, &[(2, 2), (1, 1), (1, 1), (1, 1)]),
-        ("411", 3, &[(4, 1), (1, 1), (1, 1), (1, 1)]),
-        ("441", 3, &[(1, 4), (1, 1), (1, 1), (1, 1)]),
-        ("410", 3, &[(4, 2), (1, 1), (1, 1), (1, 1)]),
-        ("422v", 3, &[(2, 2), (2, 1), (2, 1), (1, 1)]),
-        ("mixed", 3, &[(2, 2), (1, 2), (2, 1), (1, 1)]),
-        ("rgb", 3, &[(1, 1); 4]),
-        ("cmyk", 4, &[(1, 1); 4]),
-        ("ycck", 4, &[(2, 2), (1, 1), (1, 1), (2, 2)]),
+    let kinds: [(&str, usize, Sampling); 14] = [
+        ("grey", 1, [(1, 1); 4]),
+        ("grey22", 1, [(2, 2), (1, 1), (1, 1), (1, 1)]),
+        ("444", 3, [(1, 1); 4]),
+        ("422", 3, [(2, 1), (1, 1), (1, 1), (1, 1)]),
+        ("440", 3, [(1, 2), (1, 1), (1, 1), (1, 1)]),
+        ("420", 3, [(2, 2), (1, 1), (1, 1), (1, 1)]),
+        ("411", 3, [(4, 1), (1, 1), (1, 1), (1, 1)]),
+        ("441", 3, [(1, 4), (1, 1), (1, 1), (1, 1)]),
+        ("410", 3, [(4, 2), (1, 1), (1, 1), (1, 1)]),
+        ("422v", 3, [(2, 2), (2, 1), (2, 1), (1, 1)]),
+        ("mixed", 3, [(2, 2), (1, 2), (2, 1), (1, 1)]),
+        ("rgb", 3, [(1, 1); 4]),
+        ("cmyk", 4, [(1, 1); 4]),
+        ("ycck", 4, [(2, 2), (1, 1), (1, 1), (2, 2)]),
     ];
     for (width, height, quality) in [(64, 48, 90), (37, 51, 75), (1, 1, 50), (17, 3, 100), (130, 9, 12)] {
         for (name, channels, sampling) in &kinds {
             let pixels = picture(width, height, *channels, 1 + files.len() as u64);
             let plain = Settings {
                 quality,
-                sampling: **sampling,
+                sampling: *sampling,
                 keep_rgb: *name == "rgb",
                 ycck: *name == "ycck",
                 ..settings(width, height, *channels)
