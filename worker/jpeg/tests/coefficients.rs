@@ -80,6 +80,6 @@ fn floods_are_refused_at_the_header() {
     let at = small.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a frame") + 5;
     let mut flood = small;
     flood[at..at + 4].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
-    let refusal = Coefficients::read(&flood, &Limits::default()).expect_err("65,500 by 65,500");
+    let refusal = Coefficients::header(&flood, &Limits::default()).expect_err("56,540 by 56,540");
     assert!(refusal.to_string().contains("more pixels"), "{refusal}");
 }
