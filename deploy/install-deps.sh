@@ -53,6 +53,7 @@ test   curl                  runs the quick start as written
 test   ffmpeg                makes clips, and looks at results independently
 test   iproute2              gives a network namespace its addresses (ip)
 test   libheif-examples      makes HEIC files (heif-enc)
+test   liblcms2-2            the yardstick of colours
 test   libvips-tools         independent opener of results, and the yardstick of the benches
 test   mesa-vulkan-drivers   software Vulkan device, to test the GPU kernels without a GPU
 test   nodejs                runs the JavaScript quick start
