@@ -47,6 +47,7 @@ pub fn child() -> ExitCode {
         open_files: OPEN_FILES,
         // The device is opened before the doors close; its driver still needs system calls of its own.
         gpu: processor.warm_up(),
+        devices: Vec::new(),
     };
     let handler = move |job: Value, files: Vec<File>, cancel: &Cancel| {
         let job: ImageJob = serde_json::from_value(job).map_err(Failure::internal)?;

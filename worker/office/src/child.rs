@@ -79,8 +79,13 @@ pub fn serve() -> ExitCode {
     match start() {
         Ok(office) => {
             let handler = move |job: Value, files: Vec<File>, _: &Cancel| convert(&office, job, files);
-            let confinement =
-                Confinement { address_space: Some(ADDRESS_SPACE), file_size: MAX_RESULT, open_files: OPEN_FILES, gpu: false };
+            let confinement = Confinement {
+                address_space: Some(ADDRESS_SPACE),
+                file_size: MAX_RESULT,
+                open_files: OPEN_FILES,
+                gpu: false,
+                devices: Vec::new(),
+            };
             convertfly_sandbox::serve_in_jail(1, &confinement, Arc::new(handler))
         }
         Err(error) => {

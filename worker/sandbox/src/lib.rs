@@ -14,6 +14,7 @@ mod pool;
 mod process;
 mod progress;
 mod seccomp;
+mod singles;
 mod supervisor;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use lockdown::{Confinement, Layer, LockdownError, Report, lock_down};
 pub use pool::{Pool, PoolConfig, PoolStats};
 pub use process::spawn;
 pub use progress::Progress;
+pub use singles::Singles;
 pub use wire::{MAX_FILES, MAX_PACKET_BYTES};
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The confinement of this process: limits, no privileges, no files but those handed in, few system calls.
 
+use std::path::PathBuf;
+
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, LandlockStatus, RestrictSelfAttr, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, PathBeneath, PathFd, RestrictSelfAttr, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::{Deserialize, Serialize};
@@ -20,6 +23,9 @@ pub struct Confinement {
     /// The process holds a GPU device: its driver's threads and calls are not known beforehand, so system calls are refused by a list of
     /// dangerous ones instead of allowed by a list of needed ones.
     pub gpu: bool,
+    /// Devices that stay within reach, to be read, written and told what to do; those that are not there are left out. They need `gpu`.
+    #[serde(default)]
+    pub devices: Vec<PathBuf>,
 }
 
 /// Whether a layer of the confinement is in force.
@@ -110,7 +116,7 @@ pub fn lock_down(confinement: &Confinement) -> Result<Report, LockdownError> {
     let limits = Layer::of(limits::apply(confinement));
     let privileges = Layer::of(drop_privileges());
     let parent_death = Layer::of(limits::die_with_parent());
-    let landlock = deny_files().unwrap_or_else(|error| Layer::Absent { reason: error.to_string() });
+    let landlock = deny_files(&confinement.devices).unwrap_or_else(|error| Layer::Absent { reason: error.to_string() });
     let seccomp = Layer::of(seccomp::install(confinement.gpu));
     if let (Layer::Absent { reason: landlock }, Layer::Absent { reason: seccomp }) = (&landlock, &seccomp) {
         return Err(LockdownError { landlock: landlock.clone(), seccomp: seccomp.clone() });
@@ -138,8 +144,8 @@ fn drop_privileges() -> rustix::io::Result<()> {
     rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
-/// A ruleset that handles every access and allows none.
-fn deny_files() -> Result<Layer, RulesetError> {
+/// A ruleset that handles every access and allows none but that to the devices.
+fn deny_files(devices: &[PathBuf]) -> Result<Layer, RulesetError> {
     let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count).unwrap_or(1);
     let wanted = ABI::V10;
     let status = Ruleset::default()
@@ -147,6 +153,9 @@ fn deny_files() -> Result<Layer, RulesetError> {
         .handle_access(AccessNet::from_all(wanted))?
         .scope(Scope::from_all(wanted))?
         .create()?
+        .add_rules(devices.iter().filter_map(|device| PathFd::new(device).ok()).map(|device| {
+            Ok::<_, RulesetError>(PathBeneath::new(device, AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev))
+        }))?
         .all_threads(true)?
         .restrict_self()?;
     let LandlockStatus::Available { effective_abi, .. } = status.landlock else {

@@ -239,6 +239,19 @@ async fn nothing_escapes_a_gpu_executor() {
 }
 
 #[tokio::test]
+async fn of_devices_only_those_that_were_named_are_open() {
+    let devices = vec!["/dev/zero".into(), "/dev/there-is-no-such-device".into()];
+    let (met, report) = suite(&Confinement { gpu: true, devices, ..confinement() }).await;
+    assert_nothing_got_through(&met, 68);
+    assert_fully_confined(report);
+    let pool = Pool::start(config(1, &Confinement { gpu: true, devices: vec!["/dev/zero".into()], ..confinement() })).await;
+    let files = Files::new("");
+    let job = json!({ "do": "open", "paths": ["/dev/zero", "/dev/null", "/dev/full", "/etc/hostname"] });
+    let met = pool.expect("the child starts").run(job, files.descriptors(), &Cancel::new(), LONG).await;
+    assert_eq!(met, Ok(json!([null, libc::EACCES, libc::EACCES, libc::EACCES])), "one device, to be read and written");
+}
+
+#[tokio::test]
 async fn a_file_grows_no_further_than_its_limit() {
     let pool = super::pool(1).await;
     let files = Files::new("");

@@ -31,6 +31,7 @@ pub(super) fn handle(job: Value, mut files: Vec<File>, cancel: &Cancel) -> Resul
             "spin" => spin(output),
             "ordinary" => ordinary(input, output),
             "fill" => fill(output),
+            "open" => Ok(open(&job)),
             "escape" => Ok(escape::attempt_all(&job)),
             "write input" => Ok(json!(input.write_all(b"x").is_err())),
             other => end(other),
@@ -91,6 +92,14 @@ fn ordinary(input: &mut File, output: &mut File) -> Result<Value, Failure> {
     let again = output.try_clone().map_err(io)?.metadata().map_err(io)?.len();
     std::thread::sleep(Duration::from_millis(1));
     Ok(json!({ "seen": seen.len(), "same": same, "sum": sum, "size": size, "again": again, "late": start.elapsed().is_zero() }))
+}
+
+/// Opens files for reading and writing; the answer lists the error numbers, null for one that got through.
+fn open(job: &Value) -> Value {
+    let paths = job["paths"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    paths
+        .map(|path| json!(File::options().read(true).write(true).open(path).err().and_then(|error| error.raw_os_error())))
+        .collect()
 }
 
 /// Writes until that fails; says how far it came and why it ended.

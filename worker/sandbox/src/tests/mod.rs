@@ -45,7 +45,7 @@ fn child_entry() {
 }
 
 fn confinement() -> Confinement {
-    Confinement { address_space: Some(1 << 30), file_size: FILE_SIZE, open_files: 64, gpu: false }
+    Confinement { address_space: Some(1 << 30), file_size: FILE_SIZE, open_files: 64, gpu: false, devices: Vec::new() }
 }
 
 /// The arguments with which this binary runs one of its tests alone.

@@ -3,13 +3,12 @@
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use convertfly_office::{LIBRARY, PROGRAM};
-use convertfly_sandbox::{Pool, PoolConfig};
+use convertfly_sandbox::{PoolConfig, Progress, Singles};
 use serde_json::Value;
-use tokio::sync::{OnceCell, Semaphore};
 
 use crate::engines::Availability;
 use crate::failure::Failure;
@@ -43,20 +42,13 @@ const DIALOGUE: &str = "../share/config/soffice.cfg/modules/scalc/ui/inputbar.ui
 /// The processes. Cheap to clone.
 #[derive(Clone)]
 pub struct Offices {
-    slots: Arc<Vec<OnceCell<Pool>>>,
-    free: Arc<Mutex<Vec<usize>>>,
-    turns: Arc<Semaphore>,
+    children: Arc<Singles>,
 }
 
 impl Offices {
     /// Room for so many processes; none is started yet.
     pub fn new(count: usize) -> Self {
-        let count = count.max(1);
-        Self {
-            slots: Arc::new((0..count).map(|_| OnceCell::new()).collect()),
-            free: Arc::new(Mutex::new((0..count).rev().collect())),
-            turns: Arc::new(Semaphore::new(count)),
-        }
+        Self { children: Arc::new(Singles::new(count)) }
     }
 
     /// Whether documents can be converted here.
@@ -95,41 +87,13 @@ impl Offices {
         cancel: &Cancel,
         deadline: Duration,
     ) -> Result<(Value, u64), Failure> {
-        let start = Instant::now();
-        let _turn = tokio::select! {
-            turn = self.turns.acquire() => turn.map_err(Failure::internal)?,
-            () = cancel.cancelled() => return Err(Failure::Cancelled),
-        };
-        let slot = Slot { free: &self.free, index: self.take().ok_or_else(|| Failure::internal("a turn without a process"))? };
-        let cell = self.slots.get(slot.index).ok_or_else(|| Failure::internal("no such process"))?;
-        let pool = cell.get_or_try_init(start_one).await?;
-        let waited = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let done = pool.run(job, files, cancel, deadline).await?;
-        Ok((done, waited))
-    }
-
-    /// The process that has worked last: its memory is warm.
-    fn take(&self) -> Option<usize> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        let (done, waited) = self.children.run(config, job, files, cancel, deadline, Progress::default()).await?;
+        Ok((done, u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Ends the processes.
     pub async fn stop(&self) {
-        for pool in self.slots.iter().filter_map(OnceCell::get) {
-            pool.stop().await;
-        }
-    }
-}
-
-/// Gives the process back.
-struct Slot<'a> {
-    free: &'a Mutex<Vec<usize>>,
-    index: usize,
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
+        self.children.stop().await;
     }
 }
 
@@ -143,14 +107,14 @@ fn child() -> Option<PathBuf> {
     own.ancestors().skip(1).take(2).map(|folder| folder.join(CHILD)).find(|path| path.is_file())
 }
 
-async fn start_one() -> Result<Pool, Failure> {
+fn config() -> Result<PoolConfig, Failure> {
     let jail = Jail::find().map_err(Failure::internal)?;
     let child = child().ok_or_else(|| Failure::internal(format!("{CHILD} is gone")))?;
-    let mut config = PoolConfig::new(jail.program().to_owned());
-    config.args = jail.arguments(FILES, &[(&child, CHILD_INSIDE)], Path::new(CHILD_INSIDE), &[] as &[&OsStr]);
-    config.threads = 1;
-    config.restart_after = DOCUMENTS;
-    config.start_timeout = START;
-    config.grace = GRACE;
-    Pool::start(config).await
+    Ok(PoolConfig {
+        args: jail.arguments(FILES, &[(&child, CHILD_INSIDE)], Path::new(CHILD_INSIDE), &[] as &[&OsStr]),
+        restart_after: DOCUMENTS,
+        start_timeout: START,
+        grace: GRACE,
+        ..PoolConfig::new(jail.program().to_owned())
+    })
 }
