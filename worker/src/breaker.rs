@@ -1,4 +1,4 @@
-//! Decides whether a GPU that was lost is worth another try.
+//! Decides whether a device that was lost is worth another try: a GPU, or an encoder on one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -61,6 +61,13 @@ impl Breaker {
         }
     }
 
+    /// The probe that was allowed did not take place: the next one may be made at once.
+    pub(crate) fn not_tried(&mut self, now: Instant) {
+        if self.state == State::HalfOpen {
+            self.state = State::Open { since: now.checked_sub(PROBE_EVERY).unwrap_or(now) };
+        }
+    }
+
     /// Whether devices are held back.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
@@ -102,6 +109,15 @@ mod tests {
         assert!(breaker.is_open(), "one loss is enough after a probe");
         assert!(!breaker.may_open(seconds(start, 129)), "and the wait starts anew");
         assert!(breaker.may_open(seconds(start, 130)), "until 30 s later");
+    }
+
+    #[test]
+    fn a_probe_that_did_not_take_place_is_made_by_the_next() {
+        let (start, mut breaker) = (Instant::now(), Breaker::default());
+        (0..3).for_each(|at| breaker.lost(seconds(start, at)));
+        assert!(breaker.may_open(seconds(start, 40)) && !breaker.may_open(seconds(start, 40)), "one probe");
+        breaker.not_tried(seconds(start, 41));
+        assert!(breaker.may_open(seconds(start, 41)), "and another at once");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Does the work: imports, conversions and exports, with the engines, codecs and kernels behind them.
 
+mod breaker;
 pub mod bucket;
 pub mod catalog;
 pub mod engines;

@@ -6,7 +6,6 @@
 
 pub(super) mod adapters;
 mod bands;
-mod breaker;
 mod device;
 mod plan;
 #[cfg(test)]
@@ -18,10 +17,10 @@ use std::time::Instant;
 
 pub(crate) use plan::Plan;
 
-use self::breaker::Breaker;
 use super::image::Image;
 use super::processor::GpuPolicy;
 use super::recording::Recording;
+use crate::breaker::Breaker;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
