@@ -1,34 +1,22 @@
 //! One track that is encoded anew: decode, filter, encode.
 
+use std::rc::Rc;
+
 use convertfly_sandbox::Failure;
-use ffmpeg_next::codec::Capabilities;
 use ffmpeg_next::filter::Graph;
 use ffmpeg_next::frame::{Audio, Video};
-use ffmpeg_next::{Error, Packet, Rational, picture};
+use ffmpeg_next::{Error, Packet, Rational};
 
-use crate::decoder::{self, Decoder};
-use crate::encoders::{self, Opened, Sound, VideoEncoder, VideoSettings};
+use crate::decoder::Decoder;
+use crate::encoders::{Sound, VideoEncoder, VideoSettings};
+use crate::encoding::{Encoding, Stop, Tags};
 use crate::fault;
 use crate::filters::{self, Looks, Pictures};
 use crate::geometry::Size;
+use crate::mark::Mark;
 use crate::options::{AudioCodec, Fit, Options};
-use crate::sink::{Sink, Track};
+use crate::sink::Sink;
 use crate::source;
-
-/// Why a track ended early.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// The task fails.
-    Failure(Failure),
-    /// The encoder does not do it; another one may.
-    Encoder { name: &'static str, reason: String },
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
 
 /// What is encoded, and by what.
 pub(crate) enum Medium {
@@ -44,12 +32,16 @@ pub(crate) enum Medium {
         filtered: Video,
         /// Of the first picture: what follows is brought to it.
         canvas: Option<Size>,
+        /// Laid over every picture.
+        mark: Option<Rc<Mark>>,
     },
     Audio {
         codec: AudioCodec,
         sound: Option<Sound>,
         frame: Audio,
         filtered: Audio,
+        /// A step that makes it as loud as asked.
+        level: Option<String>,
     },
 }
 
@@ -57,45 +49,17 @@ pub(crate) enum Medium {
 pub(crate) struct Coder {
     pub(crate) decoder: Decoder,
     pub(crate) medium: Medium,
-    pub(crate) metadata: Vec<(String, String)>,
-    pub(crate) slot: usize,
-    pub(crate) threads: usize,
+    pub(crate) encoding: Encoding,
+    metadata: Tags,
+    threads: usize,
     graph: Option<(Looks, Graph)>,
-    /// Cuts sound into the frames that the encoder wants. It outlives the graphs, since an encoder takes one shorter frame only: the last.
-    cutter: Option<Graph>,
-    encoder: Option<Opened>,
-    encoder_name: &'static str,
-    /// Of the encoder's times.
-    unit: Rational,
-    last: Option<i64>,
     /// Time of the last frame, seconds.
     pub(crate) at: f64,
-    /// Frames that came too late to be shown.
-    pub(crate) dropped: u64,
 }
 
 impl Coder {
-    pub(crate) fn new(decoder: Decoder, medium: Medium, metadata: Vec<(String, String)>, slot: usize, threads: usize) -> Self {
-        Self {
-            decoder,
-            medium,
-            metadata,
-            slot,
-            threads,
-            graph: None,
-            cutter: None,
-            encoder: None,
-            encoder_name: "",
-            unit: Rational(0, 1),
-            last: None,
-            at: 0.0,
-            dropped: 0,
-        }
-    }
-
-    /// FFmpeg's name of the encoder, once it is open.
-    pub(crate) fn encoder_name(&self) -> &'static str {
-        self.encoder_name
+    pub(crate) fn new(decoder: Decoder, medium: Medium, metadata: Tags, slot: usize, threads: usize) -> Self {
+        Self { decoder, medium, encoding: Encoding::new(slot), metadata, threads, graph: None, at: 0.0 }
     }
 
     /// Size of the pictures, once they are known.
@@ -114,39 +78,24 @@ impl Coder {
         }
         if packet.is_none() {
             self.end_graph(sink)?;
-            if let Some(mut input) = self.cutter.as_mut().and_then(|cutter| cutter.get("in")) {
-                let _ = input.source().flush();
-                self.drain_cutter(sink)?;
-            }
-            if let Some(encoder) = &mut self.encoder {
-                let ended = encoder.inner().send_eof();
-                self.refused(ended)?;
-                self.drain_encoder(sink)?;
-            }
+            self.encoding.finish(sink)?;
         }
         Ok(())
     }
 
     fn decode(&mut self) -> Result<bool, Failure> {
-        let unit = self.decoder.unit;
         match &mut self.medium {
             Medium::Video { frame, rate, .. } => {
-                let one = rate.map_or(0, |rate| source::ticks(f64::from(rate.invert()), unit));
-                let decoded = self.decoder.next_frame(frame, |_| one)?;
+                let decoded = self.decoder.next_picture(frame, *rate)?;
                 if decoded {
-                    decoder::check_size((frame.width(), frame.height()))?;
-                    self.at = source::seconds(frame.pts().unwrap_or(0), unit);
+                    self.at = source::seconds(frame.pts().unwrap_or(0), self.decoder.unit);
                 }
                 Ok(decoded)
             }
             Medium::Audio { frame, .. } => {
-                // The rate is that of the frame, which is only known after it has been decoded.
-                let decoded = self.decoder.next_frame(frame, |_| 0)?;
+                let decoded = self.decoder.next_sound(frame)?;
                 if decoded {
-                    let time = frame.pts().unwrap_or(0);
-                    let length = frame.samples() as f64 / f64::from(frame.rate().max(1));
-                    self.decoder.expect(time.saturating_add(source::ticks(length, unit)));
-                    self.at = source::seconds(time, unit) + length;
+                    self.at = source::seconds(self.decoder.end(), self.decoder.unit);
                 }
                 Ok(decoded)
             }
@@ -190,10 +139,13 @@ impl Coder {
     /// Builds the filters for frames of those looks; the first time also the encoder behind them.
     fn begin_graph(&mut self, looks: Looks, options: &Options, sink: &mut Sink) -> Result<(), Stop> {
         let unit = self.decoder.unit;
-        let mut graph = match (&mut self.medium, looks) {
-            (Medium::Video { encoder, turn, rate, constant, canvas, frame, .. }, Looks::Video { size, aspect, .. }) => {
+        let graph = match (&mut self.medium, looks) {
+            (
+                Medium::Video { encoder, turn, rate, constant, container, canvas, frame, mark, .. },
+                Looks::Video { size, aspect, .. },
+            ) => {
                 let fixed;
-                let options = match canvas {
+                let asked = match canvas {
                     None => options,
                     Some((width, height)) => {
                         let (width, height, fit) = (Some(*width), Some(*height), Some(Fit::Scale));
@@ -202,111 +154,45 @@ impl Coder {
                     }
                 };
                 let tone_map = filters::is_hdr(frame.color_transfer_characteristic());
-                let pictures = Pictures { options, turn: *turn, rate: *constant, even: true, formats: encoder.format, tone_map };
-                canvas.get_or_insert(pictures.chain(size, aspect).1);
-                filters::build(looks, unit, *rate, &pictures.spec(size, aspect))?
+                let pictures =
+                    Pictures { options: asked, turn: *turn, rate: *constant, even: true, formats: encoder.format, tone_map };
+                let (chain, size) = pictures.chain(size, aspect);
+                let size = *canvas.get_or_insert(size);
+                let spec = format!("format=pix_fmts={}", encoder.format);
+                let mut graph = match mark {
+                    Some(mark) => mark.over(looks, unit, *rate, &chain, &spec)?,
+                    None => filters::build(looks, unit, *rate, &format!("{chain},{spec}"))?,
+                };
+                if !self.encoding.is_open() {
+                    let settings = VideoSettings {
+                        size,
+                        unit: filters::unit_of(&mut graph)?,
+                        rate: constant.or(*rate),
+                        options,
+                        global_header: sink.wants_global_headers(),
+                        threads: self.threads,
+                    };
+                    // What has been darkened carries its new colours in its frames; the encoder is told the usual ones by not being told.
+                    let like = (!tone_map).then_some(&*frame);
+                    self.encoding.open_video(encoder, &settings, like, container, self.metadata.clone(), sink)?;
+                }
+                graph
             }
-            (Medium::Audio { codec, sound, .. }, Looks::Audio { rate, format, layout }) => {
+            (Medium::Audio { codec, sound, level, .. }, Looks::Audio { rate, format, layout }) => {
                 let wanted = match sound {
                     Some(sound) => *sound,
                     None => {
-                        let global = sink.wants_global_headers();
                         let source = Sound { rate, format, layout };
-                        let (opened, wanted, name) = encoders::open_audio(*codec, source, options, global)?;
-                        (self.encoder, self.encoder_name, self.unit) =
-                            (Some(Opened::Audio(opened)), name, Rational(1, wanted.rate as i32));
-                        *sound.insert(wanted)
+                        *sound.insert(self.encoding.open_audio(*codec, source, options, self.metadata.clone(), sink)?)
                     }
                 };
-                filters::build(
-                    looks,
-                    unit,
-                    None,
-                    &filters::sound_spec(options.span(), wanted.format.name(), wanted.rate, wanted.layout),
-                )?
+                let spec = filters::sound_spec(options.span(), level.as_deref(), &wanted);
+                filters::build(looks, unit, None, &spec)?
             }
             _ => return Err(Failure::internal("a frame of another kind than its track").into()),
         };
-        let mut output = graph.get("out").ok_or_else(|| Failure::internal("a graph without its sink"))?;
-        if self.encoder.is_none() {
-            self.unit = output.sink().time_base();
-            self.open_video(options, sink)?;
-        }
-        if self.cutter.is_none() {
-            self.cutter = self.build_cutter()?;
-        }
-        let is_first = self.graph.is_none() && self.last.is_none();
         self.graph = Some((looks, graph));
-        if is_first { self.begin_track(sink) } else { Ok(()) }
-    }
-
-    /// For an encoder that wants frames of one length.
-    fn build_cutter(&self) -> Result<Option<Graph>, Failure> {
-        let (Some(Opened::Audio(encoder)), Medium::Audio { sound: Some(sound), .. }) = (&self.encoder, &self.medium) else {
-            return Ok(None);
-        };
-        let capabilities = encoder.codec().map(|codec| codec.capabilities()).unwrap_or_else(Capabilities::empty);
-        if encoder.frame_size() == 0 || capabilities.contains(Capabilities::VARIABLE_FRAME_SIZE) {
-            return Ok(None);
-        }
-        let looks = Looks::Audio { rate: sound.rate, format: sound.format, layout: sound.layout };
-        let mut cutter = filters::build(looks, self.unit, None, "anull")?;
-        if let Some(mut output) = cutter.get("out") {
-            output.sink().set_frame_size(encoder.frame_size());
-        }
-        Ok(Some(cutter))
-    }
-
-    fn open_video(&mut self, options: &Options, sink: &Sink) -> Result<(), Stop> {
-        let Medium::Video { encoder, rate, constant, canvas, frame, .. } = &self.medium else { return Ok(()) };
-        let settings = VideoSettings {
-            size: canvas.unwrap_or((2, 2)),
-            unit: self.unit,
-            rate: constant.or(*rate),
-            options,
-            global_header: sink.wants_global_headers(),
-            threads: self.threads,
-        };
-        // What has been darkened carries its new colours in its frames; the encoder is told the usual ones by not being told.
-        let like = (!filters::is_hdr(frame.color_transfer_characteristic())).then_some(frame);
-        self.encoder_name = encoder.name;
-        crate::log::take();
-        let opened = encoder.open(&settings, like);
-        self.encoder = Some(Opened::Video(self.refused(opened)?));
         Ok(())
-    }
-
-    fn begin_track(&mut self, sink: &mut Sink) -> Result<(), Stop> {
-        let Some(encoder) = &self.encoder else { return Ok(()) };
-        let (rate, tag) = match &self.medium {
-            Medium::Video { encoder, rate, constant, container, .. } => (constant.or(*rate), encoder.tag(container)),
-            Medium::Audio { .. } => (None, 0),
-        };
-        let track = Track {
-            parameters: encoder.parameters(),
-            unit: self.unit,
-            rate,
-            tag,
-            cover: false,
-            matrix: None,
-            metadata: self.metadata.clone(),
-        };
-        Ok(sink.begin(self.slot, track)?)
-    }
-
-    /// An encoder's refusal, with its reason.
-    fn refused<T>(&self, result: Result<T, Error>) -> Result<T, Stop> {
-        result.map_err(|error| match (&self.medium, error) {
-            (_, Error::Other { errno: ffmpeg_next::error::ENOMEM }) | (Medium::Audio { .. }, _) => {
-                Stop::Failure(fault::ours(self.encoder_name, error))
-            }
-            (Medium::Video { .. }, error) => {
-                let mut lines = crate::log::take();
-                // The first line says why, the ones behind it only what follows from it.
-                let reason = if lines.is_empty() { error.to_string() } else { lines.swap_remove(0) };
-                Stop::Encoder { name: self.encoder_name, reason }
-            }
-        })
     }
 
     fn drain_graph(&mut self, sink: &mut Sink) -> Result<(), Stop> {
@@ -317,79 +203,11 @@ impl Coder {
                 Medium::Video { filtered, .. } => output.sink().frame(filtered),
                 Medium::Audio { filtered, .. } => output.sink().frame(filtered),
             };
-            match found {
-                Ok(()) => self.filtered(sink)?,
-                Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
-                Err(error) => return Err(fault::ours("filters", error).into()),
-            }
-        }
-    }
-
-    /// A frame has come out of the filters.
-    fn filtered(&mut self, sink: &mut Sink) -> Result<(), Stop> {
-        let (Some(cutter), Medium::Audio { filtered, .. }) = (&mut self.cutter, &mut self.medium) else {
-            return self.encode(sink);
-        };
-        if let Some(mut input) = cutter.get("in") {
-            input.source().add(filtered).map_err(|error| fault::ours("filters", error))?;
-        }
-        self.drain_cutter(sink)
-    }
-
-    fn drain_cutter(&mut self, sink: &mut Sink) -> Result<(), Stop> {
-        loop {
-            let (Some(cutter), Medium::Audio { filtered, .. }) = (&mut self.cutter, &mut self.medium) else { return Ok(()) };
-            let Some(mut output) = cutter.get("out") else { return Ok(()) };
-            match output.sink().frame(filtered) {
-                Ok(()) => self.encode(sink)?,
-                Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
-                Err(error) => return Err(fault::ours("filters", error).into()),
-            }
-        }
-    }
-
-    fn encode(&mut self, sink: &mut Sink) -> Result<(), Stop> {
-        let Some(encoder) = &mut self.encoder else { return Ok(()) };
-        let sent = match &mut self.medium {
-            Medium::Video { filtered, .. } => {
-                let Some(time) = filtered.pts() else { return Ok(()) };
-                if self.last.is_some_and(|last| time <= last) {
-                    self.dropped += 1;
-                    return Ok(());
-                }
-                self.last = Some(time);
-                // The encoder decides which pictures stand alone, not what the old file did.
-                filtered.set_kind(picture::Type::None);
-                encoder.inner().send_frame(filtered)
-            }
-            Medium::Audio { filtered, .. } => {
-                self.last = filtered.pts().or(self.last);
-                encoder.inner().send_frame(filtered)
-            }
-        };
-        self.refused(sent)?;
-        self.drain_encoder(sink)
-    }
-
-    fn drain_encoder(&mut self, sink: &mut Sink) -> Result<(), Stop> {
-        let one = match &self.medium {
-            Medium::Video { rate, constant, .. } => {
-                constant.or(*rate).map_or(0, |rate| source::ticks(f64::from(rate.invert()), self.unit))
-            }
-            Medium::Audio { .. } => 0,
-        };
-        loop {
-            let Some(encoder) = &mut self.encoder else { return Ok(()) };
-            let mut packet = Packet::empty();
-            match encoder.inner().receive_packet(&mut packet) {
-                Ok(()) => {
-                    if packet.duration() == 0 {
-                        packet.set_duration(one);
-                    }
-                    sink.write(self.slot, packet)?;
-                }
-                Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
-                Err(error) => return self.refused(Err(error)),
+            match (found, &mut self.medium) {
+                (Ok(()), Medium::Video { filtered, .. }) => self.encoding.picture(filtered, sink)?,
+                (Ok(()), Medium::Audio { filtered, .. }) => self.encoding.sound(filtered, sink)?,
+                (Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }), _) => return Ok(()),
+                (Err(error), _) => return Err(fault::ours("filters", error).into()),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use convertfly_sandbox::Failure;
 use ffmpeg_next::codec::{self, decoder};
+use ffmpeg_next::frame::{Audio, Video};
 use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Error, Frame, Packet, Rational, Stream};
 
@@ -12,7 +13,7 @@ use crate::source::{self, Source};
 const LONGEST_SIDE: u32 = 16_384;
 
 /// Most pixels of a picture that is decoded.
-const MOST_PIXELS: u64 = 100_000_000;
+pub(crate) const MOST_PIXELS: u64 = 100_000_000;
 
 /// Errors in a row after which a stream is given up.
 const PATIENCE: u32 = 1_000;
@@ -68,15 +69,36 @@ impl Decoder {
         }
     }
 
+    /// The next picture, if there is one yet; `rate` says how long one is shown where the file does not.
+    pub(crate) fn next_picture(&mut self, frame: &mut Video, rate: Option<Rational>) -> Result<bool, Failure> {
+        let one = rate.map_or(0, |rate| source::ticks(f64::from(rate.invert()), self.unit));
+        let decoded = self.next_frame(frame, one)?;
+        if decoded {
+            check_size((frame.width(), frame.height()))?;
+        }
+        Ok(decoded)
+    }
+
+    /// The next piece of sound, if there is one yet.
+    pub(crate) fn next_sound(&mut self, frame: &mut Audio) -> Result<bool, Failure> {
+        let decoded = self.next_frame(frame, 0)?;
+        if decoded {
+            // Only now its rate is known, and with it when the next one should begin.
+            let length = frame.samples() as f64 / f64::from(frame.rate().max(1));
+            self.next = frame.pts().unwrap_or(0).saturating_add(source::ticks(length, self.unit));
+        }
+        Ok(decoded)
+    }
+
     /// The next frame into `frame`, its time counted from the file's start; `false` when there is none yet.
-    pub(crate) fn next_frame(&mut self, frame: &mut Frame, duration: impl Fn(&Frame) -> i64) -> Result<bool, Failure> {
+    fn next_frame(&mut self, frame: &mut Frame, duration: i64) -> Result<bool, Failure> {
         loop {
             match self.opened.receive_frame(frame) {
                 Ok(()) => {
                     self.in_a_row = 0;
                     self.frames += 1;
                     let time = frame.timestamp().map_or(self.next, |time| time.saturating_sub(self.offset));
-                    self.next = time.saturating_add(duration(frame).max(1));
+                    self.next = time.saturating_add(duration.max(1));
                     frame.set_pts(Some(time));
                     return Ok(true);
                 }
@@ -89,11 +111,6 @@ impl Decoder {
     /// When what was decoded so far ends.
     pub(crate) fn end(&self) -> i64 {
         self.next
-    }
-
-    /// Says when the next frame should begin.
-    pub(crate) fn expect(&mut self, time: i64) {
-        self.next = time;
     }
 
     fn stumble(&mut self, error: Error) -> Result<(), Failure> {
@@ -112,7 +129,7 @@ impl Decoder {
 }
 
 /// Refuses pictures that are larger than what is decoded.
-pub(crate) fn check_size((width, height): (u32, u32)) -> Result<(), Failure> {
+fn check_size((width, height): (u32, u32)) -> Result<(), Failure> {
     if width == 0 || height == 0 {
         return Err(Failure::invalid("The file is damaged: its pictures have no size"));
     }

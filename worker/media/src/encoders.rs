@@ -96,8 +96,8 @@ pub(crate) fn candidates(codec: VideoCodec, policy: &str, usable: &[String]) -> 
 }
 
 /// A factor on x264's scale.
-fn rate_factor(quality: u8) -> f64 {
-    51.0 - f64::from(quality) / 3.0
+fn rate_factor(quality: f64) -> f64 {
+    51.0 - quality / 3.0
 }
 
 /// What an encoder of pictures is told.
@@ -146,7 +146,11 @@ impl VideoEncoder {
         let mut words: Vec<(&'static str, String)> = Vec::new();
         let mut quality = |name, value: f64, most: f64| {
             if !by_rate {
-                words.push((name, format!("{}", value.min(most).round())));
+                let value = value.min(most);
+                // Where it was searched for, a step of one is too coarse; only x264 and x265 know smaller ones.
+                let value =
+                    if settings.options.fine.is_some() && self.name.starts_with("libx26") { value } else { value.round() };
+                words.push((name, format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()));
             }
         };
         match self.name {
@@ -174,7 +178,7 @@ impl VideoEncoder {
             }
             "mpeg4" if !by_rate => {
                 // 2 is the finest and 31 the coarsest quantiser; FFmpeg counts them in 118ths.
-                let quantiser = (31.0 - f64::from(settings.options.quality()) * 27.0 / 85.0).clamp(2.0, 31.0);
+                let quantiser = (31.0 - settings.options.quality() * 27.0 / 85.0).clamp(2.0, 31.0);
                 let header = if settings.global_header { "+global_header" } else { "" };
                 words.push(("flags", format!("+qscale{header}")));
                 words.push(("global_quality", format!("{}", (quantiser * 118.0).round())));
@@ -264,13 +268,13 @@ pub(crate) struct Sound {
 }
 
 /// Kilobits a second and channel, by quality, of encoders that are told a rate.
-fn kilobits(quality: u8) -> u32 {
+fn kilobits(quality: f64) -> u32 {
     match quality {
-        0..30 => 24,
-        30..50 => 40,
-        50..70 => 56,
-        70..80 => 64,
-        80..95 => 80,
+        ..30.0 => 24,
+        30.0..50.0 => 40,
+        50.0..70.0 => 56,
+        70.0..80.0 => 64,
+        80.0..95.0 => 80,
         _ => 128,
     }
 }
@@ -306,16 +310,17 @@ pub(crate) fn open_audio(
     let mut words = Dictionary::new();
     let quality = options.quality();
     match (codec, options.audio_bitrate) {
+        (AudioCodec::Flac, _) if options.preset >= Some(Preset::Slow) => words.set("compression_level", "12"),
         (AudioCodec::Flac | AudioCodec::Pcm, _) => {}
         (_, Some(kilobits)) => audio.set_bit_rate(kilobits as usize * 1000),
         // LAME's V2 and Vorbis' q5 at 85. FFmpeg counts qualities in 118ths.
         (AudioCodec::Mp3, None) => {
             flags.push_str("+qscale");
-            words.set("global_quality", &format!("{}", (f64::from(100 - quality) / 7.5 * 118.0).min(9.0 * 118.0).round()));
+            words.set("global_quality", &format!("{}", ((100.0 - quality) / 7.5 * 118.0).min(9.0 * 118.0).round()));
         }
         (AudioCodec::Vorbis, None) => {
             flags.push_str("+qscale");
-            words.set("global_quality", &format!("{}", (f64::from(quality) / 17.0 * 118.0).round()));
+            words.set("global_quality", &format!("{}", (quality / 17.0 * 118.0).round()));
         }
         (AudioCodec::Opus, None) => audio.set_bit_rate((kilobits(quality) * channels * 3 / 5).max(16) as usize * 1000),
         (AudioCodec::Aac, None) => audio.set_bit_rate((kilobits(quality) * channels) as usize * 1000),
@@ -387,7 +392,7 @@ mod tests {
 
     #[test]
     fn quality_85_is_the_default_of_x264() {
-        assert_eq!(rate_factor(85).round(), 23.0, "x264's default");
-        assert!(rate_factor(100) < rate_factor(85) && rate_factor(1) <= 51.0, "finer is a smaller factor");
+        assert_eq!(rate_factor(85.0).round(), 23.0, "x264's default");
+        assert!(rate_factor(100.0) < rate_factor(85.0) && rate_factor(1.0) <= 51.0, "finer is a smaller factor");
     }
 }

@@ -78,21 +78,25 @@ fn tags(tags: &DictionaryRef<'_>) -> Map<String, Value> {
 }
 
 /// What the parameters of a codec tell.
-struct Numbers {
-    width: i32,
-    height: i32,
-    sample_rate: i32,
-    channels: i32,
-    layout: u64,
-    format: i32,
+pub(crate) struct Numbers {
+    pub(crate) width: i32,
+    pub(crate) height: i32,
+    pub(crate) sample_rate: i32,
+    pub(crate) channels: i32,
+    /// 0 where the order of the channels is none of the usual ones.
+    pub(crate) layout: u64,
+    pub(crate) format: i32,
     profile: i32,
-    aspect: Rational,
+    pub(crate) aspect: Rational,
     transfer: ffmpeg_next::ffi::AVColorTransferCharacteristic,
+    /// What a decoder has to know before the first packet.
+    pub(crate) header: Vec<u8>,
 }
 
 impl Numbers {
-    fn of(parameters: &Parameters) -> Self {
-        // SAFETY: the parameters belong to a stream of an open context, which they keep alive; plain fields are read.
+    pub(crate) fn of(parameters: &Parameters) -> Self {
+        // SAFETY: the parameters belong to a stream of an open context, which they keep alive; plain fields are read, and the bytes of the
+        // header for as long as FFmpeg says that it is.
         unsafe {
             let raw = &*parameters.as_ptr();
             Self {
@@ -109,9 +113,20 @@ impl Numbers {
                 profile: raw.profile,
                 aspect: raw.sample_aspect_ratio.into(),
                 transfer: raw.color_trc,
+                header: match usize::try_from(raw.extradata_size) {
+                    Ok(length) if length > 0 && !raw.extradata.is_null() => {
+                        std::slice::from_raw_parts(raw.extradata, length).to_vec()
+                    }
+                    _ => Vec::new(),
+                },
             }
         }
     }
+}
+
+/// Kilobits a second of a stream, where the file says so.
+pub(crate) fn bit_rate(stream: &Stream) -> Option<u32> {
+    u32::try_from(stream.parameters().bit_rate() / 1000).ok().filter(|rate| *rate > 0)
 }
 
 fn describe(stream: &Stream) -> Value {

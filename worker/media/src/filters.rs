@@ -1,11 +1,15 @@
 //! Filter graphs. Their text is made of numbers and of words of this file; nothing that a customer wrote is part of it.
 
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use convertfly_sandbox::Failure;
 use ffmpeg_next::color::TransferCharacteristic as Transfer;
 use ffmpeg_next::filter::{self, Graph};
+use ffmpeg_next::format::Sample;
 use ffmpeg_next::frame::{Audio, Video};
-use ffmpeg_next::{ChannelLayout, Rational};
+use ffmpeg_next::{ChannelLayout, Rational, ffi};
 
+use crate::encoders::Sound;
 use crate::fault;
 use crate::geometry::{self, Size};
 use crate::options::{Options, Span};
@@ -14,7 +18,7 @@ use crate::options::{Options, Span};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Looks {
     Video { size: Size, format: ffmpeg_next::format::Pixel, aspect: Rational },
-    Audio { rate: u32, format: ffmpeg_next::format::Sample, layout: ChannelLayout },
+    Audio { rate: u32, format: Sample, layout: ChannelLayout },
 }
 
 impl Looks {
@@ -31,6 +35,15 @@ impl Looks {
 pub(crate) fn layout_of(frame: &Audio) -> ChannelLayout {
     let layout = frame.channel_layout();
     if layout.is_empty() { ChannelLayout::default(i32::from(frame.channels())) } else { layout }
+}
+
+/// The format of samples that FFmpeg calls by that number.
+pub(crate) fn sample_format(number: i32) -> Option<Sample> {
+    if !(0..=ffi::AVSampleFormat::AV_SAMPLE_FMT_S64P as i32).contains(&number) {
+        return None;
+    }
+    // SAFETY: the numbers from 0 to that of the last format are those of the enumeration.
+    Some(Sample::from(unsafe { std::mem::transmute::<i32, ffi::AVSampleFormat>(number) }))
 }
 
 /// Whether pictures have more brightness than a screen of today shows.
@@ -75,8 +88,9 @@ impl Pictures<'_> {
         let (width, height) = geometry.canvas;
         if geometry.canvas != geometry.scale {
             let filter = if width < geometry.scale.0 || height < geometry.scale.1 { "crop" } else { "pad" };
-            let place = if filter == "crop" { "(iw-ow)/2:(ih-oh)/2" } else { "(ow-iw)/2:(oh-ih)/2" };
-            steps.push(format!("{filter}={width}:{height}:{place}"));
+            let (x, y) = self.options.gravity.unwrap_or_default().shares();
+            let (room_x, room_y) = if filter == "crop" { ("iw-ow", "ih-oh") } else { ("ow-iw", "oh-ih") };
+            steps.push(format!("{filter}={width}:{height}:({room_x})*{x}:({room_y})*{y}"));
         }
         if self.tone_map {
             steps.push(
@@ -95,7 +109,7 @@ impl Pictures<'_> {
 }
 
 /// Steps that leave a part of the times, from 0 on.
-fn span_steps(span: Span, trim: &str, set: &str) -> Vec<String> {
+pub(crate) fn span_steps(span: Span, trim: &str, set: &str) -> Vec<String> {
     if !span.is_part() {
         return Vec::new();
     }
@@ -118,18 +132,47 @@ fn upright((width, height): Size, turn: u16) -> Size {
     if turn % 180 == 90 { (height, width) } else { (width, height) }
 }
 
-/// The chain for sound: `formats`, `rates` and `layouts` are words and numbers of FFmpeg's own tables.
-pub(crate) fn sound_spec(span: Span, formats: &str, rate: u32, layout: ChannelLayout) -> String {
+/// The chain for sound that is to be encoded; `level` is a step that changes how loud it is.
+pub(crate) fn sound_spec(span: Span, level: Option<&str>, wanted: &Sound) -> String {
     let mut steps = span_steps(span, "atrim", "asetpts");
     // Gaps are filled and overlaps cut, so that sound stays with the pictures.
     steps.push("aresample=async=1".to_owned());
-    steps.push(format!("aformat=sample_fmts={formats}:sample_rates={rate}:channel_layouts=0x{:x}", layout.bits()));
+    steps.extend(level.map(str::to_owned));
+    steps.push(sound_format(wanted));
     steps.join(",")
+}
+
+/// The step that makes sound what an encoder wants: words and numbers of FFmpeg's own tables.
+pub(crate) fn sound_format(wanted: &Sound) -> String {
+    let (format, rate, layout) = (wanted.format.name(), wanted.rate, wanted.layout.bits());
+    format!("aformat=sample_fmts={format}:sample_rates={rate}:channel_layouts=0x{layout:x}")
+}
+
+/// The unit of times of what comes out of a graph.
+pub(crate) fn unit_of(graph: &mut Graph) -> Result<Rational, Failure> {
+    let mut output = graph.get("out").ok_or_else(|| Failure::internal("a graph without its sink"))?;
+    Ok(output.sink().time_base())
+}
+
+/// Threads that the filters of a graph may use. A process does one task at a time.
+static THREADS: AtomicI32 = AtomicI32::new(1);
+
+/// Says how many threads graphs made from now on may use.
+pub(crate) fn use_threads(threads: usize) {
+    THREADS.store(i32::try_from(threads).unwrap_or(1), Ordering::Relaxed);
+}
+
+/// An empty graph.
+pub(crate) fn graph() -> Graph {
+    let mut graph = Graph::new();
+    // SAFETY: the graph was just made and has no filters yet, which is when this field may be set.
+    unsafe { (*graph.as_mut_ptr()).nb_threads = THREADS.load(Ordering::Relaxed) };
+    graph
 }
 
 /// A graph with one source `in` and one sink `out`.
 pub(crate) fn build(looks: Looks, unit: Rational, rate: Option<Rational>, spec: &str) -> Result<Graph, Failure> {
-    let mut graph = Graph::new();
+    let mut graph = graph();
     let sink = add_source(&mut graph, "in", looks, unit, rate)?;
     add(&mut graph, sink, "out", "")?;
     let linked = graph.output("in", 0).and_then(|parser| parser.input("out", 0)).and_then(|parser| parser.parse(spec));

@@ -189,7 +189,7 @@ impl Passes<'_> {
             |reader, frame| {
                 let looks = Looks::of_video(frame);
                 let (chain, _) = self.chain(reader, looks, frame.color_transfer_characteristic())?;
-                let mut graph = Graph::new();
+                let mut graph = filters::graph();
                 filters::add_source(&mut graph, "in", looks, reader.unit(), reader.rate)?;
                 filters::add_source(&mut graph, "palette", Looks::of_video(palette), Rational(1, 1), None)?;
                 filters::add(&mut graph, "buffersink", "out", "")?;

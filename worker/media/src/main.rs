@@ -8,6 +8,7 @@ mod containers;
 mod copier;
 mod decoder;
 mod encoders;
+mod encoding;
 mod facts;
 mod fault;
 mod files;
@@ -16,16 +17,24 @@ mod geometry;
 mod gif;
 mod job;
 mod log;
+mod loudness;
+mod mark;
+mod measure;
+mod merge;
+mod optimize;
 mod options;
 mod pictures;
 mod probe;
 mod sink;
 mod source;
 mod still;
+mod subtitles;
 mod transcode;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use convertfly_sandbox::{Cancel, Confinement, Failure};
@@ -39,8 +48,8 @@ const ADDRESS_SPACE: u64 = 8 << 30;
 /// Bytes of the largest result.
 const FILE_SIZE: u64 = 5 << 30;
 
-/// Descriptors: two files a task, each duplicated for a reader with a position of its own.
-const OPEN_FILES: u64 = 64;
+/// Descriptors: the files of a task, of which a merge has many, some of them duplicated for a reader with a position of its own.
+const OPEN_FILES: u64 = 64 + convertfly_sandbox::MAX_FILES as u64;
 
 fn main() -> ExitCode {
     // SVT-AV1 describes itself and every task on standard error unless it is told to name errors only.
@@ -51,22 +60,42 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     log::keep_errors();
-    match std::env::args().nth(1).as_deref() {
-        None => child(),
-        Some("probe") => {
-            println!("{:#}", probe::report());
-            ExitCode::SUCCESS
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => child(Vec::new()),
+        ["devices", encoders @ ..] => {
+            // What a driver is made of is loaded while files are within reach. One that does not open now is refused again when it is asked for.
+            for encoder in encoders::VIDEO.iter().filter(|encoder| encoders.contains(&encoder.name)) {
+                let _ = probe::attempt(encoder);
+            }
+            child(probe::devices())
         }
-        Some(_) => {
-            eprintln!("usage: convertfly-media probe\nWithout an argument it is the child of a worker node.");
+        ["probe"] => report(&probe::report(|_| true)),
+        ["probe", "hardware"] => report(&probe::report(|encoder| encoder.hardware)),
+        _ => {
+            eprintln!(
+                "usage: convertfly-media probe [hardware]\nA worker node starts it without an argument, or with `devices`."
+            );
             ExitCode::FAILURE
         }
     }
 }
 
-fn child() -> ExitCode {
-    let confinement =
-        Confinement { address_space: Some(ADDRESS_SPACE), file_size: FILE_SIZE, open_files: OPEN_FILES, gpu: false };
+fn report(report: &Value) -> ExitCode {
+    println!("{report:#}");
+    ExitCode::SUCCESS
+}
+
+/// The devices are all that it can open, and none for most.
+fn child(devices: Vec<PathBuf>) -> ExitCode {
+    let confinement = Confinement {
+        address_space: Some(ADDRESS_SPACE),
+        file_size: FILE_SIZE,
+        open_files: OPEN_FILES,
+        gpu: !devices.is_empty(),
+        devices,
+    };
     let handler = |job: Value, files: Vec<File>, cancel: &Cancel| {
         let job: Job = serde_json::from_value(job).map_err(Failure::internal)?;
         let progress = convertfly_sandbox::progress();
@@ -76,13 +105,19 @@ fn child() -> ExitCode {
     convertfly_sandbox::serve(convertfly_sandbox::threads_from_environment(), &confinement, Arc::new(handler))
 }
 
-/// Does a piece of work: the input, then the output.
-fn run(job: &Job, files: Vec<File>, cancel: &Cancel, progress: &dyn Fn(f64)) -> Result<Made, Failure> {
-    let [input, output] =
-        <[File; 2]>::try_from(files).map_err(|files| Failure::internal(format!("{} files, not 2", files.len())))?;
-    let mut output = output;
-    let from = containers::by_name(&job.from).ok_or_else(|| job::unknown(&job.from))?;
+/// Does a piece of work. Its files are the input, those beside it, and the output.
+fn run(job: &Job, mut files: Vec<File>, cancel: &Cancel, progress: &dyn Fn(f64)) -> Result<Made, Failure> {
+    let missing = || Failure::internal("a job without its files");
+    let mut output = files.pop().ok_or_else(missing)?;
+    if files.len() != job.beside.len() + 1 {
+        return Err(Failure::internal(format!("{} files beside the input, not {}", files.len(), job.beside.len())));
+    }
+    let mut beside = files.split_off(1);
+    let input = files.pop().ok_or_else(missing)?;
+    let container = |name: &str| containers::by_name(name).ok_or_else(|| job::unknown(name));
+    let from = container(&job.from)?;
     let around = Surroundings { cancel, progress };
+    filters::use_threads(job.threads());
     // Lines of the task before are nobody's business.
     log::take();
     match (job.action, job.to.as_str()) {
@@ -93,14 +128,22 @@ fn run(job: &Job, files: Vec<File>, cancel: &Cancel, progress: &dyn Fn(f64)) -> 
             std::io::Write::write_all(&mut output, &text).map_err(Failure::internal)?;
             Ok(made)
         }
+        (Action::Measure, _) => measure::run(from, &input, cancel),
         (Action::Convert, "png") => still::run(job, from, &input, &mut output, &around),
-        (Action::Convert, to) => {
-            let to = containers::by_name(to).ok_or_else(|| job::unknown(to))?;
-            if to.name == "gif" {
-                gif::run(job, (from, to), &input, &output, &around)
-            } else {
-                transcode::run(job, (from, to), &input, &output, &around)
-            }
+        (Action::Convert, "gif") => gif::run(job, (from, container("gif")?), &input, &output, &around),
+        (Action::Convert, to) => transcode::run(job, (from, container(to)?), &input, &output, &around),
+        (Action::Watermark, to) => {
+            let mut drawing = beside.pop().ok_or_else(missing)?;
+            let mark = mark::Mark::read(&mut drawing)?.map(Rc::new);
+            let job = Job { mark, ..job.clone() };
+            transcode::run(&job, (from, container(to)?), &input, &output, &around)
         }
+        (Action::Merge, to) => {
+            let formats = std::iter::once(&job.from).chain(&job.beside);
+            let clips = formats.zip(std::iter::once(input).chain(beside));
+            let clips = clips.map(|(format, file)| Ok((container(format)?, file))).collect::<Result<Vec<_>, Failure>>()?;
+            merge::run(job, clips, container(to)?, &output, &around)
+        }
+        (Action::Optimize, _) => optimize::run(job, from, &input, &output, &around),
     }
 }

@@ -36,6 +36,40 @@ pub(crate) enum Fit {
     Pad,
 }
 
+/// Which part is kept where something is cut off, and where the picture stands where bars are added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Gravity {
+    #[default]
+    #[serde(alias = "smart")]
+    Center,
+    North,
+    NorthEast,
+    East,
+    SouthEast,
+    South,
+    SouthWest,
+    West,
+    NorthWest,
+}
+
+impl Gravity {
+    /// How much of the room lies on the left and above: none, half or all of it.
+    pub(crate) fn shares(self) -> (&'static str, &'static str) {
+        let x = match self {
+            Self::West | Self::NorthWest | Self::SouthWest => "0",
+            Self::Center | Self::North | Self::South => "0.5",
+            Self::East | Self::NorthEast | Self::SouthEast => "1",
+        };
+        let y = match self {
+            Self::North | Self::NorthWest | Self::NorthEast => "0",
+            Self::Center | Self::West | Self::East => "0.5",
+            Self::South | Self::SouthWest | Self::SouthEast => "1",
+        };
+        (x, y)
+    }
+}
+
 /// How long the encoder may think: names of x264, mapped for the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,16 +126,25 @@ pub(crate) struct Options {
     pub(crate) duration: Option<f64>,
     pub(crate) mute: Option<bool>,
     pub(crate) timestamp: Option<String>,
+    /// Pictures on one sheet.
+    pub(crate) count: Option<u32>,
     pub(crate) encoder: Option<String>,
+    /// Loudness of the sound, LUFS.
+    pub(crate) loudness: Option<f64>,
+    pub(crate) subtitles: Option<bool>,
+    pub(crate) gravity: Option<Gravity>,
+    /// A quality between two whole numbers, which a search for a size has found.
+    #[serde(skip)]
+    pub(crate) fine: Option<f64>,
 }
 
 /// Quality where none is asked for.
-const QUALITY: u8 = 85;
+const QUALITY: f64 = 85.0;
 
 impl Options {
     /// 1 to 100.
-    pub(crate) fn quality(&self) -> u8 {
-        self.quality.unwrap_or(QUALITY).clamp(1, 100)
+    pub(crate) fn quality(&self) -> f64 {
+        self.fine.or(self.quality.map(f64::from)).unwrap_or(QUALITY).clamp(1.0, 100.0)
     }
 
     /// The part of the input that is wanted, seconds.
@@ -117,11 +160,12 @@ impl Options {
 
     /// Whether something is asked for that only encoding the pictures again can give.
     pub(crate) fn changes_video(&self) -> bool {
-        let Self { quality, width, height, fps, video_bitrate, preset, encoder, .. } = self;
+        let Self { quality, width, height, fps, video_bitrate, preset, encoder, fine, .. } = self;
         let turned = self.rotate.is_some_and(|degrees| degrees != 0);
         self.span().is_part()
             || turned
             || quality.is_some()
+            || fine.is_some()
             || width.is_some()
             || height.is_some()
             || fps.is_some()
@@ -132,12 +176,13 @@ impl Options {
 
     /// Whether something is asked for that only encoding the sound again can give. `quality` is of the pictures where there are some.
     pub(crate) fn changes_audio(&self, only_audio: bool) -> bool {
-        let Self { audio_bitrate, sample_rate, channels, quality, .. } = self;
+        let Self { audio_bitrate, sample_rate, channels, quality, fine, loudness, .. } = self;
         self.span().is_part()
             || audio_bitrate.is_some()
             || sample_rate.is_some()
             || channels.is_some()
-            || (only_audio && quality.is_some())
+            || loudness.is_some()
+            || (only_audio && (quality.is_some() || fine.is_some()))
     }
 }
 

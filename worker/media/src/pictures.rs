@@ -7,7 +7,7 @@ use ffmpeg_next::Rational;
 use ffmpeg_next::frame::Video;
 
 use crate::containers::Container;
-use crate::decoder::{self, Decoder};
+use crate::decoder::Decoder;
 use crate::source::{self, Source};
 use crate::transcode;
 
@@ -61,10 +61,8 @@ impl Reader {
 
     /// Reads the next picture; `false` at the end.
     pub(crate) fn next_picture(&mut self, frame: &mut Video, cancel: &Cancel) -> Result<bool, Failure> {
-        let one = self.rate.map_or(0, |rate| source::ticks(f64::from(rate.invert()), self.decoder.unit));
         loop {
-            if self.decoder.next_frame(frame, |_| one)? {
-                decoder::check_size((frame.width(), frame.height()))?;
+            if self.decoder.next_picture(frame, self.rate)? {
                 return Ok(true);
             }
             if self.has_ended {

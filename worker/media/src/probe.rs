@@ -2,6 +2,8 @@
 //! ended; FFmpeg's own log line says why one refuses.
 
 use std::ffi::CStr;
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use ffmpeg_next::frame::Video;
@@ -21,10 +23,21 @@ pub(crate) fn version() -> String {
     unsafe { CStr::from_ptr(ffmpeg_next::ffi::av_version_info()) }.to_string_lossy().into_owned()
 }
 
-/// The answer to `convertfly-media probe`.
-pub(crate) fn report() -> Value {
+/// Devices that video encoders are on, as far as they are there: cards of NVIDIA, and what draws on all others. Nothing that watches or listens.
+pub(crate) fn devices() -> Vec<PathBuf> {
+    let names = |folder: &str, start: &str| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(start));
+        named.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_char_device())).map(|entry| entry.path()).collect()
+    };
+    [names("/dev", "nvidia"), names("/dev/dri", "renderD")].concat()
+}
+
+/// The answer to `convertfly-media probe`, of those encoders.
+pub(crate) fn report(wanted: impl Fn(&VideoEncoder) -> bool) -> Value {
     let encoders: Vec<Value> = VIDEO
         .iter()
+        .filter(|encoder| wanted(encoder))
         .map(|encoder| {
             let start = Instant::now();
             let tried = attempt(encoder);

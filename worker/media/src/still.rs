@@ -1,4 +1,6 @@
-//! One picture of a video as a PNG.
+//! One picture of a video as a PNG, or several on a sheet.
+
+mod sheet;
 
 use std::fs::File;
 use std::io::Write;
@@ -22,6 +24,12 @@ use crate::source;
 /// Where in a video a picture is taken if nothing is said: past the black of its beginning.
 const USUAL_SHARE: f64 = 0.1;
 
+/// Where it is taken else, if all is dark there.
+const OTHER_SHARES: [f64; 4] = [0.2, 0.35, 0.5, 0.75];
+
+/// Brightest value that counts as black.
+const BLACK: u8 = 40;
+
 /// Which moment is wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
@@ -40,7 +48,7 @@ fn moment(text: &str) -> Option<Moment> {
     Some(Moment::Second(parts.into_iter().fold(0.0, |sum, part| sum * 60.0 + part)))
 }
 
-/// Writes the picture.
+/// Writes the picture, or a sheet of several.
 pub(crate) fn run(
     job: &Job,
     from: &'static Container,
@@ -49,40 +57,94 @@ pub(crate) fn run(
     around: &Surroundings<'_>,
 ) -> Result<Made, Failure> {
     let start = Instant::now();
-    let cancel = around.cancel;
+    let taker = Taker { job, from, input, around };
     let wanted = match job.options.timestamp.as_deref() {
-        None => Moment::Share(USUAL_SHARE),
-        Some(text) => moment(text).ok_or_else(|| {
+        None => None,
+        Some(text) => Some(moment(text).ok_or_else(|| {
             Failure::invalid_field("timestamp", "timestamp must be seconds (12.5), a time (1:02:03) or a share (10%)")
-        })?,
+        })?),
     };
-    let mut reader = Reader::open(input, from, job.threads(), cancel)?;
-    let second = match wanted {
-        Moment::Second(second) => second,
-        Moment::Share(share) => reader.duration().unwrap_or(0.0) * share,
-    };
-    reader.seek(second);
-    let (mut frame, mut last) = (Video::empty(), None);
-    while reader.next_picture(&mut frame, cancel)? {
-        let at = source::seconds(frame.pts().unwrap_or(0), reader.unit());
-        last = Some((std::mem::replace(&mut frame, Video::empty()), at));
-        // Half a millisecond of grace for what rounding has taken away.
-        if at + 0.000_5 >= second {
-            break;
+    let (picture, times) = match job.options.count {
+        Some(count) if count > 1 => sheet::draw(&taker, count)?,
+        _ => {
+            let (picture, at) = match wanted {
+                Some(moment) => taker.take(moment, &job.options)?,
+                None => taker.best(&job.options)?,
+            };
+            (picture, vec![at])
         }
-    }
-    // Where a keyframe after the moment is all that a damaged file has, and past the end, the nearest picture is shown.
-    let Some((frame, at)) = last else {
-        return Err(Failure::invalid("No picture of the video could be decoded. Check that it plays elsewhere"));
     };
-    let turn = (reader.turn + job.options.rotate.unwrap_or(0)) % 360;
-    let picture = filtered(&frame, reader.unit(), &job.options, turn)?;
     output.set_len(0).map_err(Failure::internal)?;
     output.write_all(&png(&picture)?).map_err(Failure::internal)?;
     let mut made = Made { width: Some(picture.width()), height: Some(picture.height()), ..Made::default() };
-    made.explain.insert("timestamp".into(), json!((at * 1000.0).round() / 1000.0));
+    let mut times = times.into_iter().map(|at| json!((at * 1000.0).round() / 1000.0));
+    let first = times.next();
+    let rest: Vec<_> = times.collect();
+    let told = if rest.is_empty() { json!(first) } else { first.into_iter().chain(rest).collect() };
+    made.explain.insert("timestamp".into(), told);
     made.explain.insert("ms".into(), json!(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)));
     Ok(made)
+}
+
+/// Takes pictures of one file.
+struct Taker<'a> {
+    job: &'a Job,
+    from: &'static Container,
+    input: &'a File,
+    around: &'a Surroundings<'a>,
+}
+
+impl Taker<'_> {
+    /// The picture of that moment, and when it is shown.
+    fn take(&self, wanted: Moment, options: &Options) -> Result<(Video, f64), Failure> {
+        let cancel = self.around.cancel;
+        let mut reader = Reader::open(self.input, self.from, self.job.threads(), cancel)?;
+        let second = match wanted {
+            Moment::Second(second) => second,
+            Moment::Share(share) => reader.duration().unwrap_or(0.0) * share,
+        };
+        reader.seek(second);
+        let (mut frame, mut last) = (Video::empty(), None);
+        while reader.next_picture(&mut frame, cancel)? {
+            let at = source::seconds(frame.pts().unwrap_or(0), reader.unit());
+            last = Some((std::mem::replace(&mut frame, Video::empty()), at));
+            // Half a millisecond of grace for what rounding has taken away.
+            if at + 0.000_5 >= second {
+                break;
+            }
+        }
+        // Where a keyframe after the moment is all that a damaged file has, and past the end, the nearest picture is shown.
+        let Some((frame, at)) = last else {
+            return Err(Failure::invalid("No picture of the video could be decoded. Check that it plays elsewhere"));
+        };
+        let turn = (reader.turn + options.rotate.unwrap_or(0)) % 360;
+        Ok((filtered(&frame, reader.unit(), options, turn)?, at))
+    }
+
+    /// The first of some pictures that is not dark all over; the first of all where each is.
+    fn best(&self, options: &Options) -> Result<(Video, f64), Failure> {
+        let first = self.take(Moment::Share(USUAL_SHARE), options)?;
+        if !is_dark(&first.0) {
+            return Ok(first);
+        }
+        for share in OTHER_SHARES {
+            let other = self.take(Moment::Share(share), options)?;
+            if !is_dark(&other.0) {
+                return Ok(other);
+            }
+        }
+        Ok(first)
+    }
+}
+
+/// Whether nothing can be made out: hardly a hundredth of the values is brighter than a screen's black.
+fn is_dark(picture: &Video) -> bool {
+    let width = picture.width() as usize * if picture.format() == Pixel::RGBA { 4 } else { 3 };
+    let rows = picture.data(0).chunks(picture.stride(0)).take(picture.height() as usize);
+    let opaque = |index: usize| picture.format() != Pixel::RGBA || index % 4 != 3;
+    let bright =
+        rows.flat_map(|row| row.iter().take(width).enumerate()).filter(|(index, value)| opaque(*index) && **value > BLACK);
+    bright.count() * 100 < width * picture.height() as usize
 }
 
 /// The picture upright, at its size, in RGB.

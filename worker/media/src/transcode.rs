@@ -9,18 +9,21 @@ use ffmpeg_next::media::Type;
 use ffmpeg_next::{Rational, Stream};
 use serde_json::{Value, json};
 
-use crate::coder::{Coder, Medium, Stop};
+use crate::coder::{Coder, Medium};
 use crate::containers::Container;
 use crate::copier::Copier;
 use crate::decoder::Decoder;
-use crate::encoders;
+use crate::encoders::{self, VideoEncoder};
+use crate::encoding::Stop;
 use crate::job::{Job, Made, Surroundings};
+use crate::loudness;
 use crate::options::{AudioCodec, VideoCodec};
 use crate::sink::{self, Sink};
 use crate::source::{self, Source};
+use crate::subtitles::{self, Subtitles};
 
 /// Frames a second where a file does not say, or says nonsense.
-const USUAL_RATE: Rational = Rational(25, 1);
+pub(crate) const USUAL_RATE: Rational = Rational(25, 1);
 
 /// Most frames a second that are written.
 const HIGHEST_RATE: f64 = 240.0;
@@ -32,9 +35,13 @@ const WHOLE: f64 = 0.95;
 enum Flow {
     Copy(Copier),
     Code(Box<Coder>),
+    Words(Subtitles),
 }
 
-/// Converts. An encoder that fails is replaced by the next one, from the start, within this call.
+/// Encoders that have refused, with their reasons.
+pub(crate) type Refused = [(&'static str, String)];
+
+/// Converts.
 pub(crate) fn run(
     job: &Job,
     containers: (&'static Container, &'static Container),
@@ -42,12 +49,42 @@ pub(crate) fn run(
     output: &File,
     around: &Surroundings<'_>,
 ) -> Result<Made, Failure> {
-    let mut refused: Vec<(&'static str, String)> = Vec::new();
+    let Some(target) = job.options.loudness else {
+        return with_any_encoder(job, around, |refused| attempt(job, containers, input, output, around, refused));
+    };
+    let measured = loudness::measure(containers.0, input, job.options.span(), around.cancel)?;
+    let job = Job { level: measured.and_then(|measured| measured.step(target)), ..job.clone() };
+    let made = with_any_encoder(&job, around, |refused| attempt(&job, containers, input, output, around, refused));
+    made.map(|mut made| {
+        if let Some(measured) = measured {
+            made.explain.insert("loudness".into(), json!({ "was": measured.integrated, "is": target, "peak": measured.peak }));
+        }
+        made
+    })
+}
+
+/// Does work that encodes: where an encoder fails, from the start with the next one, within this call.
+pub(crate) fn with_any_encoder(
+    job: &Job,
+    around: &Surroundings<'_>,
+    mut attempt: impl FnMut(&Refused) -> Result<Made, Stop>,
+) -> Result<Made, Failure> {
+    let resting = job.resting.iter().filter_map(|resting| {
+        let encoder = encoders::VIDEO.iter().find(|encoder| encoder.name == resting.encoder)?;
+        Some((encoder.name, resting.reason.clone()))
+    });
+    let mut refused: Vec<(&'static str, String)> = resting.collect();
+    let untried = refused.len();
     loop {
-        match attempt(job, containers, input, output, around, &refused) {
+        match attempt(&refused) {
             Ok(mut made) => {
-                if !refused.is_empty() {
-                    let list = refused.iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason })).collect();
+                let (resting, tried) = refused.split_at(untried);
+                if resting.iter().any(|(name, _)| job.wants(name)) {
+                    let list = resting.iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason })).collect();
+                    made.explain.insert("encoders_resting".into(), Value::Array(list));
+                }
+                if !tried.is_empty() {
+                    let list = tried.iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason })).collect();
                     made.explain.insert("encoders_refused".into(), Value::Array(list));
                 }
                 return Ok(made);
@@ -67,19 +104,24 @@ fn attempt(
     input: &File,
     output: &File,
     around: &Surroundings<'_>,
-    refused: &[(&'static str, String)],
+    refused: &Refused,
 ) -> Result<Made, Stop> {
     let start = Instant::now();
     let mut source = Source::open(input, from, around.cancel)?;
     let mut warnings = Vec::new();
+    if source.video().is_none() && job.mark.is_some() {
+        return Err(Failure::invalid(format!("The {} file has no pictures to put a watermark on", from.title)).into());
+    }
     let plan = Planner { job, from, to, source: &source, refused };
     let mut flows = plan.flows(&mut warnings)?;
     let tracks = flows.len();
     let mut sink = Sink::open(output, to, tracks, around.cancel)?;
     describe(&source, &mut sink, job, to);
     for flow in &flows {
-        if let (_, Flow::Copy(copier)) = flow {
-            copier.begin(&source, &mut sink)?;
+        match flow {
+            (_, Flow::Copy(copier)) => copier.begin(&source, &mut sink)?,
+            (_, Flow::Words(subtitles)) => subtitles.begin(&source, &mut sink)?,
+            (_, Flow::Code(_)) => {}
         }
     }
     let span = job.options.span();
@@ -92,6 +134,7 @@ fn attempt(
         let Some((_, flow)) = flows.iter_mut().find(|(stream, _)| *stream == packet.stream()) else { continue };
         match flow {
             Flow::Copy(copier) => copier.take(packet, &mut sink)?,
+            Flow::Words(subtitles) => subtitles.take(&packet, &mut sink)?,
             Flow::Code(coder) => coder.take(Some(&packet), &job.options, &mut sink)?,
         }
         // Tracks lie beside each other in the file, but not exactly: the end is reached when each is past it.
@@ -115,7 +158,8 @@ fn attempt(
         }
     }
     let is_whole = sink.finish()?;
-    if !is_whole || (0..flows.len()).all(|slot| sink.packets(slot) == 0) {
+    let is_empty = |slot: usize| sink.packets(slot) == 0 || matches!(flows.get(slot), Some((_, Flow::Words(_))));
+    if !is_whole || (0..flows.len()).all(is_empty) {
         return Err(nothing(job, &flows).into());
     }
     tell(&flows, &sink, length, &mut warnings)?;
@@ -131,6 +175,8 @@ impl Flow {
     fn at(&self) -> f64 {
         match self {
             Self::Copy(copier) => copier.at(),
+            // They come now and then, and nobody waits for them.
+            Self::Words(_) => f64::INFINITY,
             Self::Code(coder) => coder.at,
         }
     }
@@ -141,7 +187,7 @@ struct Planner<'a> {
     from: &'static Container,
     to: &'static Container,
     source: &'a Source,
-    refused: &'a [(&'static str, String)],
+    refused: &'a Refused,
 }
 
 impl Planner<'_> {
@@ -179,6 +225,7 @@ impl Planner<'_> {
         {
             flows.push((stream.index(), Flow::Copy(Copier::new(&stream, flows.len(), self.source))));
         }
+        self.words(&mut flows);
         if flows.is_empty() {
             return Err(Failure::invalid_field("mute", "mute takes away the only track of this file, so nothing would be left"));
         }
@@ -191,29 +238,33 @@ impl Planner<'_> {
         Ok(flows)
     }
 
+    /// Subtitles, where there are pictures that they belong to. Of a part they are left out: their times would be those of the whole.
+    fn words(&self, flows: &mut Vec<(usize, Flow)>) {
+        let options = &self.job.options;
+        if self.to.video.is_empty() || flows.is_empty() || options.subtitles == Some(false) || options.span().is_part() {
+            return;
+        }
+        let kept = flows.len() + subtitles::MOST;
+        for stream in self.source.input.streams() {
+            if flows.len() < kept
+                && let Some(words) = Subtitles::new(&stream, flows.len(), self.source, self.to)
+            {
+                flows.push((stream.index(), Flow::Words(words)));
+            }
+        }
+    }
+
     fn pictures(&self, stream: &Stream, slot: usize) -> Result<Flow, Failure> {
         let (options, to) = (&self.job.options, self.to);
         let id = stream.parameters().id();
         let asked = options.video_codec;
         let suits = self.from.timed || self.from.name == to.name;
         let is_asked = asked.is_none_or(|asked| codec_of(id) == Some(asked));
-        if suits && is_asked && !options.changes_video() && to.copied_video.contains(&id) {
+        if suits && is_asked && !options.changes_video() && self.job.mark.is_none() && to.copied_video.contains(&id) {
             return Ok(Flow::Copy(Copier::new(stream, slot, self.source)));
         }
         let codec = asked.or(to.video.first().copied()).unwrap_or(VideoCodec::H264);
-        if !to.video.contains(&codec) {
-            return Err(Failure::invalid_field("video_codec", format!("{} files do not hold this codec here", to.title)));
-        }
-        let tried = match encoders::candidates(codec, self.job.policy(), &self.job.hardware) {
-            // The operator's choice for one codec says nothing of the others.
-            Err(_) if options.encoder.is_none() => encoders::candidates(codec, "auto", &self.job.hardware)?,
-            tried => tried?,
-        };
-        let encoder = tried.iter().find(|encoder| self.refused.iter().all(|(name, _)| *name != encoder.name));
-        let encoder = *encoder.ok_or_else(|| {
-            let reasons: Vec<_> = self.refused.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
-            Failure::internal(format!("no encoder took the pictures: {}", reasons.join("; ")))
-        })?;
+        let encoder = encoder_for(codec, self.job, to, self.refused)?;
         let rate = usable(stream.avg_frame_rate()).or_else(|| usable(stream.rate()));
         let asked = options.fps.map(|fps| Rational((fps.clamp(1.0, HIGHEST_RATE) * 1000.0).round() as i32, 1000).reduce());
         let needs_rate = to.constant_rate || codec == VideoCodec::Mpeg4;
@@ -228,6 +279,7 @@ impl Planner<'_> {
             frame: ffmpeg_next::frame::Video::empty(),
             filtered: ffmpeg_next::frame::Video::empty(),
             canvas: None,
+            mark: self.job.mark.clone(),
         };
         self.coder(stream, medium, slot)
     }
@@ -245,7 +297,7 @@ impl Planner<'_> {
             return Err(Failure::invalid_field("audio_codec", format!("{} files do not hold this codec here", to.title)));
         }
         let (frame, filtered) = (ffmpeg_next::frame::Audio::empty(), ffmpeg_next::frame::Audio::empty());
-        self.coder(stream, Medium::Audio { codec, sound: None, frame, filtered }, slot)
+        self.coder(stream, Medium::Audio { codec, sound: None, frame, filtered, level: self.job.level.clone() }, slot)
     }
 
     fn coder(&self, stream: &Stream, medium: Medium, slot: usize) -> Result<Flow, Failure> {
@@ -255,13 +307,35 @@ impl Planner<'_> {
     }
 }
 
+/// The encoder to use: the first of those for the codec that has not refused.
+pub(crate) fn encoder_for(
+    codec: VideoCodec,
+    job: &Job,
+    to: &Container,
+    refused: &Refused,
+) -> Result<&'static VideoEncoder, Failure> {
+    if !to.video.contains(&codec) {
+        return Err(Failure::invalid_field("video_codec", format!("{} files do not hold this codec here", to.title)));
+    }
+    let tried = match encoders::candidates(codec, job.policy(), &job.hardware) {
+        // The operator's choice for one codec says nothing of the others.
+        Err(_) if job.options.encoder.is_none() => encoders::candidates(codec, "auto", &job.hardware)?,
+        tried => tried?,
+    };
+    let encoder = tried.into_iter().find(|encoder| refused.iter().all(|(name, _)| *name != encoder.name));
+    encoder.ok_or_else(|| {
+        let reasons: Vec<_> = refused.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+        Failure::internal(format!("no encoder took the pictures: {}", reasons.join("; ")))
+    })
+}
+
 /// A frame rate that a file may well have.
 pub(crate) fn usable(rate: Rational) -> Option<Rational> {
     let is_rate = rate.0 > 0 && rate.1 > 0 && (0.1..=HIGHEST_RATE).contains(&f64::from(rate));
     is_rate.then_some(rate)
 }
 
-fn codec_of(id: ffmpeg_next::codec::Id) -> Option<VideoCodec> {
+pub(crate) fn codec_of(id: ffmpeg_next::codec::Id) -> Option<VideoCodec> {
     use ffmpeg_next::codec::Id;
     Some(match id {
         Id::H264 => VideoCodec::H264,
@@ -273,7 +347,7 @@ fn codec_of(id: ffmpeg_next::codec::Id) -> Option<VideoCodec> {
     })
 }
 
-fn audio_codec_of(id: ffmpeg_next::codec::Id) -> Option<AudioCodec> {
+pub(crate) fn audio_codec_of(id: ffmpeg_next::codec::Id) -> Option<AudioCodec> {
     use ffmpeg_next::codec::Id;
     Some(match id {
         Id::AAC => AudioCodec::Aac,
@@ -358,7 +432,7 @@ fn tell(flows: &[(usize, Flow)], sink: &Sink, length: Option<f64>, warnings: &mu
 }
 
 /// Reads the result's header back: what cannot be opened is no result.
-fn check_result(output: &File, to: &'static Container, around: &Surroundings<'_>) -> Result<(), Failure> {
+pub(crate) fn check_result(output: &File, to: &'static Container, around: &Surroundings<'_>) -> Result<(), Failure> {
     let whole = match Source::open(output, to, around.cancel) {
         Ok(source) => source.input.streams().count() > 0,
         Err(Failure::Cancelled) => return Err(Failure::Cancelled),
@@ -372,21 +446,23 @@ fn explain(made: &mut Made, flows: &[(usize, Flow)], start: Instant) {
     for (_, flow) in flows {
         tracks.push(match flow {
             Flow::Copy(copier) => json!({ "kind": copier.kind(), "how": "copied" }),
+            Flow::Words(words) if words.is_copied() => json!({ "kind": "subtitle", "how": "copied" }),
+            Flow::Words(words) => json!({ "kind": "subtitle", "how": "encoded", "encoder": words.codec() }),
             Flow::Code(coder) => {
                 if let Some((width, height)) = coder.size() {
                     (made.width, made.height) = (Some(width), Some(height));
                 }
                 let kind = if matches!(coder.medium, Medium::Video { .. }) { "video" } else { "audio" };
                 let mut track =
-                    json!({ "kind": kind, "how": "encoded", "encoder": coder.encoder_name(), "frames": coder.decoder.frames });
-                if coder.dropped > 0 {
-                    track["dropped"] = coder.dropped.into();
+                    json!({ "kind": kind, "how": "encoded", "encoder": coder.encoding.name(), "frames": coder.decoder.frames });
+                if coder.encoding.dropped() > 0 {
+                    track["dropped"] = coder.encoding.dropped().into();
                 }
                 track
             }
         });
     }
-    let copied = flows.iter().all(|(_, flow)| matches!(flow, Flow::Copy(_)));
+    let copied = flows.iter().all(|(_, flow)| !matches!(flow, Flow::Code(_)));
     made.explain.insert("mode".into(), if copied { "copy" } else { "encode" }.into());
     made.explain.insert("tracks".into(), Value::Array(tracks));
     made.explain.insert("ms".into(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());

@@ -1,5 +1,9 @@
 //! The child as a node starts it: confined, work over its socket. Results are looked at with FFmpeg's own programs.
 
+mod changes;
 mod conversions;
+mod extras;
 mod hostile;
+mod kinds;
+mod merging;
 mod support;

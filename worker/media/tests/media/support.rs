@@ -80,10 +80,24 @@ impl Child {
         self.run(input, json!({ "action": "convert", "from": from, "to": to, "options": options, "threads": 2 }), &Cancel::new())
     }
 
+    /// Has files joined, each of its format.
+    pub(crate) fn merge(&self, inputs: &[(&Path, &str)], to: &str, options: Value) -> Result<Made, Failure> {
+        let (from, beside) = inputs.split_first().expect("some files");
+        let beside: Vec<_> = beside.iter().map(|(_, format)| format).collect();
+        let job = json!({ "action": "merge", "from": from.1, "to": to, "beside": beside, "options": options, "threads": 2 });
+        let paths: Vec<_> = inputs.iter().map(|(path, _)| *path).collect();
+        self.run_all(&paths, job, &Cancel::new())
+    }
+
     pub(crate) fn run(&self, input: &Path, job: Value, cancel: &Cancel) -> Result<Made, Failure> {
-        let input = File::open(input).expect("the input");
+        self.run_all(&[input], job, cancel)
+    }
+
+    /// Does a job whose files are the input and those beside it.
+    pub(crate) fn run_all(&self, inputs: &[&Path], job: Value, cancel: &Cancel) -> Result<Made, Failure> {
         let mut output = tempfile::tempfile().expect("a temporary file");
-        let files = vec![input.into(), output.try_clone().expect("a second handle").into()];
+        let opened = inputs.iter().map(|path| File::open(path).expect("the input"));
+        let files = opened.chain([output.try_clone().expect("a second handle")]).map(Into::into).collect();
         let told = Arc::new(Mutex::new(Vec::new()));
         let listener = Arc::clone(&told);
         let progress = Progress::new(move |share| listener.lock().expect("no panic").push(share));
@@ -153,6 +167,47 @@ impl Probed {
     }
 }
 
+/// The sound as samples of one channel, 8,000 a second.
+pub(crate) fn samples(path: &Path) -> Vec<i16> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(path)
+        .args(["-vn", "-af", "aresample=8000:async=1:first_pts=0,pan=mono|c0=c0", "-f", "s16le", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    let (pairs, _) = output.stdout.as_chunks::<2>();
+    pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
+}
+
+/// Where sound begins, seconds: each first loud sample after a tenth of a second of silence.
+pub(crate) fn onsets(samples: &[i16]) -> Vec<f64> {
+    let (mut found, mut quiet) = (Vec::new(), 800);
+    for (index, sample) in samples.iter().enumerate() {
+        if sample.unsigned_abs() < 300 {
+            quiet += 1;
+        } else {
+            if quiet >= 800 {
+                found.push(index as f64 / 8000.0);
+            }
+            quiet = 0;
+        }
+    }
+    found
+}
+
+/// When the first bright picture is shown, seconds.
+pub(crate) fn first_bright(path: &Path) -> Option<f64> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(path)
+        .args(["-an", "-vf", "scale=2:2,format=gray,fps=200:start_time=0", "-f", "rawvideo", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    let (pictures, _) = output.stdout.as_chunks::<4>();
+    pictures.iter().position(|picture| picture[0] > 128).map(|index| index as f64 / 200.0)
+}
+
 /// Decodes all of it, and counts the frames of pictures; errors are printed and fail.
 pub(crate) fn decode(path: &Path) -> usize {
     let output = Command::new("ffmpeg")
@@ -167,9 +222,14 @@ pub(crate) fn decode(path: &Path) -> usize {
     text.lines().rev().find_map(|line| line.strip_prefix("frame=")?.trim().parse().ok()).unwrap_or(0)
 }
 
-/// The colour in the middle of the picture at a time, as red, green and blue.
+/// The colour at a place of the first picture, as red, green and blue.
 pub(crate) fn colour(path: &Path, x: u32, y: u32) -> [u8; 3] {
-    let crop = format!("crop=2:2:{x}:{y},scale=1:1,format=rgb24");
+    colour_at(path, 0.0, x, y)
+}
+
+/// The colour at a place of the picture that is shown at a time.
+pub(crate) fn colour_at(path: &Path, second: f64, x: u32, y: u32) -> [u8; 3] {
+    let crop = format!("trim=start={second},crop=2:2:{x}:{y},scale=1:1,format=rgb24");
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-i"])
         .arg(path)
