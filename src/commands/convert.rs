@@ -51,8 +51,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let processor = Processor::from_env().map_err(|failure| anyhow::anyhow!("{failure}"))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = cores.min(items.len());
-    let media = MediaEngine::new(MediaConfig { children: threads, threads: cores, ..MediaConfig::default() });
     let runner = Runner::InProcess(Arc::new(processor));
+    let media = MediaConfig { children: threads, threads: cores, ..MediaConfig::default() };
+    let media = MediaEngine::new(media, runner.clone());
     let router = Router::new(engines::all(&runner, &Offices::new(cores), Arc::new(media), cores));
     let bar = progress_bar(items.len());
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));

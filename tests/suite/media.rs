@@ -54,6 +54,15 @@ fn look(path: &Path) -> (Option<String>, Option<String>, f64) {
     (codec("video"), codec("audio"), length)
 }
 
+/// The colour at a place of the picture that is shown after half a second.
+fn pixel(path: &Path, x: u32, y: u32) -> [u8; 3] {
+    let crop = format!("trim=start=0.5,crop=2:2:{x}:{y},scale=1:1,format=rgb24");
+    let arguments = ["-frames:v", "1", "-vf", crop.as_str(), "-f", "rawvideo", "-"];
+    let output = Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-i"]).arg(path).args(arguments).output();
+    let bytes = output.expect("ffmpeg is installed").stdout;
+    bytes.get(..3).and_then(|bytes| bytes.try_into().ok()).unwrap_or_else(|| panic!("no pixel at {x}, {y}"))
+}
+
 /// One job with every source and every target; each result is looked at. `first` is the number of the first pair in the reference.
 fn every_pair(
     server: &Server,
@@ -195,6 +204,102 @@ fn a43_sound_frames_thumbnails_and_facts_of_a_video() {
     let facts = &job["tasks"]["facts"]["result"]["metadata"];
     assert_eq!((&facts["format"], &facts["streams"][0]["codec"]), (&json!("mp4"), &json!("h264")), "{facts:#}");
     assert_eq!(job["credits_used"], json!(2 + 2 + 1 + 1 + 1 + 1), "as the price list says");
+}
+
+#[test]
+fn a20_a54_clips_are_merged_marked_and_made_smaller() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let white = "-f lavfi -i color=white:s=192x128:d=1:r=25 -f lavfi -i sine=frequency=440:duration=1 -shortest";
+    let film =
+        clip(folder.path(), "film.mp4", &format!("{white} -c:v libx264 -preset ultrafast -qp 0 -pix_fmt yuv420p -c:a aac"));
+    let other = clip(folder.path(), "other.webm", &format!("{BOTH} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"));
+    let logo = clip(folder.path(), "logo.png", "-f lavfi -i color=red:s=16x16:d=1 -frames:v 1");
+    let job = server.run(&json!({ "tasks": {
+        "film": import(&film),
+        "other": import(&other),
+        "logo": import(&logo),
+        "merged": { "operation": "merge", "input": ["film", "other"] },
+        "text": { "operation": "watermark", "input": "film", "options": { "text": "Ünique", "font_color": "#000", "font_size": 40, "pages": "2-3" } },
+        "marked": { "operation": "watermark", "input": "film",
+            "options": { "image": "logo", "position_horizontal": "right", "position_vertical": "bottom", "margin_horizontal": 8, "margin_vertical": 8, "opacity": 50 } },
+        "small": { "operation": "optimize", "input": "film", "options": { "max_bytes": 20_000 } },
+        "export-merged": { "operation": "export/url", "input": "merged" },
+        "export-text": { "operation": "export/url", "input": "text" },
+        "export-marked": { "operation": "export/url", "input": "marked" },
+        "export-small": { "operation": "export/url", "input": "small" },
+    }}));
+    assert_eq!(job["status"], "FINISHED", "{:#}", errors(&job));
+    let fetched = |task: &str| {
+        let result = &job["tasks"][format!("export-{task}")]["result"];
+        let file = server.send("GET", result["url"].as_str().unwrap_or_else(|| panic!("{task}: {result:#}")), None, None, &[]);
+        let path = folder.path().join(format!("{task}.mp4"));
+        std::fs::write(&path, &file.bytes).expect("written");
+        path
+    };
+    let merged = fetched("merged");
+    let (video, audio, length) = look(&merged);
+    assert_eq!((video.as_deref(), audio.as_deref()), (Some("h264"), Some("aac")), "in the format of the first one");
+    assert!((length - 2.0).abs() < 0.1, "both: {length} s");
+    let file = &job["tasks"]["merged"]["result"]["files"][0];
+    assert_eq!((&file["filename"], &file["width"]), (&json!("merged.mp4"), &json!(192)), "{file:#}");
+    // White under half of red is pink; in the middle it stays white.
+    let marked = fetched("marked");
+    let [r, g, b] = pixel(&marked, 176, 112);
+    assert!(r > 235 && (100..155).contains(&g) && (100..155).contains(&b), "the logo in its corner: {r} {g} {b}");
+    assert!(pixel(&marked, 96, 64).iter().all(|value| *value > 240), "and nowhere else");
+    let dark = |path: &Path| (30..160).filter(|x| pixel(path, *x, 64)[0] < 100).count();
+    assert!(dark(&fetched("text")) > 8, "letters stand in the middle");
+    let told = &job["tasks"]["text"]["result"]["warnings"];
+    assert!(told.to_string().contains("`pages` has no effect"), "what does not apply is said: {told}");
+    let small = fetched("small");
+    assert!(std::fs::metadata(&small).expect("the file").len() <= 20_000, "as small as asked");
+    assert_eq!(look(&small).0.as_deref(), Some("h264"), "as it was");
+    assert_eq!(job["credits_used"], json!(4), "one a task");
+}
+
+#[test]
+fn what_cannot_be_merged_or_marked_is_refused_in_words() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let film = clip(folder.path(), "film.mp4", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
+    let logo = clip(folder.path(), "logo.png", "-f lavfi -i color=red:s=16x16:d=1 -frames:v 1");
+    let song = clip(folder.path(), "song.mp3", &format!("{TONE} -c:a libmp3lame"));
+    let cases = [
+        (json!({ "operation": "merge", "input": ["film", "logo"] }), "Input 2: png"),
+        (json!({ "operation": "merge", "input": ["film", "song"] }), "Input 2: The file has sound only"),
+        (json!({ "operation": "merge", "input": ["film", "film2"], "output_format": "gif" }), "output_format"),
+        (json!({ "operation": "watermark", "input": "film", "options": { "text": "a", "layer": "below" } }), "layer"),
+        (json!({ "operation": "watermark", "input": "song", "options": { "text": "a" } }), "does not take MP3"),
+        (json!({ "operation": "optimize", "input": "film", "options": { "max_bytes": 50 } }), "max_bytes"),
+    ];
+    for (task, words) in cases {
+        let job = server.run(&json!({ "tasks": {
+            "film": import(&film), "film2": import(&film), "logo": import(&logo), "song": import(&song), "task": task,
+        }}));
+        let error = &job["tasks"]["task"]["error"];
+        assert_eq!((&job["status"], &job["credits_used"]), (&json!("ERROR"), &json!(0)), "{task}: {job:#}");
+        assert!(error.to_string().contains(words), "{task}: {error:#}");
+    }
+}
+
+#[test]
+fn f12_an_encoder_that_fails_again_and_again_rests() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let film = clip(folder.path(), "film.avi", &format!("{BOTH} -c:v mpeg4 -c:a libmp3lame"));
+    // Compiled in everywhere, and opened by no machine that has no such device: a real encoder that really fails.
+    let task = json!({ "operation": "convert", "input": "film", "output_format": "mp4", "options": { "encoder": "h264_v4l2m2m", "mute": true } });
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let job = server.run(&json!({ "tasks": { "film": import(&film), "task": task } }));
+        assert_eq!(job["status"], "FINISHED", "software does it within the attempt: {:#}", errors(&job));
+        let explain = &job["tasks"]["task"]["explain"];
+        assert_eq!(explain["tracks"][0]["encoder"], "libx264", "{explain:#}");
+        seen.push((explain["encoders_refused"].is_array(), explain["encoders_resting"].is_array()));
+    }
+    let (tried, rested) = ((true, false), (false, true));
+    assert_eq!(seen, [tried, tried, tried, rested, rested], "three times is enough");
 }
 
 #[test]

@@ -156,12 +156,15 @@ impl Services {
         let pool = executor::start(config).await.map_err(|failure| StartError(failure.to_string()))?;
         let runner = Runner::Remote(executor::remote(pool.clone()));
         let offices = Offices::new(config.office_processes());
-        let media = Arc::new(MediaEngine::new(MediaConfig {
+        let media = MediaConfig {
             program: config.media.clone(),
             children: (config.threads() + config.videos()) as usize,
             threads: config.threads() as usize,
             encoder: config.encoder.clone(),
-        }));
+        };
+        let media = Arc::new(MediaEngine::new(media, runner.clone()));
+        let looking = Arc::clone(&media);
+        tokio::spawn(async move { looking.look_for_hardware().await });
         let engines = engines::all(&runner, &offices, Arc::clone(&media), config.threads() as usize);
         for engine in &engines {
             if let Availability::Missing { what, remedy } = engine.probe() {

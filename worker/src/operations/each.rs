@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{Context, files};
 use crate::engines::{Action, Beside, Made, Piece, Work};
 use crate::failure::Failure;
-use crate::formats::Format;
+use crate::formats::{Category, Format};
 use crate::node::LocalFile;
 use crate::scratch::TaskDir;
 
@@ -211,7 +211,8 @@ fn names(
 
 /// The format in which a changed file is given back: its own, or one that holds the same where we cannot write its own.
 pub(super) fn same_or_writable(format: &'static Format) -> Result<&'static Format, Failure> {
-    if format.encode.is_some() {
+    // Video is written by an engine of its own.
+    if format.encode.is_some() || format.category == Category::Video {
         return Ok(format);
     }
     let fallback = if format.flags.alpha { "png" } else { "jpg" };

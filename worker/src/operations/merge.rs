@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use convertfly_scheduler::catalog::{FormatsWith, Lane, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::catalog::{FormatsWith, Lane, OperationKind, OptionKind};
 use convertfly_scheduler::ids;
 use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
@@ -14,7 +14,7 @@ use crate::engines::image::merge::MergeOptions;
 use crate::engines::route::reopen;
 use crate::engines::{Action, Beside, Progress, Work};
 use crate::failure::Failure;
-use crate::formats;
+use crate::formats::{self, Category};
 use crate::options::Options;
 use crate::scratch::TaskDir;
 
@@ -32,8 +32,8 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Cpu),
     flat: true,
     fields: || {
-        let format = field("output_format", OptionKind::Format, false, "Format of the result.");
-        [OptionEntry { default: FORMAT.into(), ..format }].into_iter().chain(file_fields("merged")).collect()
+        let help = "Format of the result; absent: pdf, or that of the first file where it is video or audio.";
+        std::iter::once(field("output_format", OptionKind::Format, false, help)).chain(file_fields("merged")).collect()
     },
     options: MergeOptions::entries,
     exactly_one: &[],
@@ -41,11 +41,11 @@ pub(super) static OPERATION: Operation = Operation {
     run: |context, explain| run(context, explain).boxed(),
 };
 
-/// Pages and frames need a format that holds several.
+/// Pages and frames need a format that holds several; clips follow each other in any of theirs.
 fn formats_with() -> Vec<FormatsWith> {
     let mut formats: Vec<String> = formats::FORMATS
         .iter()
-        .filter(|format| format.encode.is_some() && formats::holds_several(format))
+        .filter(|format| is_clip(format.name) || (format.encode.is_some() && formats::holds_several(format)))
         .map(|format| format.name.to_owned())
         .collect();
     formats.sort();
@@ -54,9 +54,6 @@ fn formats_with() -> Vec<FormatsWith> {
 }
 
 async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<TaskResult, Failure> {
-    let name = context.field("output_format").unwrap_or(FORMAT);
-    let target = formats::by_name(name)
-        .ok_or_else(|| Failure::invalid_field("output_format", format!("The format {name} is not supported")))?;
     let inputs = &context.lease.inputs;
     if inputs.len() > MAX_FILES {
         let reason = format!("There are {} files; at most {MAX_FILES} are merged at once. Merge them in groups", inputs.len());
@@ -72,6 +69,10 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
         opened.push(Beside { format: fetched.format.name.to_owned(), file });
         context.progress.report((index + 1) as f64 / inputs.len() as f64 / 2.0);
     }
+    let own = opened.first().filter(|file| is_clip(&file.format)).map(|file| file.format.as_str());
+    let name = context.field("output_format").or(own).unwrap_or(FORMAT);
+    let target = formats::by_name(name)
+        .ok_or_else(|| Failure::invalid_field("output_format", format!("The format {name} is not supported")))?;
     // Pages are merged as pages: what is not a picture becomes PDF first, and then so does everything beside it (A54).
     if target.name == FORMAT && opened.iter().any(|file| !is_picture(&file.format)) {
         for (index, file) in opened.iter_mut().enumerate().filter(|(_, file)| file.format != FORMAT) {
@@ -109,6 +110,10 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
     result.files.push(file);
     explain.append(&mut made.explain);
     Ok(result)
+}
+
+fn is_clip(format: &str) -> bool {
+    formats::by_name(format).is_some_and(|format| matches!(format.category, Category::Video | Category::Audio))
 }
 
 fn is_picture(format: &str) -> bool {

@@ -59,7 +59,7 @@ fn entries() -> Vec<OptionEntry> {
             _ => {}
         }
     }
-    let media = MediaOptions::entries().into_iter().filter(|entry| entry.name == "timestamp");
+    let media = MediaOptions::entries().into_iter().filter(|entry| ["timestamp", "count"].contains(&entry.name.as_str()));
     entries.extend(media);
     let format = field("output_format", OptionKind::Format, false, "Format of the thumbnail.");
     entries.insert(0, OptionEntry { default: FORMAT.into(), ..format });

@@ -1,15 +1,15 @@
-//! The children: started when they are needed, one task at a time each, so that one that dies takes no other task along.
+//! The children: those that reach nothing but their files, and those that reach the devices of the hardware encoders that work here.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use convertfly_sandbox::{Pool, PoolConfig, Progress};
-use serde_json::Value;
+use convertfly_sandbox::{PoolConfig, Progress, Singles};
+use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
+use super::hardware::Breakers;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
@@ -22,25 +22,31 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 /// See the module.
 pub(super) struct Children {
     program: Option<PathBuf>,
-    turns: Semaphore,
-    idle: Mutex<Vec<Pool>>,
+    plain: Singles,
+    with_devices: Singles,
     hardware: OnceCell<Vec<String>>,
+    breakers: Breakers,
 }
 
 impl Children {
     pub(super) fn new(program: Option<PathBuf>, most: usize) -> Self {
-        Self { program, turns: Semaphore::new(most), idle: Mutex::default(), hardware: OnceCell::new() }
+        Self {
+            program,
+            plain: Singles::new(most),
+            with_devices: Singles::new(most),
+            hardware: OnceCell::new(),
+            breakers: Breakers::default(),
+        }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Pool>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn config(&self, args: Vec<String>) -> Result<PoolConfig, Failure> {
+        let program =
+            self.program.clone().ok_or_else(|| Failure::unsupported("Video and audio are not available on this server"))?;
+        let args = args.into_iter().map(Into::into).collect();
+        Ok(PoolConfig { args, restart_after: TASKS_PER_CHILD, ..PoolConfig::new(program) })
     }
 
-    fn program(&self) -> Result<&PathBuf, Failure> {
-        self.program.as_ref().ok_or_else(|| Failure::unsupported("Video and audio are not available on this server"))
-    }
-
-    /// Does a piece of work in a child that has nothing else to do.
+    /// Does a piece of work in a child that has nothing else to do, and no device.
     pub(super) async fn run(
         &self,
         job: Value,
@@ -49,36 +55,71 @@ impl Children {
         deadline: Duration,
         progress: Progress,
     ) -> Result<Value, Failure> {
-        let program = self.program()?.clone();
-        let _turn = tokio::select! {
-            turn = self.turns.acquire() => turn.map_err(Failure::internal)?,
-            () = cancel.cancelled() => return Err(Failure::Cancelled),
-        };
-        let found = self.idle().pop();
-        let pool = match found {
-            Some(pool) => pool,
-            None => {
-                let config = PoolConfig { threads: 1, restart_after: TASKS_PER_CHILD, ..PoolConfig::new(program) };
-                Pool::start(config).await?
+        let done = self.plain.run(|| self.config(Vec::new()), job, files, cancel, deadline, progress).await?;
+        Ok(done.0)
+    }
+
+    /// Does work that encodes pictures: beside a device where one works. What breaks there is done once more without, within the same call.
+    pub(super) async fn encode(
+        &self,
+        mut job: Value,
+        files: Vec<OwnedFd>,
+        cancel: &Cancel,
+        deadline: Duration,
+        progress: Progress,
+    ) -> Result<Value, Failure> {
+        let start = Instant::now();
+        let working = self.hardware().await;
+        let resting = self.breakers.resting(start);
+        let is_resting = |name: &String| resting.iter().any(|(known, _)| known == name);
+        let usable: Vec<_> = working.iter().filter(|name| !is_resting(name)).cloned().collect();
+        job["hardware"] = json!(working);
+        job["resting"] = resting.iter().map(|(encoder, reason)| json!({ "encoder": encoder, "reason": reason })).collect();
+        let said = job["options"]["encoder"].as_str().or(job["encoder"].as_str()).unwrap_or("auto");
+        if usable.is_empty() || said == "software" {
+            let done = self.run(job, files, cancel, deadline, progress).await;
+            self.breakers.learn(done.as_ref().ok(), Instant::now());
+            return done;
+        }
+        let again = files.iter().map(OwnedFd::try_clone).collect::<Result<Vec<_>, _>>().map_err(Failure::internal)?;
+        let arguments = || [vec!["devices".to_owned()], working.to_vec()].concat();
+        let done = self
+            .with_devices
+            .run(|| self.config(arguments()), job.clone(), files, cancel, deadline, progress.clone())
+            .await
+            .map(|done| done.0);
+        match done {
+            Err(Failure::Crashed { cause }) => {
+                tracing::warn!(cause, ?usable, "a child with a device died twice under a task; the task is done in software");
+                self.breakers.lost(&usable, Instant::now());
+                job["hardware"] = json!([]);
+                let left = deadline.saturating_sub(start.elapsed());
+                self.run(job, again, cancel, left, progress).await
             }
-        };
-        let result = pool.run_with_progress(job, files, cancel, deadline, progress).await;
-        self.idle().push(pool);
-        result
+            done => {
+                self.breakers.learn(done.as_ref().ok(), Instant::now());
+                done
+            }
+        }
+    }
+
+    /// Finds out which hardware encoders work here, once.
+    pub(super) async fn look_for_hardware(&self) {
+        self.hardware().await;
     }
 
     /// Hardware encoders that work here, found out once by opening each: every build of FFmpeg lists those of every maker.
-    pub(super) async fn hardware(&self) -> &[String] {
+    async fn hardware(&self) -> &[String] {
         self.hardware.get_or_init(|| async { self.probe().await.unwrap_or_default() }).await
     }
 
     async fn probe(&self) -> Option<Vec<String>> {
         let mut command = Command::new(self.program.as_ref()?);
-        command.arg("probe").env_clear().current_dir("/").kill_on_drop(true);
+        command.args(["probe", "hardware"]).env_clear().current_dir("/").kill_on_drop(true);
         let output = tokio::time::timeout(PROBE_PATIENCE, command.output()).await.ok()?.ok()?;
         let report: Value = serde_json::from_slice(&output.stdout).ok()?;
         let mut usable = Vec::new();
-        for encoder in report["encoders"].as_array()?.iter().filter(|encoder| encoder["hardware"] == true) {
+        for encoder in report["encoders"].as_array()? {
             let name = encoder["name"].as_str().unwrap_or_default().to_owned();
             match encoder["reason"].as_str() {
                 Some(reason) => tracing::debug!(name, reason, "a hardware encoder does not work here"),
@@ -91,10 +132,7 @@ impl Children {
 
     /// Kills the children and waits until they are gone; no other is started.
     pub(super) async fn stop(&self) {
-        self.turns.close();
-        let pools = std::mem::take(&mut *self.idle());
-        for pool in pools {
-            pool.stop().await;
-        }
+        self.plain.stop().await;
+        self.with_devices.stop().await;
     }
 }

@@ -1,8 +1,11 @@
 //! The media engine: video and audio, in `convertfly-media`, the confined program that alone links FFmpeg.
 
+mod actions;
 mod children;
+mod hardware;
 pub mod options;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use convertfly_scheduler::catalog::Lane;
@@ -12,7 +15,8 @@ use serde_json::{Map, Value, json};
 
 use self::children::Children;
 use self::options::MediaOptions;
-use super::{Action, Availability, Edge, Engine, Made, Work};
+use super::image::Runner;
+use super::{Action, Availability, Beside, Edge, Engine, Made, Progress, Work};
 use crate::failure::Failure;
 use crate::options::Options;
 
@@ -51,16 +55,23 @@ pub struct MediaConfig {
 pub struct MediaEngine {
     program: Result<PathBuf, Availability>,
     children: Children,
+    /// Draws what is laid over pictures.
+    runner: Runner,
     threads: usize,
     encoder: String,
 }
 
 impl MediaEngine {
-    /// An engine that starts its children when there is work for them.
-    pub fn new(config: MediaConfig) -> Self {
+    /// An engine that starts its children when there is work for them, and has drawings made by `runner`.
+    pub fn new(config: MediaConfig, runner: Runner) -> Self {
         let program = find(config.program.as_deref());
         let children = Children::new(program.as_ref().ok().cloned(), config.children.max(1));
-        Self { program, children, threads: config.threads.max(1), encoder: config.encoder }
+        Self { program, children, runner, threads: config.threads.max(1), encoder: config.encoder }
+    }
+
+    /// Finds out which hardware encoders work here, so that the first task need not wait for it.
+    pub async fn look_for_hardware(&self) {
+        self.children.look_for_hardware().await;
     }
 
     /// Kills the children and waits until they are gone.
@@ -121,11 +132,13 @@ pub(crate) fn chained() -> Vec<Edge> {
 
 /// What is done beside converting.
 fn offers() -> Vec<(Action, &'static str)> {
-    VIDEO.into_iter().chain(AUDIO).map(|format| (Action::Metadata, format)).collect()
+    let all = VIDEO.into_iter().chain(AUDIO);
+    let all = all.flat_map(|format| [Action::Merge, Action::Metadata, Action::Optimize].map(|action| (action, format)));
+    all.chain(VIDEO.map(|format| (Action::Watermark, format))).collect()
 }
 
 /// The options that the task gives and that are ours; those of the image engine are left to it.
-fn own(options: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+fn said(options: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
     let known = MediaOptions::entries();
     let given = options.iter().filter(|(name, value)| !value.is_null() && known.iter().any(|entry| entry.name == **name));
     let given: Map<String, Value> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -159,7 +172,7 @@ impl Engine for MediaEngine {
     }
 
     fn source_options(&self) -> &'static [&'static str] {
-        &["timestamp"]
+        &["timestamp", "count"]
     }
 
     fn probe(&self) -> Availability {
@@ -171,25 +184,59 @@ impl Engine for MediaEngine {
 
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
         async move {
-            let Work { action, from, to, input, output, options, progress, cancel, deadline, .. } = work;
-            let job = json!({
-                "action": action,
-                "from": from,
-                "to": to,
-                "options": own(&options)?,
-                "encoder": Some(&self.encoder).filter(|encoder| !encoder.is_empty()),
-                "hardware": self.children.hardware().await,
-                "threads": self.threads,
-            });
-            let made = self.children.run(job, vec![input.into(), output.into()], &cancel, deadline, progress).await?;
-            let mut made: Made = serde_json::from_value(made).map_err(Failure::internal)?;
-            made.explain.insert("engine".into(), ID.into());
-            if action == Action::Convert {
-                made.warnings.extend(unheeded(&options));
+            match work.action {
+                Action::Merge => actions::merge(self, work).await,
+                Action::Optimize => actions::optimize(self, work).await,
+                Action::Watermark => actions::watermark(self, work).await,
+                Action::Metadata => self.run(work, json!({})).await,
+                Action::Convert => {
+                    let (more, warnings) = (actions::convert(&work.options)?, unheeded(&work.options));
+                    let mut made = self.run(work, more).await?;
+                    made.warnings.extend(warnings);
+                    Ok(made)
+                }
             }
-            Ok(made)
         }
         .boxed()
+    }
+}
+
+impl MediaEngine {
+    /// Has a child do the work; `more` is what it is told beside what every job says.
+    async fn run(&self, work: Work, more: Value) -> Result<Made, Failure> {
+        let Work { action, from, to, input, beside, output, progress, cancel, deadline, .. } = work;
+        let (formats, between): (Vec<_>, Vec<_>) = beside.into_iter().map(|Beside { format, file }| (format, file)).unzip();
+        let mut job = json!({
+            "action": action,
+            "from": from,
+            "to": to,
+            "beside": formats,
+            "encoder": Some(&self.encoder).filter(|encoder| !encoder.is_empty()),
+            "threads": self.threads,
+        });
+        if let (Value::Object(job), Value::Object(more)) = (&mut job, more) {
+            job.extend(more);
+        }
+        let files = [input].into_iter().chain(between).chain([output]).map(Into::into);
+        let files: Vec<OwnedFd> = files.collect();
+        let encodes = action != Action::Metadata && VIDEO.contains(&to.as_str());
+        let made = if encodes {
+            self.children.encode(job, files, &cancel, deadline, progress).await?
+        } else {
+            self.children.run(job, files, &cancel, deadline, progress).await?
+        };
+        let mut made: Made = serde_json::from_value(made).map_err(Failure::internal)?;
+        made.explain.insert("engine".into(), ID.into());
+        Ok(made)
+    }
+
+    /// The size of the pictures of a video, as they are shown.
+    async fn measure(&self, work: &Work) -> Result<Made, Failure> {
+        let job = json!({ "action": "measure", "from": work.from, "to": work.to });
+        let nothing = tempfile::tempfile_in(&work.scratch).map_err(Failure::internal)?;
+        let files = vec![work.input.try_clone().map_err(Failure::internal)?.into(), nothing.into()];
+        let made = self.children.run(job, files, &work.cancel, work.deadline, Progress::default()).await?;
+        serde_json::from_value(made).map_err(Failure::internal)
     }
 }
 
@@ -198,7 +245,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::engines::image::{ImageEngine, Runner};
+    use crate::engines::image::ImageEngine;
     use crate::engines::route::Router;
     use crate::formats::Limits;
 
@@ -224,8 +271,9 @@ mod tests {
     #[test]
     fn routes_go_directly_and_to_images_by_way_of_a_still() {
         let remote = Arc::new(|_, _, _, _| futures_util::future::ready(Err(Failure::internal("not run"))).boxed());
-        let image = ImageEngine::new(Runner::Remote(remote), Limits::default());
-        let media = MediaEngine::new(MediaConfig { program: std::env::current_exe().ok(), ..MediaConfig::default() });
+        let runner = Runner::Remote(remote);
+        let image = ImageEngine::new(runner.clone(), Limits::default());
+        let media = MediaEngine::new(MediaConfig { program: std::env::current_exe().ok(), ..MediaConfig::default() }, runner);
         let router = Router::new([Arc::new(image) as Arc<dyn Engine>, Arc::new(media)]);
         for Edge { from, to, .. } in edges() {
             let route = router.plan(from, to).expect("a route");
@@ -241,7 +289,7 @@ mod tests {
     #[test]
     fn options_of_images_are_left_to_their_engine() {
         let given = json!({ "width": 320, "blur": 2.0, "quality": null, "timestamp": "10%" });
-        let own = own(given.as_object().expect("an object")).expect("options");
+        let own = said(given.as_object().expect("an object")).expect("options");
         assert_eq!(Value::Object(own), json!({ "width": 320, "timestamp": "10%" }), "ours, as far as given");
         assert_eq!(
             unheeded(given.as_object().expect("an object")),
@@ -253,14 +301,15 @@ mod tests {
     #[test]
     fn an_end_before_the_start_names_its_field() {
         let given = json!({ "start": 5, "end": 2 });
-        let failure = own(given.as_object().expect("an object")).expect_err("nothing is left");
+        let failure = said(given.as_object().expect("an object")).expect_err("nothing is left");
         assert!(matches!(failure, Failure::Invalid { field: Some(field), .. } if field == "end"), "named");
     }
 
     #[test]
     fn without_the_program_the_engine_says_what_mends_it() {
-        let engine =
-            MediaEngine::new(MediaConfig { program: Some("/nonexistent/convertfly-media".into()), ..MediaConfig::default() });
+        let remote = Arc::new(|_, _, _, _| futures_util::future::ready(Err(Failure::internal("not run"))).boxed());
+        let config = MediaConfig { program: Some("/nonexistent/convertfly-media".into()), ..MediaConfig::default() };
+        let engine = MediaEngine::new(config, Runner::Remote(remote));
         let Availability::Missing { what, remedy } = engine.probe() else { panic!("it cannot be there") };
         assert!(what.contains("/nonexistent") && remedy.contains("CONVERTFLY_MEDIA"), "{what}: {remedy}");
     }

@@ -2,7 +2,7 @@
 
 use convertfly_scheduler::catalog::OptionKind;
 
-use crate::pixels::Fit;
+use crate::pixels::{Fit, Gravity};
 
 fn words(values: &[&str]) -> OptionKind {
     OptionKind::OneOf { values: values.iter().map(|&value| value.to_owned()).collect() }
@@ -19,6 +19,8 @@ crate::options! {
         "Height of the result in pixels; the aspect ratio is kept if width is absent." height: Option<u32> = None =>
             OptionKind::Integer { min: 1, max: 16_384 },
         "How width and height together are understood." fit: Option<Fit> = None => words(&["scale", "max", "crop", "pad"]),
+        "Which part stays when fit is crop, and where the pictures stand when it is pad; smart is the middle." gravity: Option<Gravity> = None =>
+            words(&Gravity::NAMES),
         "Whether smaller pictures are enlarged to the size asked for." enlarge: Option<bool> = None => OptionKind::Boolean,
         "Degrees to turn clockwise, after the file's own rotation has been applied." rotate: Option<u16> = None =>
             OptionKind::OneOfIntegers { values: vec![0, 90, 180, 270] },
@@ -40,9 +42,17 @@ crate::options! {
         "Video and audio: begin there, in seconds." start: Option<f64> = None => OptionKind::Number { min: 0.0, max: 360_000.0 },
         "Video and audio: end there, in seconds of the source." end: Option<f64> = None => OptionKind::Number { min: 0.0, max: 360_000.0 },
         "Video and audio: how much to take, in seconds." duration: Option<f64> = None => OptionKind::Number { min: 0.001, max: 360_000.0 },
+        "Video and audio: how loud the sound is made, in LUFS by EBU R128 (broadcasts have -23, streams -14 to -16); measured first, then \
+         changed by one factor. Peaks that would go over -1 dB are held down." loudness: Option<f64> = None =>
+            OptionKind::Number { min: -50.0, max: -5.0 },
+        "Video: keep subtitles that are text, where the result can hold them; absent: yes." subtitles: Option<bool> = None =>
+            OptionKind::Boolean,
         "Video: leave the sound out." mute: Option<bool> = None => OptionKind::Boolean,
-        "Video to image: which moment, in seconds (12.5), as a time (1:02:03) or as a share of the length (10%); absent: 10%."
+        "Video to image: which moment, in seconds (12.5), as a time (1:02:03) or as a share of the length (10%); absent: the \
+         first at 10% or later that is not dark."
             timestamp: Option<String> = None => OptionKind::String { max_length: 32 },
+        "Video to image: so many pictures, spread evenly over the length, on one sheet." count: Option<u32> = None =>
+            OptionKind::Integer { min: 1, max: 100 },
         "Video: auto takes a hardware encoder where one works and falls back to software, hardware and software prefer one kind, and \
          a name such as h264_nvenc or libx264 is tried first." encoder: Option<String> = None => OptionKind::String { max_length: 32 },
     }

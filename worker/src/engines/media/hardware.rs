@@ -1,0 +1,106 @@
+//! What has become of encoders: one that fails again and again rests for a while, then it is tried once.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::breaker::Breaker;
+
+/// A breaker for each encoder that has ever failed, by FFmpeg's name.
+#[derive(Default)]
+pub(super) struct Breakers(Mutex<BTreeMap<String, Breaker>>);
+
+/// Encoders that a list in an answer names.
+fn named<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
+    let rows = answer["explain"][list].as_array().into_iter().flatten();
+    rows.filter_map(|row| row[field].as_str()).collect()
+}
+
+impl Breakers {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Breaker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that are not to be tried now, with the reason. One that has rested long enough is left out, once: the work that asks is its trial.
+    pub(super) fn resting(&self, now: Instant) -> Vec<(String, String)> {
+        let mut breakers = self.lock();
+        let resting = breakers.iter_mut().filter_map(|(name, breaker)| (!breaker.may_open(now)).then_some(name));
+        resting
+            .map(|name| (name.clone(), "failed several times in a row on this server, and is tried again later".to_owned()))
+            .collect()
+    }
+
+    /// Takes from an answer which encoders have worked and which have refused.
+    pub(super) fn learn(&self, answer: Option<&Value>, now: Instant) {
+        let mut breakers = self.lock();
+        if let Some(answer) = answer {
+            let refused = named(answer, "encoders_refused", "encoder");
+            for name in &refused {
+                breakers.entry((*name).to_owned()).or_default().lost(now);
+                tracing::warn!(name, "a video encoder has refused; another one has done the task");
+            }
+            for name in named(answer, "tracks", "encoder").into_iter().filter(|name| !refused.contains(name)) {
+                if let Some(breaker) = breakers.get_mut(name) {
+                    breaker.worked();
+                }
+            }
+        }
+        // A trial that the work had no use for is left to the next.
+        breakers.values_mut().for_each(|breaker| breaker.not_tried(now));
+    }
+
+    /// Those encoders have taken their child down.
+    pub(super) fn lost(&self, names: &[String], now: Instant) {
+        let mut breakers = self.lock();
+        for name in names {
+            breakers.entry(name.clone()).or_default().lost(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal() -> Value {
+        json!({ "explain": { "encoders_refused": [{ "encoder": "h264_nvenc", "reason": "no session" }],
+                             "tracks": [{ "kind": "video", "encoder": "libx264" }] } })
+    }
+
+    fn rests(breakers: &Breakers, now: Instant) -> bool {
+        breakers.resting(now).iter().any(|(name, _)| name == "h264_nvenc")
+    }
+
+    #[test]
+    fn an_encoder_that_fails_again_and_again_rests_and_is_tried_once() {
+        let (start, breakers) = (Instant::now(), Breakers::default());
+        for at in 0..3 {
+            assert!(!rests(&breakers, start), "tried at {at}");
+            breakers.learn(Some(&refusal()), start + Duration::from_secs(at));
+        }
+        assert!(rests(&breakers, start + Duration::from_secs(3)), "three times is enough");
+        let later = start + Duration::from_secs(60);
+        assert!(!rests(&breakers, later), "it is tried again");
+        assert!(rests(&breakers, later), "by one piece of work alone");
+        breakers.learn(Some(&refusal()), later);
+        assert!(rests(&breakers, later + Duration::from_secs(1)), "in vain");
+    }
+
+    #[test]
+    fn a_trial_that_works_ends_the_rest_and_one_not_made_is_left_to_the_next() {
+        let (start, breakers) = (Instant::now(), Breakers::default());
+        (0..3).for_each(|_| breakers.learn(Some(&refusal()), start));
+        let later = start + Duration::from_secs(60);
+        assert!(!rests(&breakers, later), "the trial");
+        breakers.learn(Some(&json!({ "explain": { "tracks": [{ "kind": "video", "how": "copied" }] } })), later);
+        assert!(!rests(&breakers, later), "nothing was encoded: the next one tries it");
+        breakers.learn(Some(&json!({ "explain": { "tracks": [{ "kind": "video", "encoder": "h264_nvenc" }] } })), later);
+        assert!(!rests(&breakers, later) && !rests(&breakers, later), "it works again for all");
+    }
+}
