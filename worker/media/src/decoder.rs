@@ -50,7 +50,9 @@ impl Decoder {
         let mut context = codec::Context::from_parameters(parameters).map_err(|error| fault::reading(title, error))?.decoder();
         context.set_packet_time_base(unit);
         let mut words = Dictionary::new();
-        words.set("threads", &threads.max(1).to_string());
+        // One more than work at a time, as FFmpeg counts by itself: the one that hands out packets waits for the others.
+        let threads = if threads > 1 { threads + 1 } else { 1 };
+        words.set("threads", &threads.to_string());
         words.set("max_pixels", &MOST_PIXELS.to_string());
         let opened = context.open_as_with(found, words).map_err(|error| fault::reading(title, error))?;
         let offset = source::ticks(source::seconds(source.start(), source::MICROSECONDS), unit);

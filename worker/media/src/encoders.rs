@@ -131,11 +131,16 @@ impl VideoEncoder {
             video.set_bit_rate(kilobits as usize * 1000);
         }
         let mut words = Dictionary::new();
-        words.set("threads", &settings.threads.max(1).to_string());
+        words.set("threads", &self.threads(settings.threads).to_string());
         for (name, value) in self.words(settings) {
             words.set(name, &value);
         }
         video.open_with(words)
+    }
+
+    /// Threads to ask it for. Those of x264 wait for each other's lines; half as many again as there are cores is its own rule.
+    fn threads(&self, cores: usize) -> usize {
+        if self.name == "libx264" && cores > 1 { cores * 3 / 2 } else { cores.max(1) }
     }
 
     /// How quality and effort are said to this encoder.

@@ -31,6 +31,7 @@ mod still;
 mod subtitles;
 mod transcode;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -116,7 +117,14 @@ fn run(job: &Job, mut files: Vec<File>, cancel: &Cancel, progress: &dyn Fn(f64))
     let input = files.pop().ok_or_else(missing)?;
     let container = |name: &str| containers::by_name(name).ok_or_else(|| job::unknown(name));
     let from = container(&job.from)?;
-    let around = Surroundings { cancel, progress };
+    // What is tried several times is told once.
+    let told = Cell::new(0.0);
+    let forward = |share: f64| {
+        if share > told.replace(share.max(told.get())) {
+            progress(share);
+        }
+    };
+    let around = Surroundings { cancel, progress: &forward };
     filters::use_threads(job.threads());
     // Lines of the task before are nobody's business.
     log::take();

@@ -79,14 +79,14 @@ pub(crate) fn with_any_encoder(
         match attempt(&refused) {
             Ok(mut made) => {
                 let (resting, tried) = refused.split_at(untried);
-                if resting.iter().any(|(name, _)| job.wants(name)) {
-                    let list = resting.iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason })).collect();
-                    made.explain.insert("encoders_resting".into(), Value::Array(list));
-                }
-                if !tried.is_empty() {
-                    let list = tried.iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason })).collect();
-                    made.explain.insert("encoders_refused".into(), Value::Array(list));
-                }
+                let mut tell = |name: &str, list: Vec<&(&'static str, String)>| {
+                    if !list.is_empty() {
+                        let list = list.into_iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason }));
+                        made.explain.insert(name.into(), Value::Array(list.collect()));
+                    }
+                };
+                tell("encoders_resting", resting.iter().filter(|(name, _)| job.wants(name)).collect());
+                tell("encoders_refused", tried.iter().collect());
                 return Ok(made);
             }
             Err(Stop::Failure(failure)) => return Err(failure),
@@ -466,4 +466,74 @@ fn explain(made: &mut Made, flows: &[(usize, Flow)], start: Instant) {
     made.explain.insert("mode".into(), if copied { "copy" } else { "encode" }.into());
     made.explain.insert("tracks".into(), Value::Array(tracks));
     made.explain.insert("ms".into(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());
+}
+
+#[cfg(test)]
+mod tests {
+    use convertfly_sandbox::Cancel;
+
+    use super::*;
+
+    /// What an encoder does in these tests, by the order in which it is tried: fails at its start, at a frame or at its end, or works.
+    fn outcome(ends: &[Result<(), (&'static str, &'static str)>], more: Value) -> (Result<Made, Failure>, Vec<usize>) {
+        let mut job = json!({ "action": "convert", "from": "mp4", "to": "mp4", "hardware": ["h264_nvenc", "h264_qsv"] });
+        job.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let job: Job = serde_json::from_value(job).expect("a job");
+        let (cancel, mut ends, mut seen) = (Cancel::new(), ends.iter(), Vec::new());
+        let around = Surroundings { cancel: &cancel, progress: &|_| {} };
+        let made = with_any_encoder(&job, &around, |refused| {
+            seen.push(refused.len());
+            match ends.next().expect("no more is tried") {
+                Ok(()) => Ok(Made::default()),
+                Err((name, reason)) => Err(Stop::Encoder { name, reason: (*reason).to_owned() }),
+            }
+        });
+        (made, seen)
+    }
+
+    #[test]
+    fn f12_whenever_an_encoder_fails_the_next_one_starts_anew() {
+        let ends = [Err(("h264_nvenc", "no session is left")), Err(("h264_qsv", "frame 12 was lost")), Ok(())];
+        let (made, seen) = outcome(&ends, json!({}));
+        let explain = made.expect("the third one works").explain;
+        assert_eq!(seen, [0, 1, 2], "each knows of those before it");
+        assert_eq!(
+            explain["encoders_refused"],
+            json!([{ "encoder": "h264_nvenc", "reason": "no session is left" }, { "encoder": "h264_qsv", "reason": "frame 12 was lost" }]),
+            "in their order, with their words"
+        );
+    }
+
+    #[test]
+    fn f12_one_that_rests_counts_as_refused_from_the_start() {
+        let resting = json!({ "resting": [{ "encoder": "h264_nvenc", "reason": "it rests" }, { "encoder": "hevc_nvenc", "reason": "it rests" }] });
+        let (made, seen) = outcome(&[Err(("h264_qsv", "the end was lost")), Ok(())], resting);
+        let explain = made.expect("the second one works").explain;
+        assert_eq!(seen, [2, 3], "nobody tries them");
+        assert_eq!(explain["encoders_resting"], json!([{ "encoder": "h264_nvenc", "reason": "it rests" }]), "who was wanted");
+        assert_eq!(
+            explain["encoders_refused"],
+            json!([{ "encoder": "h264_qsv", "reason": "the end was lost" }]),
+            "who was tried"
+        );
+        let (made, _) = outcome(
+            &[Ok(())],
+            json!({ "options": { "encoder": "software" }, "resting": [{ "encoder": "h264_nvenc", "reason": "it rests" }] }),
+        );
+        assert!(made.expect("software").explain.is_empty(), "what nobody wanted is not spoken of");
+    }
+
+    #[test]
+    fn work_that_is_not_wanted_tries_no_other_encoder() {
+        let job: Job = serde_json::from_value(json!({ "action": "convert", "from": "mp4", "to": "mp4" })).expect("a job");
+        let cancel = Cancel::new();
+        let around = Surroundings { cancel: &cancel, progress: &|_| {} };
+        let mut tries = 0;
+        let made = with_any_encoder(&job, &around, |_| {
+            tries += 1;
+            cancel.cancel();
+            Err(Stop::Encoder { name: "h264_nvenc", reason: "gone".to_owned() })
+        });
+        assert_eq!((made, tries), (Err(Failure::Cancelled), 1), "stopped");
+    }
 }
