@@ -4,6 +4,9 @@ mod admin;
 mod api_keys;
 mod bombs;
 mod chaos;
+#[path = "../../worker/media/tests/media/clips.rs"]
+#[expect(dead_code, reason = "the child's own tests use all of it")]
+mod clips;
 mod command_line;
 mod contract_coverage;
 mod conventions;

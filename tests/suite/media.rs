@@ -1,11 +1,11 @@
 //! Video and audio over the API: every pair of the reference, prices, thumbnails, facts.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
 
+use crate::clips::{self, Clips, colour_at};
 use crate::support::process::program;
 use crate::support::server::Server;
 
@@ -13,19 +13,6 @@ use crate::support::server::Server;
 const BOTH: &str = "-f lavfi -i testsrc2=duration=1:rate=25:size=96x64 -f lavfi -i sine=frequency=440:duration=1 -shortest";
 /// A tone of 1 s.
 const TONE: &str = "-f lavfi -i sine=frequency=440:duration=1";
-
-/// Runs `ffmpeg` with a command line and returns the file that it made.
-fn clip(folder: &Path, name: &str, arguments: &str) -> PathBuf {
-    let path = folder.join(name);
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments.split_whitespace())
-        .arg(&path)
-        .output()
-        .expect("ffmpeg is installed: deploy/install-deps.sh test");
-    assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
-    path
-}
 
 fn import(path: &Path) -> Value {
     let file = base64::engine::general_purpose::STANDARD.encode(std::fs::read(path).expect("the clip"));
@@ -35,32 +22,10 @@ fn import(path: &Path) -> Value {
 
 /// Codecs of pictures and sound, and the length in seconds, as ffprobe finds them; the file is decoded to its end as well.
 fn look(path: &Path) -> (Option<String>, Option<String>, f64) {
-    let decoded =
-        Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-xerror", "-i"]).arg(path).args(["-f", "null", "-"]).output();
-    let decoded = decoded.expect("ffmpeg is installed");
-    let errors = String::from_utf8_lossy(&decoded.stderr);
-    assert!(decoded.status.success() && errors.is_empty(), "{}: {errors}", path.display());
-    let probed = Command::new("ffprobe").args(["-v", "error", "-of", "json", "-show_format", "-show_streams"]).arg(path).output();
-    let facts: Value = serde_json::from_slice(&probed.expect("ffprobe is installed").stdout).expect("JSON");
-    let codec = |kind: &str| {
-        let streams = facts["streams"].as_array().expect("streams");
-        streams
-            .iter()
-            .find(|stream| stream["codec_type"] == kind)
-            .and_then(|stream| stream["codec_name"].as_str())
-            .map(str::to_owned)
-    };
-    let length = facts["format"]["duration"].as_str().and_then(|text| text.parse().ok()).unwrap_or(-1.0);
-    (codec("video"), codec("audio"), length)
-}
-
-/// The colour at a place of the picture that is shown after half a second.
-fn pixel(path: &Path, x: u32, y: u32) -> [u8; 3] {
-    let crop = format!("trim=start=0.5,crop=2:2:{x}:{y},scale=1:1,format=rgb24");
-    let arguments = ["-frames:v", "1", "-vf", crop.as_str(), "-f", "rawvideo", "-"];
-    let output = Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-i"]).arg(path).args(arguments).output();
-    let bytes = output.expect("ffmpeg is installed").stdout;
-    bytes.get(..3).and_then(|bytes| bytes.try_into().ok()).unwrap_or_else(|| panic!("no pixel at {x}, {y}"))
+    clips::decode(path);
+    let probed = clips::probe(path);
+    let codec = |kind: &str| probed.codec(kind).map(str::to_owned);
+    (codec("video"), codec("audio"), probed.duration())
 }
 
 /// One job with every source and every target; each result is looked at. `first` is the number of the first pair in the reference.
@@ -119,14 +84,14 @@ fn errors(job: &Value) -> Value {
 #[test]
 fn r215_to_r244_every_video_pair_converts() {
     let server = Server::start();
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let folder = Clips::new();
     let h264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac";
     let sources = [
-        ("mp4", clip(folder.path(), "a.mp4", &format!("{BOTH} {h264}"))),
-        ("avi", clip(folder.path(), "a.avi", &format!("{BOTH} -c:v mpeg4 -c:a libmp3lame"))),
-        ("mov", clip(folder.path(), "a.mov", &format!("{BOTH} {h264}"))),
-        ("mkv", clip(folder.path(), "a.mkv", &format!("{BOTH} -c:v libx264 -preset ultrafast -c:a libvorbis"))),
-        ("webm", clip(folder.path(), "a.webm", &format!("{BOTH} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"))),
+        ("mp4", folder.make("a.mp4", &format!("{BOTH} {h264}"))),
+        ("avi", folder.make("a.avi", &format!("{BOTH} -c:v mpeg4 -c:a libmp3lame"))),
+        ("mov", folder.make("a.mov", &format!("{BOTH} {h264}"))),
+        ("mkv", folder.make("a.mkv", &format!("{BOTH} -c:v libx264 -preset ultrafast -c:a libvorbis"))),
+        ("webm", folder.make("a.webm", &format!("{BOTH} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"))),
     ];
     let codecs = |to: &str| match to {
         "avi" => (Some("mpeg4"), Some("mp3")),
@@ -149,14 +114,14 @@ fn r215_to_r244_every_video_pair_converts() {
 #[test]
 fn r245_to_r274_every_audio_pair_converts() {
     let server = Server::start();
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let folder = Clips::new();
     let sources = [
-        ("mp3", clip(folder.path(), "a.mp3", &format!("{TONE} -c:a libmp3lame"))),
-        ("wav", clip(folder.path(), "a.wav", &format!("{TONE} -c:a pcm_s16le"))),
-        ("ogg", clip(folder.path(), "a.ogg", &format!("{TONE} -c:a libvorbis"))),
-        ("flac", clip(folder.path(), "a.flac", &format!("{TONE} -c:a flac"))),
-        ("aac", clip(folder.path(), "a.aac", &format!("{TONE} -c:a aac"))),
-        ("m4a", clip(folder.path(), "a.m4a", &format!("{TONE} -c:a aac"))),
+        ("mp3", folder.make("a.mp3", &format!("{TONE} -c:a libmp3lame"))),
+        ("wav", folder.make("a.wav", &format!("{TONE} -c:a pcm_s16le"))),
+        ("ogg", folder.make("a.ogg", &format!("{TONE} -c:a libvorbis"))),
+        ("flac", folder.make("a.flac", &format!("{TONE} -c:a flac"))),
+        ("aac", folder.make("a.aac", &format!("{TONE} -c:a aac"))),
+        ("m4a", folder.make("a.m4a", &format!("{TONE} -c:a aac"))),
     ];
     let end = every_pair(&server, &sources, &["mp3", "wav", "ogg", "flac", "aac"], 245, 1, |pair, path, to| {
         let (video, audio, length) = look(path);
@@ -176,8 +141,8 @@ fn r245_to_r274_every_audio_pair_converts() {
 #[test]
 fn a43_sound_frames_thumbnails_and_facts_of_a_video() {
     let server = Server::start();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let video = clip(folder.path(), "film.mp4", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
+    let folder = Clips::new();
+    let video = folder.make("film.mp4", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
     let job = server.run(&json!({ "tasks": {
         "import": import(&video),
         "sound": { "operation": "convert", "input": "import", "output_format": "mp3" },
@@ -209,12 +174,11 @@ fn a43_sound_frames_thumbnails_and_facts_of_a_video() {
 #[test]
 fn a20_a54_clips_are_merged_marked_and_made_smaller() {
     let server = Server::start();
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    let folder = Clips::new();
     let white = "-f lavfi -i color=white:s=192x128:d=1:r=25 -f lavfi -i sine=frequency=440:duration=1 -shortest";
-    let film =
-        clip(folder.path(), "film.mp4", &format!("{white} -c:v libx264 -preset ultrafast -qp 0 -pix_fmt yuv420p -c:a aac"));
-    let other = clip(folder.path(), "other.webm", &format!("{BOTH} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"));
-    let logo = clip(folder.path(), "logo.png", "-f lavfi -i color=red:s=16x16:d=1 -frames:v 1");
+    let film = folder.make("film.mp4", &format!("{white} -c:v libx264 -preset ultrafast -qp 0 -pix_fmt yuv420p -c:a aac"));
+    let other = folder.make("other.webm", &format!("{BOTH} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus"));
+    let logo = folder.make("logo.png", "-f lavfi -i color=red:s=16x16:d=1 -frames:v 1");
     let job = server.run(&json!({ "tasks": {
         "film": import(&film),
         "other": import(&other),
@@ -233,7 +197,7 @@ fn a20_a54_clips_are_merged_marked_and_made_smaller() {
     let fetched = |task: &str| {
         let result = &job["tasks"][format!("export-{task}")]["result"];
         let file = server.send("GET", result["url"].as_str().unwrap_or_else(|| panic!("{task}: {result:#}")), None, None, &[]);
-        let path = folder.path().join(format!("{task}.mp4"));
+        let path = folder.path(&format!("{task}.mp4"));
         std::fs::write(&path, &file.bytes).expect("written");
         path
     };
@@ -245,10 +209,10 @@ fn a20_a54_clips_are_merged_marked_and_made_smaller() {
     assert_eq!((&file["filename"], &file["width"]), (&json!("merged.mp4"), &json!(192)), "{file:#}");
     // White under half of red is pink; in the middle it stays white.
     let marked = fetched("marked");
-    let [r, g, b] = pixel(&marked, 176, 112);
+    let [r, g, b] = colour_at(&marked, 0.5, 176, 112);
     assert!(r > 235 && (100..155).contains(&g) && (100..155).contains(&b), "the logo in its corner: {r} {g} {b}");
-    assert!(pixel(&marked, 96, 64).iter().all(|value| *value > 240), "and nowhere else");
-    let dark = |path: &Path| (30..160).filter(|x| pixel(path, *x, 64)[0] < 100).count();
+    assert!(colour_at(&marked, 0.5, 96, 64).iter().all(|value| *value > 240), "and nowhere else");
+    let dark = |path: &Path| (30..160).filter(|x| colour_at(path, 0.5, *x, 64)[0] < 100).count();
     assert!(dark(&fetched("text")) > 8, "letters stand in the middle");
     let told = &job["tasks"]["text"]["result"]["warnings"];
     assert!(told.to_string().contains("`pages` has no effect"), "what does not apply is said: {told}");
@@ -261,10 +225,10 @@ fn a20_a54_clips_are_merged_marked_and_made_smaller() {
 #[test]
 fn what_cannot_be_merged_or_marked_is_refused_in_words() {
     let server = Server::start();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let film = clip(folder.path(), "film.mp4", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
-    let logo = clip(folder.path(), "logo.png", "-f lavfi -i color=red:s=16x16:d=1 -frames:v 1");
-    let song = clip(folder.path(), "song.mp3", &format!("{TONE} -c:a libmp3lame"));
+    let folder = Clips::new();
+    let film = folder.make("film.mp4", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
+    let logo = folder.make("logo.png", "-f lavfi -i color=red:s=16x16:d=1 -frames:v 1");
+    let song = folder.make("song.mp3", &format!("{TONE} -c:a libmp3lame"));
     let cases = [
         (json!({ "operation": "merge", "input": ["film", "logo"] }), "Input 2: png"),
         (json!({ "operation": "merge", "input": ["film", "song"] }), "Input 2: The file has sound only"),
@@ -286,8 +250,8 @@ fn what_cannot_be_merged_or_marked_is_refused_in_words() {
 #[test]
 fn f12_an_encoder_that_fails_again_and_again_rests() {
     let server = Server::start();
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let film = clip(folder.path(), "film.avi", &format!("{BOTH} -c:v mpeg4 -c:a libmp3lame"));
+    let folder = Clips::new();
+    let film = folder.make("film.avi", &format!("{BOTH} -c:v mpeg4 -c:a libmp3lame"));
     // Compiled in everywhere, and opened by no machine that has no such device: a real encoder that really fails.
     let task = json!({ "operation": "convert", "input": "film", "output_format": "mp4", "options": { "encoder": "h264_v4l2m2m", "mute": true } });
     let mut seen = Vec::new();
@@ -304,12 +268,12 @@ fn f12_an_encoder_that_fails_again_and_again_rests() {
 
 #[test]
 fn clips_are_converted_on_the_command_line() {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    clip(folder.path(), "a.wav", TONE);
+    let folder = Clips::new();
+    folder.make("a.wav", TONE);
     for (target, options) in [("b.mp3", &["-o", "audio_bitrate=64"][..]), ("c.flac", &[])] {
-        let done = program(folder.path()).args(["convert", "a.wav", target]).args(options).output().expect("the program runs");
+        let done = program(folder.folder()).args(["convert", "a.wav", target]).args(options).output().expect("the program runs");
         assert!(done.status.success(), "{target}: {}", String::from_utf8_lossy(&done.stderr));
-        let (_, audio, length) = look(&folder.path().join(target));
+        let (_, audio, length) = look(&folder.path(target));
         assert!(audio.is_some() && (length - 1.0).abs() < 0.1, "{target}: {audio:?}, {length} s");
     }
 }

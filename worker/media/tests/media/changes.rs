@@ -3,7 +3,8 @@
 use convertfly_sandbox::{Cancel, Failure};
 use serde_json::json;
 
-use crate::support::{Child, Clips, TONE, colour, colour_at, decode, probe};
+use crate::clips::{Clips, TONE, colour, colour_at, decode, probe};
+use crate::support::Child;
 
 #[test]
 fn a_drawing_lies_over_every_picture() {
@@ -111,7 +112,7 @@ fn sound_gets_smaller_as_well() {
     assert_eq!(made.answer["explain"]["way"], "encoded", "{:#}", made.answer);
     let out = clips.path("out.flac");
     made.save(&out);
-    assert_eq!(crate::support::samples(&out), crate::support::samples(&flac), "every sample");
+    assert_eq!(crate::clips::samples(&out), crate::clips::samples(&flac), "every sample");
 }
 
 #[test]

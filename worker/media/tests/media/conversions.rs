@@ -5,7 +5,8 @@ use std::time::Duration;
 use convertfly_sandbox::{Cancel, Failure};
 use serde_json::json;
 
-use crate::support::{Child, Clips, PICTURES, TONE, colour, decode, probe};
+use crate::clips::{Clips, PICTURES, TONE, colour, decode, probe};
+use crate::support::Child;
 
 #[test]
 fn a_transcode_keeps_length_size_and_frames() {

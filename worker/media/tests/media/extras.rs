@@ -6,7 +6,8 @@ use std::process::Command;
 use convertfly_sandbox::Cancel;
 use serde_json::json;
 
-use crate::support::{Child, Clips, colour, decode, probe};
+use crate::clips::{Clips, colour, decode, probe};
+use crate::support::Child;
 
 /// The words of the first track of subtitles.
 fn words(path: &Path) -> String {
@@ -73,7 +74,7 @@ fn loudness(path: &Path) -> f64 {
         .output()
         .expect("ffmpeg is installed");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = text.lines().filter_map(|line| line.trim().strip_prefix("I:")).last().unwrap_or_else(|| panic!("{text}"));
+    let line = text.lines().filter_map(|line| line.trim().strip_prefix("I:")).next_back().unwrap_or_else(|| panic!("{text}"));
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
 }
 

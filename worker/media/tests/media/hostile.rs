@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use convertfly_sandbox::Failure;
 use serde_json::json;
 
-use crate::support::{Child, Clips, PICTURES, TONE, decode, probe};
+use crate::clips::{Clips, PICTURES, TONE, decode, probe};
+use crate::support::Child;
 
 /// A fault of the file, in words for its owner: no path or address of ours is in them.
 fn refused(result: Result<crate::support::Made, Failure>, what: &str) -> String {

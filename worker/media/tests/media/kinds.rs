@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::support::{Child, Clips, decode, first_bright, onsets, probe, samples};
+use crate::clips::{Clips, decode, first_bright, onsets, probe, samples};
+use crate::support::Child;
 
 /// Container, pictures, pixel format, frames a second, sound, layout, samples a second, turn.
 type Kind = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, u32, u16);
@@ -165,7 +166,7 @@ fn pictures_brighter_than_a_screen_are_darkened() {
     let stream = probe(&path);
     let transfer = &stream.stream("video").expect("pictures")["color_transfer"];
     assert!(transfer.is_null() || transfer == "bt709" || transfer == "unknown", "as screens have it: {transfer}");
-    let shown: Vec<_> = (0..5).map(|band| crate::support::colour(&path, band * 32 + 15, 30)).collect();
+    let shown: Vec<_> = (0..5).map(|band| crate::clips::colour(&path, band * 32 + 15, 30)).collect();
     assert!(shown.iter().all(|[r, g, b]| r.abs_diff(*g) < 8 && g.abs_diff(*b) < 8), "grey stays grey: {shown:?}");
     assert!(shown.windows(2).all(|two| two[0][1] < two[1][1]), "brighter stays brighter: {shown:?}");
     assert!(shown[0][1] < 16 && shown[4][1] > 200, "from black to nearly white: {shown:?}");

@@ -1,6 +1,7 @@
 //! The child as a node starts it: confined, work over its socket. Results are looked at with FFmpeg's own programs.
 
 mod changes;
+mod clips;
 mod conversions;
 mod extras;
 mod hostile;

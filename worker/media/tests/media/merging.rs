@@ -3,7 +3,8 @@
 use convertfly_sandbox::Failure;
 use serde_json::json;
 
-use crate::support::{Child, Clips, TONE, colour_at, decode, onsets, probe, samples};
+use crate::clips::{Clips, TONE, colour_at, decode, onsets, probe, samples};
+use crate::support::Child;
 
 /// One second in a colour, with a click of a tone in its second half.
 fn clip(colour: &str, size: &str, rate: u32) -> String {
