@@ -174,6 +174,12 @@ fn main() -> anyhow::Result<()> {
     let own = std::env::current_exe()?;
     let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("convertfly-media")).find(|path| path.is_file());
     let program = std::env::var_os("CONVERTFLY_MEDIA").map(PathBuf::from).or(beside);
+    if program.is_none() {
+        println!(
+            "convertfly-media does not lie beside this program: build it (cargo build --release -p convertfly-media), or set CONVERTFLY_MEDIA"
+        );
+        return Ok(());
+    }
     let config = MediaConfig { program, children: (cores / 4).max(2), threads: cores, ..MediaConfig::default() };
     let processor = Processor::new(CpuLevel::detect(), GpuPolicy::Off).map_err(|failure| anyhow::anyhow!("{failure}"))?;
     let bench = Bench {
