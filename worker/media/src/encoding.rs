@@ -9,6 +9,7 @@ use ffmpeg_next::{Error, Packet, Rational, picture};
 use crate::encoders::{self, Opened, Sound, VideoEncoder, VideoSettings};
 use crate::fault;
 use crate::filters::{self, Looks};
+use crate::geometry::Size;
 use crate::options::{AudioCodec, Options};
 use crate::sink::{Sink, Track};
 use crate::source;
@@ -45,13 +46,26 @@ pub(crate) struct Encoding {
     one: i64,
     last: Option<i64>,
     dropped: u64,
+    /// That of the pictures.
+    size: Size,
 }
 
 impl Encoding {
     /// Of the track in that slot of the result.
     pub(crate) fn new(slot: usize) -> Self {
         let unit = Rational(0, 1);
-        Self { slot, encoder: None, name: "", unit, cutter: None, cut: Audio::empty(), one: 0, last: None, dropped: 0 }
+        Self {
+            slot,
+            encoder: None,
+            name: "",
+            unit,
+            cutter: None,
+            cut: Audio::empty(),
+            one: 0,
+            last: None,
+            dropped: 0,
+            size: (0, 0),
+        }
     }
 
     /// FFmpeg's name of the encoder, once it is open.
@@ -79,7 +93,7 @@ impl Encoding {
         metadata: Tags,
         sink: &mut Sink,
     ) -> Result<(), Stop> {
-        (self.name, self.unit) = (encoder.name, settings.unit);
+        (self.name, self.unit, self.size) = (encoder.name, settings.unit, settings.size);
         self.one = settings.rate.map_or(0, |rate| source::ticks(f64::from(rate.invert()), settings.unit));
         crate::log::take();
         let opened = Opened::Video(self.refused(encoder.open(settings, like))?);
@@ -131,6 +145,10 @@ impl Encoding {
         if self.last.is_some_and(|last| time <= last) {
             self.dropped += 1;
             return Ok(());
+        }
+        // Encoders read as many lines as they were told at first, whatever the picture has.
+        if (frame.width(), frame.height()) != self.size {
+            return Err(Failure::internal("a picture of another size than the encoder was opened for").into());
         }
         self.last = Some(time);
         // The encoder decides which pictures stand alone, not what the old file did.
