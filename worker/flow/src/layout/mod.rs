@@ -106,9 +106,17 @@ fn sheet(page: Page, lines: Vec<Line>) -> Sheet {
     let mut used = Vec::new();
     let mut bands: Vec<Band> = Vec::new();
     let drawn = Lines { rules: &page.rules, fills: &page.fills };
+    let extent =
+        (lines.iter().map(|line| line.x0).fold(f64::INFINITY, f64::min), lines.iter().map(|line| line.x1).fold(0.0, f64::max));
     for stretch in columns::stretches(lines) {
-        let columns =
-            stretch.columns.into_iter().filter(|lines| !lines.is_empty()).map(|lines| column(lines, drawn, &mut used)).collect();
+        // What goes across has the width of all of the text.
+        let extent = Some(extent).filter(|_| stretch.columns.len() == 1);
+        let columns = stretch
+            .columns
+            .into_iter()
+            .filter(|lines| !lines.is_empty())
+            .map(|lines| column(lines, extent, drawn, &mut used))
+            .collect();
         bands.push(Band { columns });
     }
     bands.retain(|band| !band.columns.is_empty());
@@ -116,7 +124,12 @@ fn sheet(page: Page, lines: Vec<Line>) -> Sheet {
         place(&mut bands, picture);
     }
     let in_table = |bounds: Rect| used.iter().any(|table: &Rect| table.inflate(4.0, 4.0).contains(bounds.center()));
-    let rules = page.rules.iter().filter(|rule| !in_table(rule.bounds)).copied().collect();
+    let rules = page
+        .rules
+        .iter()
+        .filter(|rule| !in_table(rule.bounds) && rule.bounds.width().max(rule.bounds.height()) > 4.0)
+        .copied()
+        .collect();
     let shown = |fill: &&Fill| fill.color != [255; 3] && !in_table(fill.bounds);
     let fills = page.fills.iter().filter(shown).copied().collect();
     Sheet {
@@ -133,10 +146,12 @@ fn sheet(page: Page, lines: Vec<Line>) -> Sheet {
 }
 
 /// The blocks of a column.
-fn column(lines: Vec<Line>, drawn: Lines<'_>, used: &mut Vec<Rect>) -> Column {
+fn column(lines: Vec<Line>, extent: Option<(f64, f64)>, drawn: Lines<'_>, used: &mut Vec<Rect>) -> Column {
     let rows = lines::rows(lines);
     let left = rows.iter().map(Row::x0).fold(f64::INFINITY, f64::min);
     let right = rows.iter().map(Row::x1).fold(f64::NEG_INFINITY, f64::max);
+    let (left, right) = extent.unwrap_or((left, right));
+    let rows = mend(rows, right);
     let (mut blocks, mut at) = (Vec::new(), 0);
     let text = |from: usize, to: usize, blocks: &mut Vec<Block>| {
         let rows = rows.get(from..to).unwrap_or_default();
@@ -155,6 +170,23 @@ fn column(lines: Vec<Line>, drawn: Lines<'_>, used: &mut Vec<Rect>) -> Column {
     }
     text(at, rows.len(), &mut blocks);
     Column { left, right, blocks }
+}
+
+/// Joins the parts of lines of running text that were set to the full width with wide gaps.
+fn mend(mut rows: Vec<Row>, right: f64) -> Vec<Row> {
+    let alone = rows.iter().filter(|row| row.lines.len() == 1).count();
+    if alone * 10 < rows.len() * 6 {
+        return rows;
+    }
+    for row in &mut rows {
+        let widest = row.lines.windows(2).filter_map(|pair| Some(pair.last()?.x0 - pair.first()?.x1)).fold(0.0, f64::max);
+        let words: usize = row.lines.iter().map(|line| line.words.len()).sum();
+        if row.lines.len() > 1 && widest < 2.2 * row.size && (row.x1() - right).abs() < 3.0 && words >= 2 * row.lines.len() {
+            let words = row.lines.drain(..).flat_map(|line| line.words).collect();
+            row.lines = vec![Line::new(words, row.y)];
+        }
+    }
+    rows
 }
 
 /// Puts a picture with nothing beside it between what is above and what is below.

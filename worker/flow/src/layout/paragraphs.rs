@@ -32,6 +32,8 @@ pub(crate) struct Paragraph {
     pub(crate) first: f64,
     /// Right edge of what it has room for.
     pub(crate) right: f64,
+    /// Left edge of the room that it stands in.
+    pub(crate) room: f64,
     pub(crate) align: Align,
     /// Baseline of the first and of the last line.
     pub(crate) baselines: (f64, f64),
@@ -204,17 +206,12 @@ fn build(group: &[&Row], bounds: (f64, f64), next: Option<f64>) -> Paragraph {
         tabs.clear();
     }
     let align = align(group, bounds, !tabs.is_empty() || marker.is_some());
-    let right = if align == Align::Left && group.len() > 1 {
-        // A ragged edge: as wide as its widest line, or the column where that is near.
-        bounds.1
-    } else {
-        bounds.1
-    };
     Paragraph {
         content,
         left,
         first,
-        right,
+        right: bounds.1,
+        room: bounds.0,
         align,
         baselines,
         pitch,

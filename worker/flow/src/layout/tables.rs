@@ -4,7 +4,7 @@ use hayro::kurbo::Rect;
 
 use super::grid;
 use super::lines::{Line, Row};
-use super::paragraphs::Paragraph;
+use super::paragraphs::{Align, Paragraph};
 use crate::model::{Color, Fill, Rule};
 
 /// Rows of a table, at most; a longer one is cut into several.
@@ -182,7 +182,43 @@ pub(crate) fn build(rows: &[Row], bounds: Option<Rect>, lines: Lines<'_>) -> Opt
         table.rows.push(grid::cells(&within, &table.columns, (top, bottom), lines));
     }
     grid::merge(&mut table, &rules);
+    align(&mut table);
     // A row of its own for every line of text must not be lost, nor a table be made of one cell.
     let filled = table.rows.iter().flatten().filter(|cell| !cell.paragraphs.is_empty()).count();
     (table.columns.len() > 2 && filled >= 2).then_some(table)
+}
+
+/// Columns whose lines end in line, rather than begin so, are aligned at the right.
+fn align(table: &mut Table) {
+    for column in 0..table.columns.len() - 1 {
+        let left = table.columns.get(column).copied().unwrap_or_default();
+        let is_of = |cell: &&mut Cell| (cell.bounds.x0 - left).abs() < 0.1 && cell.span == 1 && cell.paragraphs.len() == 1;
+        let mut ends: Vec<(f64, f64)> = Vec::new();
+        let mut members: Vec<&mut Paragraph> = Vec::new();
+        for cell in table.rows.iter_mut().flatten().filter(is_of) {
+            for paragraph in cell.paragraphs.iter_mut().filter(|paragraph| paragraph.lines == 1 && paragraph.tabs.is_empty()) {
+                let x0 = paragraph.content.iter().map(|char| char.x0).fold(f64::INFINITY, f64::min);
+                let x1 = paragraph.content.iter().map(|char| char.x1).fold(0.0, f64::max);
+                ends.push((x0, x1));
+                members.push(paragraph);
+            }
+        }
+        // Headings of a column may stand otherwise: most of them decide.
+        let middle = |mut places: Vec<f64>| {
+            places.sort_by(f64::total_cmp);
+            places.get(places.len() / 2).copied().unwrap_or_default()
+        };
+        let (start, end) = (middle(ends.iter().map(|(x0, _)| *x0).collect()), middle(ends.iter().map(|(_, x1)| *x1).collect()));
+        let near = |place: f64, other: f64| (place - other).abs() < 1.0;
+        let (starts, at_end) = ends.iter().fold((0, 0), |(starts, at_end), (x0, x1)| {
+            (starts + usize::from(near(*x0, start)), at_end + usize::from(near(*x1, end)))
+        });
+        if at_end < 3 || at_end <= starts || at_end * 10 < members.len() * 6 {
+            continue;
+        }
+        for (paragraph, (_, x1)) in members.into_iter().zip(&ends).filter(|(_, (_, x1))| near(*x1, end)) {
+            paragraph.align = Align::Right;
+            paragraph.right = *x1;
+        }
+    }
 }

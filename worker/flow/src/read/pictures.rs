@@ -1,8 +1,8 @@
 //! Pictures: a JPEG as it is where it can stay that, everything else as PNG, with its mask.
 
 use hayro::hayro_interpret::{Image, ImageData, LumaData};
-use hayro::hayro_syntax::object::{Array, Name};
 use hayro::hayro_syntax::object::stream::Stream;
+use hayro::hayro_syntax::object::{Array, Name};
 use hayro::kurbo::{Affine, Point, Rect};
 
 use super::device::color;

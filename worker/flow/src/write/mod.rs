@@ -288,7 +288,7 @@ fn indents(paragraph: &Paragraph, (left, right): (f64, f64)) -> String {
         // A line alone does not break before the edge.
         Align::Left if paragraph.lines == 1 && paragraph.marker.is_none() => (paragraph.first - left, 0.0, 0.0),
         Align::Left | Align::Both => (paragraph.left - left, from_right, paragraph.first - paragraph.left),
-        Align::Center => (paragraph.left.min(paragraph.first).min(left) - left, from_right, 0.0),
+        Align::Center => (paragraph.room - left, from_right, 0.0),
         Align::Right => (0.0, (right - paragraph.right).max(0.0), 0.0),
     };
     if paragraph.is_rtl {

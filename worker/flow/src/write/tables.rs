@@ -62,7 +62,10 @@ impl Writer<'_> {
         let mut at = cell.bounds.y0;
         for paragraph in &cell.paragraphs {
             // Lines get no more height than the row has for them.
-            let pitch = paragraph.pitch.min((height / lines.max(1) as f64).max(0.8 * paragraph.size));
+            let pitch = match cell.merge {
+                Merge::Not => paragraph.pitch.min((height / lines.max(1) as f64).max(0.8 * paragraph.size)),
+                Merge::First | Merge::Next => paragraph.pitch,
+            };
             let gap = (paragraph.baselines.0 - Paragraph::ABOVE * pitch - at).max(0.0);
             let gap = if cell.merge == Merge::Not { gap.min((height - pitch * lines as f64).max(0.0)) } else { gap };
             xml += &self.cell_paragraph(paragraph, cell, (pitch, gap));
