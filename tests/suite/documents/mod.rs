@@ -1,6 +1,8 @@
 //! Documents over the API: every pair of the three rows, pages, text, and what must not be in a result.
 
 mod canary;
+#[cfg(feature = "documents")]
+mod editable;
 mod faults;
 #[cfg(feature = "documents")]
 mod pages;

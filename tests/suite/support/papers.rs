@@ -1,51 +1,12 @@
 //! Small documents that the tests make themselves, part by part.
 
-use std::io::Write;
-
 /// Words that every document holds.
 pub(crate) const WORDS: [&str; 3] = ["Alphaword", "Betaword", "Gammaword"];
 
 /// A zip archive of parts, packed but for the first one, which is stored as it is: OpenDocument wants that of its media type.
 pub(crate) fn archive(parts: &[(&str, &str)]) -> Vec<u8> {
-    let (mut body, mut directory) = (Vec::new(), Vec::new());
-    for (index, (name, text)) in parts.iter().enumerate() {
-        let (method, packed) = if index == 0 { (0_u16, text.as_bytes().to_vec()) } else { (8, pack(text.as_bytes())) };
-        let mut sums = flate2::Crc::new();
-        sums.update(text.as_bytes());
-        // From "version needed" to the length of the extra field: the same in the part and in the list.
-        let mut header = vec![20, 0, 0, 0];
-        header.extend(method.to_le_bytes());
-        header.extend([0, 0, 0x21, 0]);
-        for number in [sums.sum(), packed.len() as u32, text.len() as u32] {
-            header.extend(number.to_le_bytes());
-        }
-        header.extend((name.len() as u16).to_le_bytes());
-        header.extend([0, 0]);
-        directory.extend(b"PK\x01\x02\x14\0");
-        directory.extend(&header);
-        directory.extend([0; 10]);
-        directory.extend((body.len() as u32).to_le_bytes());
-        directory.extend(name.as_bytes());
-        body.extend(b"PK\x03\x04");
-        body.extend(header);
-        body.extend(name.as_bytes());
-        body.extend(packed);
-    }
-    let (start, size, count) = (body.len() as u32, directory.len() as u32, parts.len() as u16);
-    body.extend(directory);
-    body.extend(b"PK\x05\x06\0\0\0\0");
-    body.extend(count.to_le_bytes());
-    body.extend(count.to_le_bytes());
-    body.extend(size.to_le_bytes());
-    body.extend(start.to_le_bytes());
-    body.extend([0, 0]);
-    body
-}
-
-fn pack(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    packer.write_all(bytes).expect("packed");
-    packer.finish().expect("packed")
+    let parts: Vec<(&str, &[u8])> = parts.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    convertfly_flow::archive(&parts)
 }
 
 const RELATIONS: &str = "http://schemas.openxmlformats.org/package/2006/relationships";

@@ -205,7 +205,8 @@ pub fn convert_options() -> Vec<OptionEntry> {
     all
 }
 
-/// Conversions that take several steps and are offered: pictures of every document's pages, and what Markdown becomes beside HTML. The name
+/// Conversions that take several steps and are offered: pictures of every document's pages, what Markdown becomes beside HTML, and what PDF
+/// becomes beside DOCX. The name
 /// is that of the engine of the first step.
 pub fn chains() -> Vec<(&'static str, Edge)> {
     let is_paged = |category| matches!(category, Category::Document | Category::Spreadsheet | Category::Presentation);
@@ -213,11 +214,16 @@ pub fn chains() -> Vec<(&'static str, Edge)> {
     let pictures = || FORMATS.iter().filter(|format| format.category == Category::Image && format.encode.is_some());
     let pages = documents.flat_map(|from| pictures().map(|to| (from.name, to.name)));
     let markdown = ["docx", "odt", "pdf", "rtf", "txt"].map(|to| ("md", to));
+    let rebuilt = ["odt", "rtf"].map(|to| ("pdf", to));
     let edge = |(from, to)| {
-        let first = if from == "md" { markdown::ID } else { office::ID };
+        let first = match from {
+            "md" => markdown::ID,
+            "pdf" => pdf::ID,
+            _ => office::ID,
+        };
         (first, Edge { from, to, cost: 0, credits: price::of(from, to), lane: Lane::Office })
     };
-    pages.chain(markdown).map(edge).collect()
+    pages.chain(markdown).chain(rebuilt).map(edge).collect()
 }
 
 /// What every engine of this release offers, with its name, whether or not it can run on this machine, and the pairs that routes over several of

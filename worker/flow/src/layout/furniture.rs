@@ -15,6 +15,8 @@ pub(crate) struct Strip {
     pub(crate) row: Row,
     /// What number the first page has, where the numbers are those of the pages.
     pub(crate) first_number: Option<i64>,
+    /// Whether it is on the first page.
+    pub(crate) on_first: bool,
 }
 
 /// Takes headers and footers off the pages; `heights` are those of the pages.
@@ -51,7 +53,7 @@ fn strip(pages: &mut [Vec<Line>], heights: &[f64], is_header: bool) -> Option<St
         let y = outermost.get(index).and_then(Option::as_ref).map_or(f64::NAN, |row| row.y);
         lines.retain(|line| (line.y - y).abs() > 0.35 * line.size);
     }
-    Some(Strip { row: model, first_number })
+    Some(Strip { row: model, first_number, on_first: taken.contains(&0) })
 }
 
 /// The first or last row of a page, where it stands apart from the text, near the edge.

@@ -86,20 +86,56 @@ fn common_size<'a>(chars: impl Iterator<Item = &'a Char>) -> f64 {
 
 /// The lines of a page, from top to bottom.
 pub(crate) fn lines(page: &mut Page) -> Vec<Line> {
-    let mut chars = std::mem::take(&mut page.chars);
-    chars.sort_by(|a, b| a.y.total_cmp(&b.y));
-    let mut rows: Vec<Vec<Char>> = Vec::new();
-    for char in chars {
+    let mut chars: Vec<(usize, Char)> = std::mem::take(&mut page.chars).into_iter().enumerate().collect();
+    chars.sort_by(|(_, a), (_, b)| a.y.total_cmp(&b.y));
+    let mut rows: Vec<Vec<(usize, Char)>> = Vec::new();
+    for (order, char) in chars {
         match rows.last_mut() {
-            Some(row) if row.first().is_some_and(|first| char.y - first.y < 0.3 * first.size.min(char.size)) => row.push(char),
-            _ => rows.push(vec![char]),
+            Some(row) if row.first().is_some_and(|(_, first)| char.y - first.y < 0.3 * first.size.min(char.size)) => {
+                row.push((order, char))
+            }
+            _ => rows.push(vec![(order, char)]),
         }
     }
-    let mut lines: Vec<Line> = rows.into_iter().flat_map(split).collect();
+    let mut lines: Vec<Line> = rows.into_iter().flat_map(layers).flat_map(split).collect();
     attach(&mut lines);
     lines.sort_by(|a, b| a.y.total_cmp(&b.y).then(a.x0.total_cmp(&b.x0)));
     underline(&mut lines, &mut page.rules);
     lines
+}
+
+/// A row of characters apart by what lies over what: boxes of text that overlap are read one after the other.
+fn layers(mut row: Vec<(usize, Char)>) -> Vec<Vec<Char>> {
+    row.sort_by_key(|(order, _)| *order);
+    // What was set in one go, from left to right.
+    let mut pieces: Vec<Vec<Char>> = Vec::new();
+    for (_, char) in row {
+        let follows = pieces.last().and_then(|piece| piece.last()).is_some_and(|last| {
+            let gap = char.x0 - last.x1;
+            gap > -0.3 * char.size && gap < char.size
+        });
+        match pieces.last_mut() {
+            Some(piece) if follows => piece.push(char),
+            _ => pieces.push(vec![char]),
+        }
+    }
+    let edges = |piece: &Vec<Char>| {
+        piece.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(x0, x1), char| (x0.min(char.x0), x1.max(char.x1)))
+    };
+    pieces.sort_by(|a, b| edges(a).0.total_cmp(&edges(b).0));
+    let mut layers: Vec<(f64, Vec<Char>)> = Vec::new();
+    for piece in pieces {
+        let (x0, x1) = edges(&piece);
+        let slack = piece.first().map_or(0.0, |char| char.size * 0.4);
+        match layers.iter_mut().find(|(end, _)| *end <= x0 + slack) {
+            Some((end, layer)) => {
+                *end = end.max(x1);
+                layer.extend(piece);
+            }
+            None => layers.push((x1, piece)),
+        }
+    }
+    layers.into_iter().map(|(_, layer)| layer).collect()
 }
 
 /// One row of characters, in its words and lines.

@@ -26,7 +26,7 @@ pub(super) struct Reader<'f, 'a> {
     most: usize,
     pub(super) unknown: usize,
     /// Where characters were set: some files set them twice for boldness.
-    set: HashMap<(char, i64), Vec<f64>>,
+    set: HashMap<(char, i64), Vec<Point>>,
 }
 
 /// A glyph where it stands.
@@ -79,12 +79,14 @@ impl<'f, 'a> Reader<'f, 'a> {
 
     /// Whether the same character stands there already.
     fn is_double(&mut self, what: char, placed: &Placed) -> bool {
-        let row = (placed.start.y / (placed.size * 0.2)).round() as i64;
-        let near = |xs: &Vec<f64>| xs.iter().any(|x| (x - placed.start.x).abs() < placed.size * 0.12);
+        // Rows of four points: what is near stands in this one or in one beside it.
+        let row = (placed.start.y / 4.0).floor() as i64;
+        let reach = (placed.size * 0.12).min(4.0);
+        let near = |places: &Vec<Point>| places.iter().any(|place| (*place - placed.start).hypot() < reach);
         if [row - 1, row, row + 1].iter().any(|row| self.set.get(&(what, *row)).is_some_and(near)) {
             return true;
         }
-        self.set.entry((what, row)).or_default().push(placed.start.x);
+        self.set.entry((what, row)).or_default().push(placed.start);
         false
     }
 

@@ -34,10 +34,12 @@ pub(crate) fn write(layout: &Layout, faces: &[Face]) -> (Vec<u8>, usize, usize) 
     if let Some(strip) = &layout.furniture.header {
         let xml = writer.strip(strip, layout);
         writer.package.header = Some(xml);
+        writer.package.on_first.0 = strip.on_first;
     }
     if let Some(strip) = &layout.furniture.footer {
         let xml = writer.strip(strip, layout);
         writer.package.footer = Some(xml);
+        writer.package.on_first.1 = strip.on_first;
     }
     let first_number = [&layout.furniture.header, &layout.furniture.footer].iter().find_map(|strip| strip.as_ref()?.first_number);
     let body = sections::join(&writer.sections, &writer.package, first_number);
@@ -286,7 +288,10 @@ fn indents(paragraph: &Paragraph, (left, right): (f64, f64)) -> String {
     let from_right = (right - paragraph.right - SLACK).max(0.0);
     let (start, end, first) = match paragraph.align {
         // A line alone does not break before the edge.
-        Align::Left if paragraph.lines == 1 && paragraph.marker.is_none() => (paragraph.first - left, 0.0, 0.0),
+        Align::Left if paragraph.lines == 1 && paragraph.marker.is_none() => {
+            let end = paragraph.content.iter().map(|char| char.x1).fold(0.0, f64::max);
+            (paragraph.first - left, (right - end - 4.0).min(0.0), 0.0)
+        }
         Align::Left | Align::Both => (paragraph.left - left, from_right, paragraph.first - paragraph.left),
         Align::Center => (paragraph.room - left, from_right, 0.0),
         Align::Right => (0.0, (right - paragraph.right).max(0.0), 0.0),

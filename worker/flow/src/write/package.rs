@@ -34,6 +34,8 @@ const NUMBERING: &str = "<w:abstractNum w:abstractNumId=\"0\"><w:multiLevelType 
 pub(super) struct Package {
     pub(super) header: Option<String>,
     pub(super) footer: Option<String>,
+    /// Whether the first page has the header, and the footer.
+    pub(super) on_first: (bool, bool),
     media: Vec<(String, Vec<u8>)>,
     links: Vec<String>,
     ids: usize,
@@ -68,14 +70,25 @@ impl Package {
         format!("rIdL{index}")
     }
 
+    /// Whether the first page has not what the others have.
+    pub(super) fn is_first_other(&self) -> bool {
+        (self.header.is_some() && !self.on_first.0) || (self.footer.is_some() && !self.on_first.1)
+    }
+
     /// The header and the footer, as the first section names them; the others have the same.
     pub(super) fn references(&self) -> String {
         let mut xml = String::new();
+        let mut add = |kind: &str, id: &str, on_first: bool| {
+            xml += &format!("<w:{kind}Reference w:type=\"default\" r:id=\"{id}\"/>");
+            if self.is_first_other() && on_first {
+                xml += &format!("<w:{kind}Reference w:type=\"first\" r:id=\"{id}\"/>");
+            }
+        };
         if self.header.is_some() {
-            xml += "<w:headerReference w:type=\"default\" r:id=\"rIdHeader\"/>";
+            add("header", "rIdHeader", self.on_first.0);
         }
         if self.footer.is_some() {
-            xml += "<w:footerReference w:type=\"default\" r:id=\"rIdFooter\"/>";
+            add("footer", "rIdFooter", self.on_first.1);
         }
         xml
     }

@@ -116,11 +116,12 @@ impl Geometry {
         self.columns.get(index).map_or(self.edges, |(left, right)| (*left as f64, *right as f64))
     }
 
-    fn xml(&self, new_page: bool, references: &str, first_number: Option<i64>) -> String {
+    fn xml(&self, new_page: bool, references: &str, (first_number, title_page): (Option<i64>, bool)) -> String {
         let margins = &self.margins;
         let kind = if new_page { "nextPage" } else { "continuous" };
         let orient = if self.width > self.height { " w:orient=\"landscape\"" } else { "" };
         let number = first_number.map(|number| format!("<w:pgNumType w:start=\"{}\"/>", number.max(0))).unwrap_or_default();
+        let title = if title_page { "<w:titlePg/>" } else { "" };
         let columns = if self.columns.is_empty() {
             String::new()
         } else {
@@ -133,7 +134,7 @@ impl Geometry {
         };
         format!(
             "<w:sectPr>{references}<w:type w:val=\"{kind}\"/><w:pgSz w:w=\"{}\" w:h=\"{}\"{orient}/>\
-             <w:pgMar w:top=\"{}\" w:right=\"{}\" w:bottom=\"{}\" w:left=\"{}\" w:header=\"{}\" w:footer=\"{}\" w:gutter=\"0\"/>{number}{columns}</w:sectPr>",
+             <w:pgMar w:top=\"{}\" w:right=\"{}\" w:bottom=\"{}\" w:left=\"{}\" w:header=\"{}\" w:footer=\"{}\" w:gutter=\"0\"/>{number}{columns}{title}</w:sectPr>",
             self.width,
             self.height,
             twips(margins.top),
@@ -159,7 +160,11 @@ pub(super) struct Section {
 pub(super) fn join(sections: &[Section], package: &Package, first_number: Option<i64>) -> String {
     let mut body = String::new();
     for (index, section) in sections.iter().enumerate() {
-        let (references, number) = if index == 0 { (package.references(), first_number) } else { (String::new(), None) };
+        let (references, number) = if index == 0 {
+            (package.references(), (first_number, package.is_first_other()))
+        } else {
+            (String::new(), (None, false))
+        };
         let properties = section.geometry.xml(section.new_page, &references, number);
         let is_last = index + 1 == sections.len();
         let last = section.elements.len().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The PDF engine: pages as pictures, and files of pages, in the image executor's processes.
+//! The PDF engine: pages as pictures, as documents that can be edited, and files of pages, in the image executor's processes.
 
 pub mod options;
 
@@ -49,6 +49,9 @@ impl PdfEngine {
         let pages = self.pages(&work, &options).await?;
         if work.to == "pdf" {
             return self.job(&work, PdfTask::Select(pages), vec![clone(&work.output)?]).await;
+        }
+        if work.to == "docx" {
+            return self.job(&work, PdfTask::Rebuild(pages), vec![clone(&work.output)?]).await;
         }
         let many = FORMATS.iter().any(|format| format.name == work.to && format.flags.pages);
         if options.multipage && many {
@@ -187,10 +190,14 @@ fn add(sum: &mut serde_json::Map<String, Value>, other: &serde_json::Map<String,
     }
 }
 
-/// From PDF to every kind of picture that is written, and to PDF.
+/// Relative cost of rebuilding what can be edited from what is only drawn: no route from another kind of document goes that way.
+const REBUILD: u32 = 5_000;
+
+/// From PDF to every kind of picture that is written, to PDF, and to DOCX.
 pub(crate) fn edges() -> Vec<Edge> {
-    let targets = FORMATS.iter().filter(|format| format.encode.is_some());
-    targets.map(|to| Edge { from: "pdf", to: to.name, cost: 5, credits: price::of("pdf", to.name), lane: Lane::Cpu }).collect()
+    let edge = |to, cost| Edge { from: "pdf", to, cost, credits: price::of("pdf", to), lane: Lane::Cpu };
+    let pictures = FORMATS.iter().filter(|format| format.encode.is_some()).map(|to| edge(to.name, 5));
+    pictures.chain([edge("docx", REBUILD)]).collect()
 }
 
 impl Engine for PdfEngine {
@@ -207,7 +214,7 @@ impl Engine for PdfEngine {
     }
 
     fn source_options(&self) -> &'static [&'static str] {
-        &["password"]
+        &["password", "pages", "page"]
     }
 
     fn probe(&self) -> Availability {

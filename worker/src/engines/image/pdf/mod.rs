@@ -3,6 +3,8 @@
 #[cfg(feature = "documents")]
 mod file;
 #[cfg(feature = "documents")]
+mod flow;
+#[cfg(feature = "documents")]
 mod merge;
 #[cfg(feature = "documents")]
 mod metadata;
@@ -32,6 +34,8 @@ pub enum PdfTask {
     DrawAll(Vec<u32>),
     /// Makes a file of those pages, in that order.
     Select(Vec<u32>),
+    /// Makes a document that can be edited, of those pages.
+    Rebuild(Vec<u32>),
     /// Makes one file of the input and those beside it.
     Merge,
     /// Tells what is known about the file.

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use serde_json::json;
 
-use super::{PdfTask, merge, metadata, optimize, raster, select};
+use super::{PdfTask, flow, merge, metadata, optimize, raster, select};
 use crate::engines::Made;
 use crate::engines::image::job::ImageJob;
 use crate::engines::image::pipeline;
@@ -42,6 +42,7 @@ pub(in crate::engines::image) fn run(
         }
         PdfTask::Draw(pages) => raster::each(job, &raster::open(data, password)?, pages, outputs, processor, cancel),
         PdfTask::DrawAll(pages) => raster::all(job, &raster::open(data, password)?, pages, outputs, processor, cancel),
+        PdfTask::Rebuild(pages) => flow::run(job, &raster::open(data, password)?, pages, outputs, cancel),
         PdfTask::Merge => {
             let all = std::iter::once(data).chain(beside).collect();
             merge::run(all, password, outputs, cancel)
