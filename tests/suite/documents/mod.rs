@@ -5,6 +5,8 @@ mod canary;
 mod editable;
 mod faults;
 #[cfg(feature = "documents")]
+mod marks;
+#[cfg(feature = "documents")]
 mod pages;
 mod pairs;
 

@@ -1,6 +1,6 @@
 //! What is on a page, in points from its upper left corner, as it is seen: rotation and boxes are done with.
 
-use hayro::kurbo::Rect;
+use hayro::kurbo::{BezPath, Rect};
 
 /// A colour, red first.
 pub(crate) type Color = [u8; 3];
@@ -49,6 +49,16 @@ pub(crate) struct Fill {
     pub(crate) color: Color,
 }
 
+/// A shape that is neither a line nor a rectangle.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    pub(crate) path: BezPath,
+    pub(crate) bounds: Rect,
+    pub(crate) color: Color,
+    /// Width of its line, where it is not filled.
+    pub(crate) line: Option<f64>,
+}
+
 /// A picture, encoded, where it is seen.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
@@ -79,6 +89,7 @@ pub(crate) struct Page {
     pub(crate) turned: Vec<Turned>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) fills: Vec<Fill>,
+    pub(crate) shapes: Vec<Shape>,
     pub(crate) pictures: Vec<Picture>,
     pub(crate) links: Vec<String>,
 }

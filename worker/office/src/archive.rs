@@ -54,6 +54,23 @@ pub(crate) fn check(file: &File, title: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The names of the parts of an archive, and the content of those of them that are `wanted`, none of which is larger than `most` bytes.
+/// `None` where the list of contents cannot be read.
+pub fn parts(file: &File, wanted: &[&str], most: u64) -> Option<(Vec<String>, Vec<(String, Vec<u8>)>)> {
+    let length = file.metadata().ok()?.len();
+    let entries = entries(file, length)?;
+    let name = |entry: &Entry| String::from_utf8_lossy(&entry.name).into_owned();
+    let mut found = Vec::new();
+    for entry in entries.iter().take(MAX_ENTRIES) {
+        let name = name(entry);
+        let mut content = Vec::new();
+        if wanted.contains(&name.as_str()) && unpack_to(file, entry, most, &mut content).is_some() {
+            found.push((name, content));
+        }
+    }
+    Some((entries.iter().map(name).collect(), found))
+}
+
 /// A part of an archive, as the list of contents has it.
 struct Entry {
     name: Vec<u8>,
@@ -115,6 +132,11 @@ fn entries(file: &File, length: u64) -> Option<Vec<Entry>> {
 
 /// Unpacks a part to nowhere, up to `most` bytes, and tells how many came out.
 fn unpack(file: &File, entry: &Entry, most: u64) -> Option<u64> {
+    unpack_to(file, entry, most, &mut io::sink())
+}
+
+/// Unpacks a part, up to `most` bytes, and tells how many came out.
+fn unpack_to(file: &File, entry: &Entry, most: u64, target: &mut dyn io::Write) -> Option<u64> {
     let header = read_at(file, entry.header, 30)?;
     let name = usize::from(u16_at(&header, 26)?);
     // A list that names other parts than the file has would show one document to us and another one to LibreOffice.
@@ -124,8 +146,8 @@ fn unpack(file: &File, entry: &Entry, most: u64) -> Option<u64> {
     let start = entry.header + 30 + name as u64 + u64::from(u16_at(&header, 28)?);
     let packed = Section { file, at: start, left: entry.packed };
     match entry.method {
-        0 => io::copy(&mut packed.take(most), &mut io::sink()).ok().filter(|length| *length == entry.packed.min(most)),
-        8 => io::copy(&mut DeflateDecoder::new(packed).take(most), &mut io::sink()).ok(),
+        0 => io::copy(&mut packed.take(most), target).ok().filter(|length| *length == entry.packed.min(most)),
+        8 => io::copy(&mut DeflateDecoder::new(packed).take(most), target).ok(),
         _ => None,
     }
 }

@@ -14,6 +14,7 @@ mod profile;
 mod shim;
 mod text;
 
+pub use archive::parts;
 pub use child::serve;
 pub use job::{Done, Job, Side, Text};
 pub use kit::{LIBRARY, PROGRAM};

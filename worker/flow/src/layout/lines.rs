@@ -14,11 +14,13 @@ pub(crate) struct Word {
     pub(crate) chars: Vec<Char>,
     pub(crate) x0: f64,
     pub(crate) x1: f64,
+    /// The space that was set before it, where one was.
+    pub(crate) space: Option<Char>,
 }
 
 impl Word {
-    fn new(char: Char) -> Self {
-        Self { x0: char.x0, x1: char.x1.max(char.x0), chars: vec![char] }
+    fn new(char: Char, space: Option<Char>) -> Self {
+        Self { x0: char.x0, x1: char.x1.max(char.x0), chars: vec![char], space }
     }
 
     fn push(&mut self, char: Char) {
@@ -143,28 +145,28 @@ fn split(mut row: Vec<Char>) -> Vec<Line> {
     row.sort_by(|a, b| a.x0.total_cmp(&b.x0));
     let y = row.first().map_or(0.0, |first| first.y);
     let (mut lines, mut words): (Vec<Vec<Word>>, Vec<Word>) = (Vec::new(), Vec::new());
-    let mut after_space = false;
+    let mut space: Option<Char> = None;
     for char in row {
         if char.what == ' ' {
-            after_space = true;
+            space = Some(char);
             continue;
         }
         let Some(last) = words.last_mut() else {
-            words.push(Word::new(char));
-            after_space = false;
+            words.push(Word::new(char, None));
+            space = None;
             continue;
         };
         let gap = char.x0 - last.x1;
         let size = char.size.max(last.chars.last().map_or(0.0, |last| last.size));
         if gap > PART_GAP * size {
             lines.push(std::mem::take(&mut words));
-            words.push(Word::new(char));
-        } else if (after_space && gap > -0.1 * size) || gap > WORD_GAP * size {
-            words.push(Word::new(char));
+            words.push(Word::new(char, None));
+        } else if (space.is_some() && gap > -0.1 * size) || gap > WORD_GAP * size {
+            words.push(Word::new(char, space.take()));
         } else {
             last.push(char);
         }
-        after_space = false;
+        space = None;
     }
     lines.push(words);
     lines.into_iter().filter(|words| !words.is_empty()).map(|words| Line::new(words, y)).collect()

@@ -1,6 +1,6 @@
 //! From rows to paragraphs: where they begin, how they are set.
 
-use super::lines::{Line, Row};
+use super::lines::{Line, Row, Word};
 use crate::model::{Char, Face};
 use crate::text::logical;
 
@@ -176,7 +176,7 @@ fn build(group: &[&Row], bounds: (f64, f64), next: Option<f64>) -> Paragraph {
             }
             for (index, word) in part.words.iter().enumerate() {
                 if index > 0 {
-                    line.extend(space(line.last(), word.chars.first()));
+                    line.extend(space(line.last(), word));
                 }
                 line.extend(word.chars.iter().cloned());
             }
@@ -224,8 +224,15 @@ fn build(group: &[&Row], bounds: (f64, f64), next: Option<f64>) -> Paragraph {
     }
 }
 
-/// A space between two words, dressed as both are.
-fn space(before: Option<&Char>, after: Option<&Char>) -> Option<Char> {
+/// A space between two words, dressed as the one that was set there, or as both are.
+fn space(before: Option<&Char>, word: &Word) -> Option<Char> {
+    between(before, word.chars.first()).map(|space| match &word.space {
+        Some(set) => Char { face: set.face, size: set.size, ..space },
+        None => space,
+    })
+}
+
+fn between(before: Option<&Char>, after: Option<&Char>) -> Option<Char> {
     let (before, after) = (before?, after?);
     Some(Char {
         what: ' ',
@@ -249,7 +256,7 @@ fn join(content: &mut Vec<Char>, line: Vec<Char>) {
         (_, Some('-' | '\u{2010}'), Some(_)) => {}
         // Scripts without spaces between words.
         (_, Some(last), Some(first)) if is_wide(last) && is_wide(first) => {}
-        (_, Some(_), Some(_)) => content.extend(space(content.last(), line.first())),
+        (_, Some(_), Some(_)) => content.extend(between(content.last(), line.first())),
         _ => {}
     }
     content.extend(line);

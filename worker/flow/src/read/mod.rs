@@ -1,6 +1,7 @@
 //! From a PDF page to what is on it.
 
 mod device;
+mod drawings;
 mod faces;
 mod links;
 mod paths;
@@ -45,6 +46,7 @@ impl<'a> Pages<'a> {
         self.room = reader.room;
         self.unknown += reader.unknown;
         let mut page = reader.page;
+        drawings::apply(&mut page, &mut self.room);
         (page.width, page.height) = (bounds.x1, bounds.y1);
         links::apply(&mut page, source, transform);
         page

@@ -1,12 +1,16 @@
 //! Which of what is drawn are the lines and areas of tables and underlines.
 
 use hayro::hayro_interpret::DrawMode;
-use hayro::kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape};
+use hayro::kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape as _};
 
-use crate::model::{Color, Fill, Page, Rule};
+use crate::model::{Color, Fill, Page, Rule, Shape};
 
 /// A filled rectangle that is not thicker is a line, points.
 const THIN: f64 = 3.0;
+
+/// Shapes of one page, at most, and elements of one of them.
+const MAX_SHAPES: usize = 5_000;
+const MAX_ELEMENTS: usize = 50_000;
 
 /// Adds the lines and areas of a path.
 pub(super) fn take(page: &mut Page, transform: Affine, path: &BezPath, (color, clip): (Color, Rect), mode: &DrawMode) {
@@ -24,7 +28,12 @@ pub(super) fn take(page: &mut Page, transform: Affine, path: &BezPath, (color, c
 }
 
 fn fill(page: &mut Page, path: &BezPath, color: Color, clip: Rect) {
-    for part in parts(path) {
+    let parts = parts(path);
+    if parts.iter().any(|part| rectangle(part).is_none()) {
+        shape(page, path, color, clip, None);
+        return;
+    }
+    for part in parts {
         let Some(bounds) = rectangle(&part) else { continue };
         let bounds = bounds.intersect(clip);
         let (width, height) = (bounds.width(), bounds.height());
@@ -43,7 +52,12 @@ fn fill(page: &mut Page, path: &BezPath, color: Color, clip: Rect) {
 
 fn stroke(page: &mut Page, path: &BezPath, width: f64, color: Color, clip: Rect) {
     let half = (width / 2.0).clamp(0.1, 10.0);
-    for part in parts(path) {
+    let parts = parts(path);
+    if parts.iter().any(|part| !is_straight(part)) {
+        shape(page, path, color, clip, Some(width.max(0.2)));
+        return;
+    }
+    for part in parts {
         let mut from: Option<Point> = None;
         for (a, b) in segments(&part, &mut from) {
             let (dx, dy) = ((a.x - b.x).abs(), (a.y - b.y).abs());
@@ -58,6 +72,24 @@ fn stroke(page: &mut Page, path: &BezPath, width: f64, color: Color, clip: Rect)
             }
         }
     }
+}
+
+/// Adds what is neither a line nor a rectangle.
+fn shape(page: &mut Page, path: &BezPath, color: Color, clip: Rect, line: Option<f64>) {
+    let bounds = path.bounding_box().intersect(clip);
+    let sound = bounds.width() >= 0.0
+        && bounds.height() >= 0.0
+        && [bounds.x0, bounds.y0, bounds.x1, bounds.y1].iter().all(|side| side.is_finite());
+    if sound && page.shapes.len() < MAX_SHAPES && path.elements().len() < MAX_ELEMENTS {
+        page.shapes.push(Shape { path: path.clone(), bounds, color, line });
+    }
+}
+
+/// Whether every part of it is an upright line.
+fn is_straight(part: &[PathEl]) -> bool {
+    let curved = part.iter().any(|element| matches!(element, PathEl::QuadTo(..) | PathEl::CurveTo(..)));
+    let upright = |(a, b): &(Point, Point)| (a.x - b.x).abs() < 0.5 || (a.y - b.y).abs() < 0.5;
+    !curved && segments(part, &mut None).iter().all(upright)
 }
 
 /// The closed or open parts of a path, each from a place that it moves to.

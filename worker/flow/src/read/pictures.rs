@@ -167,6 +167,11 @@ fn draw(source: &Pixels, to_pixels: Affine, bounds: Rect, per_point: (f64, f64))
     Pixels { width, height, data }
 }
 
+/// Pixels, red first and alpha last, as PNG.
+pub(super) fn encoded(width: usize, height: usize, data: Vec<u8>) -> Option<Vec<u8>> {
+    png(&Pixels { width, height, data })
+}
+
 fn png(pixels: &Pixels) -> Option<Vec<u8>> {
     let mut data = Vec::new();
     let mut encoder = png::Encoder::new(&mut data, u32::try_from(pixels.width).ok()?, u32::try_from(pixels.height).ok()?);

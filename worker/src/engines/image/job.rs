@@ -67,6 +67,7 @@ pub fn run(job: &ImageJob, files: Vec<File>, processor: &Processor, cancel: &Can
             pipeline::run(job, &options, files, processor, cancel, &|_, _, _, _| Ok(()), &|_, _| Ok(true))
         }
         Action::Watermark => watermark::run(job, files, processor, cancel),
+        Action::Metadata if super::papers::is_known(&job.from) => super::papers::run(job, files),
         Action::Metadata => metadata::run(job, files, processor, cancel),
         Action::Merge => merge::run(job, files, processor, cancel),
         Action::Optimize => optimize::run(job, files, cancel),

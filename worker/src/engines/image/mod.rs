@@ -11,6 +11,7 @@ pub mod merge;
 mod metadata;
 pub mod optimize;
 pub mod options;
+pub(crate) mod papers;
 pub mod pdf;
 pub mod pipeline;
 pub mod plan;

@@ -109,7 +109,8 @@ impl PdfEngine {
 
     /// What is not a conversion: one piece of work, with the files beside the input.
     async fn act(&self, work: Work, task: PdfTask) -> Result<Made, Failure> {
-        if let Some(other) = work.beside.iter().find(|beside| beside.format != "pdf") {
+        let foreign = |beside: &&super::Beside| task == PdfTask::Merge && beside.format != "pdf";
+        if let Some(other) = work.beside.iter().find(foreign) {
             return Err(Failure::unsupported(format!("{} files are not merged with PDF files", other.format)));
         }
         let beside = work.beside.iter().map(|beside| clone(&beside.file)).collect::<Result<Vec<_>, _>>()?;
@@ -117,10 +118,26 @@ impl PdfEngine {
         self.job(&work, task, files).await
     }
 
+    /// What is known about an office document, which the executor reads as well.
+    async fn facts(&self, work: Work) -> Result<Made, Failure> {
+        let job = ImageJob {
+            action: work.action,
+            from: work.from.clone(),
+            to: work.to.clone(),
+            beside: Vec::new(),
+            options: work.options.clone(),
+            limits: self.limits,
+            test: work.test,
+            pdf: None,
+        };
+        let files = vec![reopened(&work.input)?, clone(&work.output)?];
+        run_job(&self.runner, job, files, work.cancel.clone(), work.deadline).await
+    }
+
     /// Runs a piece of work of the executor; `files` are those beside the input, and the outputs.
     async fn job(&self, work: &Work, task: PdfTask, files: Vec<File>) -> Result<Made, Failure> {
-        let beside =
-            if task == PdfTask::Merge { work.beside.iter().map(|beside| beside.format.clone()).collect() } else { Vec::new() };
+        let reads = matches!(task, PdfTask::Merge | PdfTask::Watermark);
+        let beside = if reads { work.beside.iter().map(|beside| beside.format.clone()).collect() } else { Vec::new() };
         let job = ImageJob {
             action: work.action,
             from: work.from.clone(),
@@ -210,7 +227,9 @@ impl Engine for PdfEngine {
     }
 
     fn offers(&self) -> Vec<(Action, &'static str)> {
-        [Action::Merge, Action::Metadata, Action::Optimize].map(|action| (action, "pdf")).to_vec()
+        let papers = super::image::papers::KNOWN.iter().map(|name| (Action::Metadata, *name));
+        let own = [Action::Merge, Action::Metadata, Action::Optimize, Action::Watermark].map(|action| (action, "pdf"));
+        own.into_iter().chain(papers).collect()
     }
 
     fn source_options(&self) -> &'static [&'static str] {
@@ -228,9 +247,10 @@ impl Engine for PdfEngine {
         match work.action {
             Action::Convert => self.run(work).boxed(),
             Action::Merge => self.act(work, PdfTask::Merge).boxed(),
+            Action::Metadata if work.from != "pdf" => self.facts(work).boxed(),
             Action::Metadata => self.act(work, PdfTask::Metadata).boxed(),
             Action::Optimize => self.act(work, PdfTask::Optimize).boxed(),
-            Action::Watermark => async { Err(Failure::unsupported("`watermark` does not take PDF files")) }.boxed(),
+            Action::Watermark => self.act(work, PdfTask::Watermark).boxed(),
         }
     }
 }

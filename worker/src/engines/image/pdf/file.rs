@@ -79,17 +79,35 @@ pub(super) fn set_pages(document: &mut Document, pages: &[ObjectId]) -> Result<(
 pub(super) fn mark(document: &mut Document, id: ObjectId) -> Result<(), Failure> {
     const NAME: &str = "ConvertFlyTest";
     let page = document.get_dictionary(id).map_err(|error| damaged(&error))?.clone();
-    let resolved = |object: &Object| document.dereference(object).ok().map(|(_, object)| object.clone());
-    let dictionary = |object: Option<Object>| object.and_then(|object| object.as_dict().ok().cloned()).unwrap_or_default();
-    let mut resources = dictionary(page.get(b"Resources").ok().and_then(resolved));
-    let mut fonts = dictionary(resources.get(b"Font").ok().and_then(resolved));
-    let mut states = dictionary(resources.get(b"ExtGState").ok().and_then(resolved));
-    let bounds =
-        page.get(b"MediaBox").ok().and_then(resolved).and_then(|bounds| bounds.as_array().ok().cloned()).unwrap_or_default();
-    let sides: Vec<f32> = bounds.iter().filter_map(resolved).filter_map(|side| side.as_float().ok()).collect();
+    let number = |side: &Object| document.dereference(side).ok().and_then(|(_, side)| side.as_float().ok());
+    let bounds = page.get(b"MediaBox").and_then(|bounds| document.dereference(bounds)).and_then(|(_, bounds)| bounds.as_array());
+    let sides: Vec<f32> = bounds.map(|bounds| bounds.iter().filter_map(number).collect()).unwrap_or_default();
     let [left, bottom, right, top] = <[f32; 4]>::try_from(sides).unwrap_or([0.0, 0.0, 612.0, 792.0]);
     let size = (right - left).min(top - bottom).abs() / 4.0;
     let (x, y) = ((left + right) / 2.0 - size * 1.2, (bottom + top) / 2.0 - size / 3.0);
+    let font =
+        Dictionary::from_iter([("Type", "Font".into()), ("Subtype", "Type1".into()), ("BaseFont", "Helvetica-Bold".into())]);
+    let state = Dictionary::from_iter([("ca", Object::Real(0.5))]);
+    let text = format!("q /{NAME} gs 0.6 g BT /{NAME} {size:.2} Tf {x:.2} {y:.2} Td (TEST) Tj ET Q");
+    draw(document, id, page, &[("Font", NAME, font.into()), ("ExtGState", NAME, state.into())], (&text, false))
+}
+
+/// Draws on a page with what that needs of resources (their kind, name and value): over what is there, or below it.
+pub(super) fn draw(
+    document: &mut Document,
+    id: ObjectId,
+    mut page: Dictionary,
+    needed: &[(&str, &str, Object)],
+    (drawing, is_below): (&str, bool),
+) -> Result<(), Failure> {
+    let resolved = |object: &Object| document.dereference(object).ok().map(|(_, object)| object.clone());
+    let dictionary = |object: Option<Object>| object.and_then(|object| object.as_dict().ok().cloned()).unwrap_or_default();
+    let mut resources = dictionary(page.get(b"Resources").ok().and_then(resolved));
+    for (kind, name, value) in needed {
+        let mut named = dictionary(resources.get(kind.as_bytes()).ok().and_then(resolved));
+        named.set(*name, value.clone());
+        resources.set(*kind, named);
+    }
     let before = page.get(b"Contents").ok().and_then(|contents| match contents {
         Object::Array(parts) => Some(parts.clone()),
         Object::Reference(_) => match resolved(contents) {
@@ -98,21 +116,14 @@ pub(super) fn mark(document: &mut Document, id: ObjectId) -> Result<(), Failure>
         },
         _ => None,
     });
-    fonts.set(
-        NAME,
-        Dictionary::from_iter([("Type", "Font".into()), ("Subtype", "Type1".into()), ("BaseFont", "Helvetica-Bold".into())]),
-    );
-    states.set(NAME, Dictionary::from_iter([("ca", Object::Real(0.5))]));
-    resources.set("Font", fonts);
-    resources.set("ExtGState", states);
+    let before = before.unwrap_or_default();
     let stream = |text: String| Stream::new(Dictionary::new(), text.into_bytes());
-    // What the page has set for itself must not move the mark.
-    let open = document.add_object(stream("q ".to_owned()));
-    let text = format!(" Q q /{NAME} gs 0.6 g BT /{NAME} {size:.2} Tf {x:.2} {y:.2} Td (TEST) Tj ET Q");
-    let close = document.add_object(stream(text));
-    let parts = std::iter::once(open.into()).chain(before.unwrap_or_default()).chain([close.into()]).collect();
-    let page = document.get_dictionary_mut(id).map_err(|error| damaged(&error))?;
+    // What the page has set for itself must not move what is drawn.
+    let open = document.add_object(stream(if is_below { format!("{drawing} q ") } else { "q ".to_owned() }));
+    let close = document.add_object(stream(if is_below { " Q ".to_owned() } else { format!(" Q {drawing}") }));
+    let parts = std::iter::once(open.into()).chain(before).chain([close.into()]).collect();
     page.set("Resources", resources);
     page.set("Contents", Object::Array(parts));
+    document.objects.insert(id, page.into());
     Ok(())
 }

@@ -11,9 +11,13 @@ mod metadata;
 #[cfg(feature = "documents")]
 mod optimize;
 #[cfg(feature = "documents")]
+mod pictures;
+#[cfg(feature = "documents")]
 mod raster;
 #[cfg(feature = "documents")]
 mod select;
+#[cfg(feature = "documents")]
+mod watermark;
 #[cfg(feature = "documents")]
 mod work;
 
@@ -42,6 +46,8 @@ pub enum PdfTask {
     Metadata,
     /// Makes the file smaller.
     Optimize,
+    /// Puts a text on pages, or the picture beside the input.
+    Watermark,
 }
 
 /// There is nothing here that could do it.

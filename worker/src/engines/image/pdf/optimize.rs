@@ -1,4 +1,5 @@
-//! A smaller file with the same pages: nothing unused, nothing twice, streams packed, objects in streams.
+//! A smaller file with the same pages: nothing unused, nothing twice, pictures with no more pixels than a page
+//! has room for, streams packed, objects in streams.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,23 +8,34 @@ use std::io::{Seek, Write};
 use lopdf::{Document, Object, ObjectId};
 use serde_json::{Map, Value, json};
 
-use super::super::job::Clock;
-use super::file;
+use super::super::job::{Clock, ImageJob};
+use super::super::optimize::options::OptimizeOptions;
 use super::work::only;
+use super::{file, pictures};
 use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::Cancel;
+use crate::options::Options;
+use crate::pixels::Processor;
 
 /// How often equal objects are looked for: what becomes equal by that is found the next time.
 const ROUNDS: usize = 4;
 
 /// Writes the input smaller; the input itself where that is not so.
-pub(super) fn run(data: &[u8], password: &str, outputs: Vec<File>, cancel: &Cancel) -> Result<Made, Failure> {
+pub(super) fn run(
+    job: &ImageJob,
+    (data, password): (&[u8], &str),
+    outputs: Vec<File>,
+    processor: &Processor,
+    cancel: &Cancel,
+) -> Result<Made, Failure> {
     let mut output = only(outputs)?;
+    let options = OptimizeOptions::read(&job.options)?;
     let mut clock = Clock::default();
     let mut document = clock.time("load", || file::open(data, password))?;
     clock.time("prune", || document.prune_objects());
     let doubles = clock.time("doubles", || share_equal(&mut document, cancel))?;
+    let pictures = clock.time("pictures", || pictures::shrink(&mut document, &options, processor, cancel))?;
     clock.time("compress", || document.compress());
     cancel.check()?;
     let mut bytes = clock.time("store", || file::write(&mut document, output.try_clone().map_err(Failure::internal)?))?;
@@ -41,6 +53,7 @@ pub(super) fn run(data: &[u8], password: &str, outputs: Vec<File>, cancel: &Canc
         "bytes_out": bytes,
         "kept_original": kept,
         "doubles": doubles,
+        "pictures": pictures,
         "ms": clock.stages,
     });
     let explain = if let Value::Object(explain) = explain { explain } else { Map::new() };

@@ -290,3 +290,93 @@ fn what_is_no_pdf_file_is_refused() {
         }
     }
 }
+
+/// The pixels of a page at a pixel a point.
+fn seen(pdf: &[u8], page: u32) -> Vec<u8> {
+    let (_, outputs) = perform(PdfTask::Draw(vec![page]), "png", json!({ "density": 72 }), &[pdf.to_vec()], 1).expect("drawn");
+    let decoder = by_name("png").and_then(|format| format.decode).expect("a decoder");
+    let decoded = (decoder.decode)(&outputs[0], &crate::formats::DecodeOptions::default()).expect("a picture");
+    decoded.frames[0].image.data().to_vec()
+}
+
+#[test]
+fn a_watermark_lies_on_the_pages_that_are_meant() {
+    let plain = bytes(pages(3));
+    let options = json!({
+        "text": "שלום Ωmega", "font_size": 14, "font_color": "#ff0000", "pages": "2", "margin_vertical": 2, "margin_horizontal": 2,
+        "position_horizontal": "right", "position_vertical": "top",
+    });
+    let (made, marked) = perform(PdfTask::Watermark, "pdf", options, std::slice::from_ref(&plain), 1).expect("marked");
+    assert_eq!(made.explain["marked"], json!(1), "one page of three: {made:?}");
+    let reddish = |pixels: &[u8]| {
+        let red = pixels.chunks_exact(3).map(|pixel| pixel[0] > 200 && pixel[1] < 120 && pixel[2] < 120);
+        red.enumerate().filter(|(_, red)| *red).map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    for page in [1, 3] {
+        assert_eq!(seen(&marked[0], page), seen(&plain, page), "page {page} is as it was");
+    }
+    let red = reddish(&seen(&marked[0], 2));
+    assert!(red.len() > 20, "letters of any script: {red:?}");
+    // 102 points wide, 50 high: all of it in the upper half, at the right.
+    assert!(red.iter().all(|index| index / 102 < 25 && index % 102 > 10), "{red:?}");
+    assert_eq!(told(&marked[0]).0, [1, 2, 3], "the pages are the same");
+}
+
+#[test]
+fn a_watermark_under_the_page_is_covered_by_it_and_tiles_fill_it() {
+    let options = |layer: &str| json!({ "text": "XX", "font_size": 20, "tile": true, "layer": layer, "margin_vertical": 0, "margin_horizontal": 0 });
+    let plain = bytes(pages(1));
+    let marked = |layer: &str| {
+        let (_, mut outputs) =
+            perform(PdfTask::Watermark, "pdf", options(layer), std::slice::from_ref(&plain), 1).expect("marked");
+        seen(&outputs.remove(0), 1)
+    };
+    let (above, below, before) = (marked("above"), marked("below"), seen(&plain, 1));
+    assert_ne!(above, below, "the letters of the page lie over the mark, or under it");
+    let black = |pixels: &[u8]| pixels.chunks_exact(3).filter(|pixel| pixel.iter().all(|part| *part < 40)).count();
+    assert!(black(&below) >= black(&before), "nothing of the page is covered by what is under it");
+    let corners = [0..20, 80..101]
+        .map(|columns| columns.clone().any(|x| (0..50).any(|y| below[(y * 101 + x) * 3] != before[(y * 101 + x) * 3])));
+    assert_eq!(corners, [true, true], "tiles at the left and at the right");
+}
+
+#[test]
+fn pictures_of_a_document_are_packed_again() {
+    // A photograph-like picture, far finer than its page.
+    let (width, height) = (1200_u32, 900_u32);
+    let noise = |x: u32, y: u32| ((x * 7 + y * 13 + (x * y) % 31) % 256) as u8;
+    let rgb = (0..height).flat_map(|y| (0..width).flat_map(move |x| [noise(x, y), (x / 5) as u8, (y / 4) as u8])).collect();
+    let image =
+        crate::pixels::Image::new(width, height, crate::pixels::Channels::Rgb, crate::pixels::Depth::U8, rgb).expect("pixels");
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    let encode = by_name("jpg").and_then(|format| format.encode).expect("an encoder");
+    let how = crate::formats::EncodeOptions { quality: 95, ..Default::default() };
+    encode(&crate::formats::Decoded::still(image), &how, &mut jpeg).expect("a JPEG");
+    let mut document = pages(1);
+    let picture = Stream::new(
+        dictionary! {
+            "Type" => "XObject", "Subtype" => "Image", "Width" => i64::from(width), "Height" => i64::from(height),
+            "ColorSpace" => "DeviceRGB", "BitsPerComponent" => 8, "Filter" => "DCTDecode",
+        },
+        jpeg.into_inner(),
+    );
+    let picture = document.add_object(picture);
+    let content = document.add_object(Stream::new(Dictionary::new(), b"q 100 0 0 50 0 0 cm /P Do Q".to_vec()));
+    let page = document.page_iter().next().expect("a page");
+    let page = document.get_dictionary_mut(page).expect("a page");
+    page.set("Contents", content);
+    page.set("Resources", dictionary! { "XObject" => dictionary! { "P" => picture } });
+    let plain = bytes(document);
+    let optimised = |options: serde_json::Value| {
+        perform(PdfTask::Optimize, "pdf", options, std::slice::from_ref(&plain), 1).expect("optimised")
+    };
+    let (made, outputs) = optimised(json!({}));
+    assert_eq!(made.explain["pictures"], json!(1), "{made:?}");
+    assert!(outputs[0].len() < plain.len() / 4, "{} of {}", outputs[0].len(), plain.len());
+    let (before, after) = (seen(&plain, 1), seen(&outputs[0], 1));
+    let apart: u64 = before.iter().zip(&after).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    assert!(apart < 12 * before.len() as u64, "it shows the same: {} levels a sample", apart / before.len() as u64);
+    let (made, kept) = optimised(json!({ "profile": "archive" }));
+    assert_eq!(made.explain["pictures"], json!(0), "nothing is lost in an archive");
+    assert!(kept[0].len() > outputs[0].len());
+}

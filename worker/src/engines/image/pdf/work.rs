@@ -4,10 +4,10 @@ use std::fs::File;
 
 use serde_json::json;
 
-use super::{PdfTask, flow, merge, metadata, optimize, raster, select};
-use crate::engines::Made;
+use super::{PdfTask, flow, merge, metadata, optimize, raster, select, watermark};
 use crate::engines::image::job::ImageJob;
 use crate::engines::image::pipeline;
+use crate::engines::{Beside, Made};
 use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::pixels::Processor;
@@ -31,7 +31,8 @@ pub(in crate::engines::image) fn run(
 ) -> Result<Made, Failure> {
     let mut files = files.into_iter();
     let input = files.next().ok_or_else(|| Failure::internal("a job without its input"))?;
-    let beside = files.by_ref().take(job.beside.len()).map(pipeline::read).collect::<Result<Vec<_>, _>>()?;
+    let beside: Vec<Beside> =
+        job.beside.iter().zip(files.by_ref()).map(|(format, file)| Beside { format: format.clone(), file }).collect();
     let outputs: Vec<File> = files.collect();
     let data = pipeline::read(input)?;
     let password = job.options.get("password").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -44,11 +45,15 @@ pub(in crate::engines::image) fn run(
         PdfTask::DrawAll(pages) => raster::all(job, &raster::open(data, password)?, pages, outputs, processor, cancel),
         PdfTask::Rebuild(pages) => flow::run(job, &raster::open(data, password)?, pages, outputs, cancel),
         PdfTask::Merge => {
-            let all = std::iter::once(data).chain(beside).collect();
+            let mut all = vec![data];
+            for part in beside {
+                all.push(pipeline::read(part.file)?);
+            }
             merge::run(all, password, outputs, cancel)
         }
         PdfTask::Metadata => metadata::run(&data, password, outputs),
-        PdfTask::Optimize => optimize::run(&data, password, outputs, cancel),
+        PdfTask::Optimize => optimize::run(job, (&data, password), outputs, processor, cancel),
+        PdfTask::Watermark => watermark::run(job, (&data, password), beside, outputs, processor, cancel),
         PdfTask::Select(pages) => select::run(&data, password, (pages, job.test), outputs, cancel),
     };
     std::thread::scope(|scope| {

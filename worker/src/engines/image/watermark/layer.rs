@@ -12,7 +12,7 @@ use crate::formats::{Cancel, DecodeOptions, Decoder, Limits};
 use crate::pixels::{Channels, Depth, Filter, Image, Orientation, Processor, Recording, Step};
 
 /// What is placed, before it has a size.
-pub(super) struct Source {
+pub(in crate::engines::image) struct Source {
     decoder: Decoder,
     data: Vec<u8>,
     limits: Limits,
@@ -23,7 +23,7 @@ pub(super) struct Source {
 
 impl Source {
     /// The text, or the picture that came beside the input.
-    pub(super) fn read(
+    pub(in crate::engines::image) fn read(
         job: &ImageJob,
         options: &WatermarkOptions,
         beside: Vec<Beside>,
@@ -57,7 +57,7 @@ impl Source {
     }
 
     /// The size that it takes on an image of `canvas` pixels, before it is turned.
-    pub(super) fn size(&self, options: &WatermarkOptions, canvas: (u32, u32)) -> (u32, u32) {
+    pub(in crate::engines::image) fn size(&self, options: &WatermarkOptions, canvas: (u32, u32)) -> (u32, u32) {
         let own = self.own;
         // What has to fit is the turned mark.
         let (wide, high) = turn::bounds(own, f64::from(options.rotation));
@@ -68,7 +68,7 @@ impl Source {
     }
 
     /// Its pixels at that size, 8-bit RGBA, then turned.
-    pub(super) fn draw(
+    pub(in crate::engines::image) fn draw(
         &self,
         options: &WatermarkOptions,
         size: (u32, u32),

@@ -18,6 +18,13 @@ use crate::options::Options;
 use crate::pixels::{Channels, Processor, Recording, Shape, Step};
 use options::WatermarkOptions;
 
+#[cfg(feature = "documents")]
+pub(super) use self::layer::Source;
+#[cfg(feature = "documents")]
+pub(super) use self::pages::Pages;
+#[cfg(feature = "documents")]
+pub(super) use self::place::overlay;
+
 /// Puts a watermark on every frame of the input.
 ///
 /// # Errors

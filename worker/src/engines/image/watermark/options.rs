@@ -69,7 +69,7 @@ crate::options! {
             image: Option<String> = None => OptionKind::Task,
         "Public address of the picture that is placed, instead of a task that imports it." image_url: Option<String> = None =>
             OptionKind::Url,
-        "Height of the letters in pixels." font_size: u32 = 40 => OptionKind::Integer { min: 4, max: 2_000 },
+        "Height of the letters in pixels, on a page of a PDF file in points." font_size: u32 = 40 => OptionKind::Integer { min: 4, max: 2_000 },
         "Colour of the letters; absent: white with a dark outline, which shows on every ground."
             font_color: Option<Color> = None => OptionKind::Color,
         "Kind of letters." font_name: Face = Face::Sans => one_of(["sans", "serif", "mono"]),
@@ -78,16 +78,16 @@ crate::options! {
         "How much of the watermark is seen, percent." opacity: u8 = 100 => OptionKind::Integer { min: 0, max: 100 },
         "Where it lies along the height." position_vertical: Vertical = Vertical::Center => one_of(["top", "center", "bottom"]),
         "Where it lies along the width." position_horizontal: Horizontal = Horizontal::Center => one_of(["left", "center", "right"]),
-        "Pixels between it and the top or bottom edge, or between tiles." margin_vertical: u32 = 25 =>
+        "Pixels (points on a page) between it and the top or bottom edge, or between tiles." margin_vertical: u32 = 25 =>
             OptionKind::Integer { min: 0, max: 16_384 },
-        "Pixels between it and the left or right edge, or between tiles." margin_horizontal: u32 = 25 =>
+        "Pixels (points on a page) between it and the left or right edge, or between tiles." margin_horizontal: u32 = 25 =>
             OptionKind::Integer { min: 0, max: 16_384 },
         "Degrees to turn it clockwise." rotation: i32 = 0 => OptionKind::Integer { min: -360, max: 360 },
         "Width of the watermark, percent of the picture's; absent: its own size, or less where that does not fit inside the margins."
             scale: Option<u32> = None => OptionKind::Integer { min: 1, max: 100 },
         "Whether it lies over the picture or under it, where it is seen through transparent parts." layer: Layer = Layer::Above =>
             one_of(["above", "below"]),
-        "Which pages of a tiff, or frames of an animation, get it: `1-5`, `1,3,5`, `3-`, `-2` or `all`." pages: String = "all".to_owned() =>
+        "Which pages of a pdf or tiff, or frames of an animation, get it: `1-5`, `1,3,5`, `3-`, `-2` or `all`." pages: String = "all".to_owned() =>
             OptionKind::String { max_length: 1_000 },
         "Whether it is repeated all over the picture." tile: bool = false => OptionKind::Boolean,
         "Output quality of lossy formats (jpg, webp), 1 to 100." quality: u8 = 85 => OptionKind::Integer { min: 1, max: 100 },

@@ -4,12 +4,12 @@ use crate::failure::Failure;
 
 /// Pages that a text names, as ranges counted from 1.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pages(Vec<(u32, u32)>);
+pub(in crate::engines::image) struct Pages(Vec<(u32, u32)>);
 
 impl Pages {
     /// # Errors
     /// [`Failure::Invalid`] naming `pages` for a text of another form.
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
+    pub(in crate::engines::image) fn parse(text: &str) -> Result<Self, Failure> {
         let wrong = || Failure::invalid_field("pages", format!("pages is `{}`: write 1-5, 1,3,5, 3-, -2 or all", text.trim()));
         if text.trim() == "all" {
             return Ok(Self(vec![(1, u32::MAX)]));
@@ -31,7 +31,7 @@ impl Pages {
 
     /// # Errors
     /// [`Failure::Invalid`] naming `pages` where one is meant that a file of `count` pages has not.
-    pub(super) fn check(&self, count: u32) -> Result<(), Failure> {
+    pub(in crate::engines::image) fn check(&self, count: u32) -> Result<(), Failure> {
         let beyond = |&(from, to): &(u32, u32)| from > count || (to > count && to != u32::MAX);
         if self.0.iter().any(beyond) {
             return Err(Failure::invalid_field("pages", format!("pages names one that is not there: the file has {count}")));
@@ -40,7 +40,7 @@ impl Pages {
     }
 
     /// Whether that one is meant, counted from 0.
-    pub(super) fn has(&self, index: u32) -> bool {
+    pub(in crate::engines::image) fn has(&self, index: u32) -> bool {
         self.0.iter().any(|&(from, to)| (from..=to).contains(&(index + 1)))
     }
 }

@@ -4,7 +4,7 @@ use super::options::{Horizontal, Layer, Vertical, WatermarkOptions};
 use crate::pixels::Step;
 
 /// The step that lays a layer of `size` on an image of `canvas` pixels.
-pub(super) fn overlay(layer: usize, options: &WatermarkOptions, size: (u32, u32), canvas: (u32, u32)) -> Step {
+pub(in crate::engines::image) fn overlay(layer: usize, options: &WatermarkOptions, size: (u32, u32), canvas: (u32, u32)) -> Step {
     let signed = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let room = |whole: u32, part: u32| signed(whole) - signed(part);
     let (margin_x, margin_y) = (signed(options.margin_horizontal), signed(options.margin_vertical));
