@@ -55,6 +55,8 @@ fn r101_r102_r103_pdf_becomes_documents_that_can_be_edited() {
     let targets = ["docx", "odt", "rtf"];
     let (job, results) = convert_all(&server, &source, "a.pdf", &targets, &json!({}));
     assert_eq!(job["credits_used"], json!(12), "the dearest conversions: four credits each");
+    let route = &job["tasks"]["c1"]["explain"]["attempts"][0]["route"];
+    assert_eq!(*route, json!(["pdf: pdf -> docx", "office: docx -> odt"]), "the layout is kept on the way: {job:#}");
     for (index, (target, result)) in targets.iter().zip(&results).enumerate() {
         let found = text(result, target);
         // RTF writes formatting between words; a word is one all the same.

@@ -44,7 +44,11 @@ fn a_watermark_is_put_on_the_pages_of_a_pdf_file() {
     assert!(WORDS.iter().all(|word| text(&marked, "pdf").contains(word)), "the text is still text");
     let mark = json!({ "operation": "watermark", "image": "logo", "scale": 20, "layer": "below" });
     let (job, marked) = perform(&source, "a.pdf", &mark, &json!({ "logo": import(&pictures::png(30, 20, 8), "logo.png") }));
-    assert_eq!((job["tasks"]["do"]["explain"]["marked"].clone(), page_count(&marked)), (json!(3), 3), "a picture on each: {job:#}");
+    assert_eq!(
+        (job["tasks"]["do"]["explain"]["marked"].clone(), page_count(&marked)),
+        (json!(3), 3),
+        "a picture on each: {job:#}"
+    );
 }
 
 #[test]
@@ -56,10 +60,13 @@ fn office_documents_say_what_is_known_of_them() {
     let file = archive(&[("[Content_Types].xml", types), ("word/document.xml", document), ("docProps/core.xml", core)]);
     let (job, told) = perform(&file, "a.docx", &json!({ "operation": "metadata" }), &json!({}));
     let facts: Value = serde_json::from_slice(&told).expect("JSON");
-    for (name, value) in [("format", json!("docx")), ("title", json!("A title")), ("author", json!("Ann")), ("macros", json!(false))] {
+    for (name, value) in
+        [("format", json!("docx")), ("title", json!("A title")), ("author", json!("Ann")), ("macros", json!(false))]
+    {
         assert_eq!(facts[name], value, "{name}: {facts:#}");
     }
     assert_eq!(job["tasks"]["do"]["result"]["metadata"]["title"], json!("A title"), "{job:#}");
-    let (_, told) = perform(&open_document("text", "<text:p>a</text:p>"), "a.odt", &json!({ "operation": "metadata" }), &json!({}));
+    let (_, told) =
+        perform(&open_document("text", "<text:p>a</text:p>"), "a.odt", &json!({ "operation": "metadata" }), &json!({}));
     assert_eq!(serde_json::from_slice::<Value>(&told).expect("JSON")["format"], json!("odt"));
 }

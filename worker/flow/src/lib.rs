@@ -14,7 +14,7 @@ use convertfly_sandbox::{Cancel, Failure};
 use hayro::hayro_syntax::Pdf;
 
 /// Characters of one file, at most.
-const MAX_CHARS: usize = 5_000_000;
+const MAX_CHARS: usize = 3_000_000;
 
 /// Characters of one page, at most.
 const MAX_PAGE_CHARS: usize = 200_000;

@@ -1,5 +1,7 @@
 //! Headers and footers: what stands at the top or the bottom of most pages, but for the number of the page.
 
+use std::collections::HashMap;
+
 use super::lines::{Line, Row, rows};
 
 /// What is above or below the text of every page.
@@ -30,18 +32,31 @@ fn strip(pages: &mut [Vec<Line>], heights: &[f64], is_header: bool) -> Option<St
     }
     let outermost: Vec<Option<Row>> =
         pages.iter().zip(heights).map(|(lines, height)| outermost(lines, *height, is_header)).collect();
-    // The row that most pages have.
-    let like = |a: &Row, b: &Row| shape(a) == shape(b) && (a.y - b.y).abs() < 3.0;
-    let alike = |row: &Row| outermost.iter().flatten().filter(|other| like(row, other)).count();
-    let model = outermost.iter().flatten().max_by_key(|row| alike(row))?.clone();
-    if alike(&model) < 2 || alike(&model) * 10 < pages.len() * 6 {
-        return None;
+    let shapes: Vec<Option<String>> = outermost.iter().map(|row| row.as_ref().map(shape)).collect();
+    // The row that most pages have: the same words at the same height.
+    let mut counts: HashMap<(&str, i64), usize> = HashMap::new();
+    let mut best: Option<(usize, usize)> = None;
+    for (page, (row, shape)) in outermost.iter().zip(&shapes).enumerate() {
+        let (Some(row), Some(shape)) = (row, shape) else { continue };
+        let count = counts.entry((shape, (row.y / 6.0).round() as i64)).or_default();
+        *count += 1;
+        if best.is_none_or(|(most, _)| *count > most) {
+            best = Some((*count, page));
+        }
     }
+    let (_, page) = best?;
+    let model = outermost.get(page)?.clone()?;
+    let model_shape = shapes.get(page)?.clone()?;
+    let is_like =
+        |page: usize, row: &Row| shapes.get(page).and_then(Option::as_ref) == Some(&model_shape) && (row.y - model.y).abs() < 3.0;
     let members: Vec<(usize, &Row)> = outermost
         .iter()
         .enumerate()
-        .filter_map(|(page, row)| Some((page, row.as_ref().filter(|row| like(&model, row))?)))
+        .filter_map(|(page, row)| Some((page, row.as_ref().filter(|row| is_like(page, row))?)))
         .collect();
+    if members.len() < 2 || members.len() * 10 < pages.len() * 6 {
+        return None;
+    }
     let first_number = offset(&members);
     // Numbers that are no page numbers differ from page to page: they belong to the text.
     let same = members.iter().all(|(_, row)| text(row) == text(&model));

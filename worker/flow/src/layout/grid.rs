@@ -130,7 +130,8 @@ pub(super) fn edges(rows: &[Row], bounds: Option<Rect>, rules: &[Rule], (left, r
     counts.sort_unstable();
     // Cells that are ruled each may hold several lines; lines between few rules are rows.
     let median = counts.get(counts.len() / 2).copied().unwrap_or(0);
-    let whole = counts.len() >= 3 && median <= 3;
+    let parted = rows.iter().filter(|row| row.lines.len() > 1).count();
+    let whole = median <= 3 && (counts.len() >= 3 || parted * 10 < rows.len() * 6);
     let mut all = edges.clone();
     for pair in rows.windows(2) {
         let [above, below] = pair else { continue };

@@ -8,6 +8,10 @@ const WORD_GAP: f64 = 0.17;
 /// A gap of that share of the size stands between parts of a row: columns, cells.
 const PART_GAP: f64 = 0.9;
 
+/// Texts over one another in one row that are told apart, at most; and lines of a page among which small print is looked for its line.
+const MAX_LAYERS: usize = 32;
+const MAX_LINES: usize = 5_000;
+
 /// Characters without a space between them.
 #[derive(Clone, Debug)]
 pub(crate) struct Word {
@@ -100,9 +104,13 @@ pub(crate) fn lines(page: &mut Page) -> Vec<Line> {
         }
     }
     let mut lines: Vec<Line> = rows.into_iter().flat_map(layers).flat_map(split).collect();
-    attach(&mut lines);
+    if lines.len() <= MAX_LINES {
+        attach(&mut lines);
+    }
     lines.sort_by(|a, b| a.y.total_cmp(&b.y).then(a.x0.total_cmp(&b.x0)));
-    underline(&mut lines, &mut page.rules);
+    if lines.len() <= MAX_LINES {
+        underline(&mut lines, &mut page.rules);
+    }
     lines
 }
 
@@ -129,7 +137,9 @@ fn layers(mut row: Vec<(usize, Char)>) -> Vec<Vec<Char>> {
     for piece in pieces {
         let (x0, x1) = edges(&piece);
         let slack = piece.first().map_or(0.0, |char| char.size * 0.4);
-        match layers.iter_mut().find(|(end, _)| *end <= x0 + slack) {
+        let fits = layers.iter().position(|(end, _)| *end <= x0 + slack);
+        let place = fits.or_else(|| layers.len().checked_sub(1).filter(|last| *last + 1 >= MAX_LAYERS));
+        match place.and_then(|place| layers.get_mut(place)) {
             Some((end, layer)) => {
                 *end = end.max(x1);
                 layer.extend(piece);

@@ -15,7 +15,10 @@ use crate::model::{Char, Color, Page, Turned};
 const MAX_PICTURES: usize = 500;
 
 /// Lines and rectangles of one page, at most.
-const MAX_RULES: usize = 20_000;
+const MAX_RULES: usize = 6_000;
+
+/// Characters beside one another that are looked through for the same one at the same place.
+const NEAR: usize = 200;
 
 /// Takes what is drawn on a page.
 pub(super) struct Reader<'f, 'a> {
@@ -82,7 +85,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         // Rows of four points: what is near stands in this one or in one beside it.
         let row = (placed.start.y / 4.0).floor() as i64;
         let reach = (placed.size * 0.12).min(4.0);
-        let near = |places: &Vec<Point>| places.iter().any(|place| (*place - placed.start).hypot() < reach);
+        let near = |places: &Vec<Point>| places.iter().rev().take(NEAR).any(|place| (*place - placed.start).hypot() < reach);
         if [row - 1, row, row + 1].iter().any(|row| self.set.get(&(what, *row)).is_some_and(near)) {
             return true;
         }
