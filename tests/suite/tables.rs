@@ -61,7 +61,8 @@ fn crates_depend_only_as_designed() {
     for (krate, allowed) in [
         ("api", &["scheduler"][..]),
         ("scheduler", &[]),
-        ("worker", &["office", "sandbox", "scheduler", "shaders"]),
+        ("worker", &["flow", "office", "sandbox", "scheduler", "shaders"]),
+        ("worker/flow", &["sandbox"]),
         ("worker/media", &["sandbox"]),
         ("worker/sandbox", &[]),
         ("worker/office", &["sandbox"]),
