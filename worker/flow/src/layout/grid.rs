@@ -352,12 +352,12 @@ mod tests {
             rule(Rect::new(x, 100.0, x + 0.5, 180.0));
         }
         page.fills.push(Fill { bounds: Rect::new(50.0, 100.0, 150.0, 140.0), color: [200, 0, 0] });
-        page.chars = set("two lines that are long", 55.0, 115.0, 6.0);
+        page.chars = set("two lines that are long enough", 55.0, 115.0, 6.0);
         page.chars.extend(set("of text", 55.0, 125.0, 6.0));
         page.chars.extend(set("beside", 155.0, 115.0, 6.0));
         page.chars.extend(set("below", 55.0, 160.0, 6.0));
         let table = table(&mut page);
-        assert_eq!(texts(&table), [vec!["two lines that are long of text", "beside"], vec!["below", ""]]);
+        assert_eq!(texts(&table), [vec!["two lines that are long enough of text", "beside"], vec!["below", ""]]);
         assert_eq!(table.rows[0][0].shade, Some([200, 0, 0]));
         assert!(table.rows.iter().flatten().all(|cell| cell.borders.iter().all(Option::is_some)), "{table:?}");
     }
