@@ -54,9 +54,18 @@ pub(crate) fn check(file: &File, title: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is in an archive.
+#[derive(Debug)]
+pub struct Parts {
+    /// The names of all parts.
+    pub names: Vec<String>,
+    /// Names and contents of those that were wanted.
+    pub contents: Vec<(String, Vec<u8>)>,
+}
+
 /// The names of the parts of an archive, and the content of those of them that are `wanted`, none of which is larger than `most` bytes.
 /// `None` where the list of contents cannot be read.
-pub fn parts(file: &File, wanted: &[&str], most: u64) -> Option<(Vec<String>, Vec<(String, Vec<u8>)>)> {
+pub fn parts(file: &File, wanted: &[&str], most: u64) -> Option<Parts> {
     let length = file.metadata().ok()?.len();
     let entries = entries(file, length)?;
     let name = |entry: &Entry| String::from_utf8_lossy(&entry.name).into_owned();
@@ -68,7 +77,7 @@ pub fn parts(file: &File, wanted: &[&str], most: u64) -> Option<(Vec<String>, Ve
             found.push((name, content));
         }
     }
-    Some((entries.iter().map(name).collect(), found))
+    Some(Parts { names: entries.iter().map(name).collect(), contents: found })
 }
 
 /// A part of an archive, as the list of contents has it.

@@ -14,7 +14,7 @@ mod profile;
 mod shim;
 mod text;
 
-pub use archive::parts;
+pub use archive::{Parts, parts};
 pub use child::serve;
 pub use job::{Done, Job, Side, Text};
 pub use kit::{LIBRARY, PROGRAM};

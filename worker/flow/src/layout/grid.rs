@@ -206,19 +206,10 @@ pub(super) fn cells(rows: &[&Row], columns: &[f64], (top, bottom): (f64, f64), l
 }
 
 /// A part does not go through a wall that it hardly touches.
-fn confine(mut from: usize, mut to: usize, walls: &[bool], line: &Line, columns: &[f64]) -> (usize, usize) {
-    for wall in from + 1..=to {
-        if walls.get(wall) == Some(&true) {
-            let x = columns.get(wall).copied().unwrap_or_default();
-            if x - line.x0 > line.x1 - x {
-                to = wall - 1;
-            } else {
-                from = wall;
-            }
-            break;
-        }
-    }
-    (from, to.max(from))
+fn confine(from: usize, to: usize, walls: &[bool], line: &Line, columns: &[f64]) -> (usize, usize) {
+    let Some(wall) = (from + 1..=to).find(|wall| walls.get(*wall) == Some(&true)) else { return (from, to) };
+    let x = columns.get(wall).copied().unwrap_or_default();
+    if x - line.x0 > line.x1 - x { (from, wall - 1) } else { (wall, to) }
 }
 
 /// Cuts a line where a wall, or the edge of a column in a gap, is between two words.

@@ -62,7 +62,8 @@ fn stroke(page: &mut Page, path: &BezPath, width: f64, color: Color, clip: Rect)
         for (a, b) in segments(&part, &mut from) {
             let (dx, dy) = ((a.x - b.x).abs(), (a.y - b.y).abs());
             let is_vertical = dx < 0.5 && dy > 2.0;
-            if !is_vertical && !(dy < 0.5 && dx > 2.0) {
+            let is_horizontal = dy < 0.5 && dx > 2.0;
+            if !is_vertical && !is_horizontal {
                 continue;
             }
             let line = Rect::from_points(a, b);

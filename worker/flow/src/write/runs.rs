@@ -8,7 +8,7 @@ impl Writer<'_> {
     pub(super) fn runs(&self, content: &[Char]) -> String {
         let mut xml = String::new();
         let mut open: Option<usize> = None;
-        for run in content.chunk_by(|a, b| is_same(a, b)) {
+        for run in content.chunk_by(is_same) {
             let Some(first) = run.first() else { continue };
             if open != first.link {
                 if open.is_some() {

@@ -52,16 +52,17 @@ pub(super) fn is_known(name: &str) -> bool {
 pub(super) fn run(job: &ImageJob, files: Files) -> Result<Made, Failure> {
     let size = files.input.metadata().map_err(Failure::internal)?.len();
     let title = by_name(&job.from).map_or(job.from.as_str(), |format| format.title);
-    let (names, parts) = convertfly_office::parts(&files.input, &PARTS, MAX_PART).ok_or_else(|| {
-        Failure::invalid(format!(
-            "The {title} file is damaged: its list of contents cannot be read. Open it elsewhere and save it again"
-        ))
-    })?;
+    let convertfly_office::Parts { names, contents } =
+        convertfly_office::parts(&files.input, &PARTS, MAX_PART).ok_or_else(|| {
+            Failure::invalid(format!(
+                "The {title} file is damaged: its list of contents cannot be read. Open it elsewhere and save it again"
+            ))
+        })?;
     let mut found = Map::from_iter([("format".to_owned(), Value::from(job.from.as_str())), ("size".to_owned(), size.into())]);
     if let Some(format) = by_name(&job.from) {
         found.insert("mime".to_owned(), format.mime.into());
     }
-    for (_, content) in &parts {
+    for (_, content) in &contents {
         tell(&String::from_utf8_lossy(content), &mut found);
     }
     let count = |folder: &str| names.iter().filter(|name| name.starts_with(folder) && name.ends_with(".xml")).count();
