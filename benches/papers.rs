@@ -30,8 +30,9 @@ impl Ours {
     fn new() -> anyhow::Result<Self> {
         let processor = Processor::from_env().map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let media = Arc::new(MediaEngine::new(MediaConfig::default()));
-        let router = Router::new(engines::all(&Runner::InProcess(Arc::new(processor)), &Offices::new(cores), media, cores));
+        let runner = Runner::InProcess(Arc::new(processor));
+        let media = Arc::new(MediaEngine::new(MediaConfig::default(), runner.clone()));
+        let router = Router::new(engines::all(&runner, &Offices::new(cores), media, cores));
         Ok(Self { router, runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()? })
     }
 

@@ -1,11 +1,10 @@
-//! The samples of the published reference, sent as they stand there. Where a sample names a document format, which no engine
-//! converts yet, a picture takes its place (png for docx, say), and the sample itself is answered by a 422 that names the format.
+//! The samples of the published reference, sent as they stand there, but for the addresses of their files.
 
 use serde_json::{Value, json};
 
-use crate::support::pictures;
 use crate::support::server::{Answer, Server};
 use crate::support::source;
+use crate::support::{papers, pictures};
 
 const QUICK_START: &str = r#"{
 "tasks": {
@@ -108,8 +107,8 @@ fn has_shape(value: &Value, sample: &Value) -> bool {
 #[test]
 fn r370_r371_r034_the_quick_start_and_what_it_gets_back() {
     let server = Server::start();
-    let source = source::serve(pictures::png(24, 16, 1));
-    let body = QUICK_START.replace("https://example.com/report.pdf", &source).replace("docx", "png");
+    let source = source::serve(papers::pdf("Quarterly report"));
+    let body = QUICK_START.replace("https://example.com/report.pdf", &source);
     let created = post(&server, &body);
     assert_eq!(created.status, 201, "{}", created.json());
     let job = created.json()["data"].clone();
@@ -128,17 +127,17 @@ fn r370_r371_r034_the_quick_start_and_what_it_gets_back() {
     assert!(has_shape(&got, &sample), "{got:#}");
     assert_eq!(got["data"]["tasks"]["export"]["status"], "FINISHED", "{got:#}");
     let file = server.send("GET", got["data"]["tasks"]["export"]["result"]["url"].as_str().expect("a link"), None, None, &[]);
-    assert_eq!(pictures::png_size(&file.bytes), Some((24, 16)), "the picture");
+    assert!(papers::document_xml(&file.bytes).contains("report"), "a document with the words of the source");
 }
 
 #[test]
 fn r098_what_no_engine_converts_is_refused_by_name() {
     let server = Server::start();
-    let answer = post(&server, QUICK_START);
+    let answer = post(&server, &QUICK_START.replace("docx", "xlsx"));
     let error = answer.json();
     assert_eq!((answer.status, error["code"].as_str()), (422, Some("UNSUPPORTED_FORMAT")), "{error}");
     assert_eq!(error["details"]["task"], "convert", "{error}");
-    assert!(error["message"].as_str().is_some_and(|text| text.contains("docx")), "it names the format: {error}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("xlsx")), "it names the format: {error}");
     let answer = post(&server, &QUICK_START.replace("\"convert\",", "\"convertt\","));
     assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("INVALID_DATA")), "an operation that there is not");
     assert!(answer.json()["message"].as_str().is_some_and(|text| text.contains("did you mean `convert`")), "{}", answer.json());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::{convert_all, page_count, server, text};
-use crate::support::papers::{WORDS, docx, docx_of};
+use crate::support::papers::{WORDS, document_xml, docx, docx_of};
 
 fn paragraph(dress: &str, text: &str) -> String {
     format!("<w:p><w:r><w:rPr>{dress}</w:rPr><w:t xml:space=\"preserve\">{text}</w:t></w:r></w:p>")
@@ -36,16 +36,6 @@ fn report() -> Vec<u8> {
 fn pdf(source: &[u8]) -> Vec<u8> {
     let (_, mut results) = convert_all(&server(), source, "a.docx", &["pdf"], &json!({}));
     results.remove(0)
-}
-
-/// The part of a DOCX file that holds its text.
-fn document_xml(docx: &[u8]) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("a.docx");
-    std::fs::write(&path, docx).expect("a file");
-    let read = "import sys, zipfile; sys.stdout.write(zipfile.ZipFile(sys.argv[1]).read('word/document.xml').decode())";
-    let output = std::process::Command::new("python3").args(["-c", read]).arg(&path).output().expect("python3 runs");
-    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 #[test]

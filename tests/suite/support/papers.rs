@@ -137,3 +137,35 @@ pub(crate) fn html(paragraphs: &[&str]) -> Vec<u8> {
     format!("<!DOCTYPE html><title>t</title>{}", paragraphs.iter().map(|text| format!("<p>{text}</p>")).collect::<String>())
         .into_bytes()
 }
+
+/// A page of PDF with one line.
+pub(crate) fn pdf(line: &str) -> Vec<u8> {
+    let drawn = format!("BT /F 24 Tf 72 720 Td ({line}) Tj ET");
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R /Resources << /Font << /F 4 0 R >> >> >>"
+            .to_owned(),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
+        format!("<< /Length {} >>\nstream\n{drawn}\nendstream", drawn.len()),
+    ];
+    let mut file = "%PDF-1.4\n".to_owned();
+    let mut table = "0000000000 65535 f \n".to_owned();
+    for (number, object) in (1..).zip(&objects) {
+        table.push_str(&format!("{:010} 00000 n \n", file.len()));
+        file.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
+    }
+    let at = file.len();
+    file.push_str(&format!("xref\n0 6\n{table}trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{at}\n%%EOF\n"));
+    file.into_bytes()
+}
+
+/// The part of a DOCX file that holds its text.
+pub(crate) fn document_xml(docx: &[u8]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.docx");
+    std::fs::write(&path, docx).expect("a file");
+    let read = "import sys, zipfile; sys.stdout.write(zipfile.ZipFile(sys.argv[1]).read('word/document.xml').decode())";
+    let output = std::process::Command::new("python3").args(["-c", read]).arg(&path).output().expect("python3 runs");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
