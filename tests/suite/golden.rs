@@ -107,7 +107,7 @@ fn has_shape(value: &Value, sample: &Value) -> bool {
 #[test]
 fn r370_r371_r034_the_quick_start_and_what_it_gets_back() {
     let server = Server::start();
-    let source = source::serve(papers::pdf("Quarterly report"));
+    let source = source::serve(papers::pdf("Quarterly report")).replace("photo.png", "report.pdf");
     let body = QUICK_START.replace("https://example.com/report.pdf", &source);
     let created = post(&server, &body);
     assert_eq!(created.status, 201, "{}", created.json());

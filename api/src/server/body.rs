@@ -17,8 +17,9 @@ use crate::limits::Limits;
 /// Bytes that must arrive in each stretch of [`Limits::body_stall`].
 const PROGRESS: u64 = 1 << 10;
 
-/// How much of a body that nobody wants is still read, so that the client gets to read the answer before its connection closes.
-const DISCARD: (u64, Duration) = (32 << 20, Duration::from_secs(2));
+/// How much of a body that nobody wants is still read, so that the client gets to read the answer before its connection closes: more than the
+/// largest body that any route takes into memory, so that who is a little over a limit is told so.
+const DISCARD: (u64, Duration) = (64 << 20, Duration::from_secs(5));
 
 /// Why reading a body failed.
 #[derive(Debug, thiserror::Error)]
