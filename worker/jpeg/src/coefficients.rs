@@ -16,6 +16,8 @@ pub struct Coefficients {
     pub planes: Vec<Vec<Block>>,
     /// Every bit of every coefficient was in some scan.
     pub complete: bool,
+    /// Nothing in the scans had to be guessed: their data ends where their codes do, and all restarts are in their places.
+    pub sound: bool,
 }
 
 /// Up to the first scan: enough to know the size, not yet any memory taken.
@@ -75,7 +77,7 @@ impl<'a> Opened<'a> {
             }
         }
         let frame = self.markers.frame.take().unwrap_or(self.frame);
-        Ok(Coefficients { frame, planes, complete: known.all() })
+        Ok(Coefficients { frame, planes, complete: known.all(), sound: self.markers.sound })
     }
 
     fn sequential(&mut self, planes: &mut [Vec<Block>], first: bool, end: usize) -> Result<(), Error> {
@@ -105,6 +107,7 @@ impl<'a> Opened<'a> {
             decoder.row(&mut self.markers, &mut rows, &strides, wanted);
             rest = behind;
         }
+        decoder.end(&mut self.markers);
         Ok(())
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Markers<'a> {
     quant: [Option<[u16; 64]>; 4],
     dc: [Option<Spec>; 4],
     ac: [Option<Spec>; 4],
+    /// Nothing so far had to be guessed: every segment of a scan ended where its codes did, and behind it stood the marker that was due.
+    pub(crate) sound: bool,
     jfif: Option<[u8; 14]>,
     adobe: Option<[u8; 12]>,
     limits: Limits,
@@ -53,6 +55,7 @@ impl<'a> Markers<'a> {
             quant: [None; 4],
             dc: Default::default(),
             ac: Default::default(),
+            sound: true,
             jfif: None,
             adobe: None,
             limits: *limits,

@@ -27,16 +27,18 @@ pub(crate) fn check(scan: &Scan) -> Result<(), Error> {
 /// Adds a scan to `planes`, one for each component.
 pub(crate) fn decode(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
     check(scan)?;
-    Level::detect().run(|| match (scan.band.0, scan.high) {
+    let (feed, has_missed) = Level::detect().run(|| match (scan.band.0, scan.high) {
         (0, 0) => dc_first(markers, frame, scan, planes),
         (0, _) => dc_more(markers, frame, scan, planes),
         (_, 0) => ac_first(markers, frame, scan, planes),
         (_, _) => ac_more(markers, frame, scan, planes),
-    })
+    })?;
+    feed.end(markers, has_missed);
+    Ok(())
 }
 
 #[inline(always)]
-fn dc_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
+fn dc_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(Feed, bool), Error> {
     let layout = layout(frame, scan)?;
     let dc = tables(scan.components.iter().map(|c| c.1), |index| DcTable::new(markers.dc(index)?))?;
     let mut feed = Feed::start(markers);
@@ -74,18 +76,19 @@ fn dc_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut 
             break;
         }
     }
-    Ok(())
+    let has_missed = dc.iter().flatten().any(DcTable::has_missed);
+    Ok((feed, has_missed))
 }
 
 #[inline(always)]
-fn dc_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
+fn dc_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(Feed, bool), Error> {
     let layout = layout(frame, scan)?;
     let mut feed = Feed::start(markers);
     for y in 0..layout.down {
         for x in 0..layout.across {
             feed.begin(markers);
             if feed.is_over() {
-                return Ok(());
+                return Ok((feed, false));
             }
             feed.mcu(|bits, data| {
                 for &(index, h, v) in &layout.parts {
@@ -100,7 +103,8 @@ fn dc_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [
             });
         }
     }
-    Ok(())
+    let has_missed = false;
+    Ok((feed, has_missed))
 }
 
 /// The blocks of a scan of one component, and its table for AC.
@@ -111,7 +115,7 @@ fn single<'p>(frame: &Frame, scan: &Scan, planes: &'p mut [Vec<Block>]) -> (usiz
 }
 
 #[inline(always)]
-fn ac_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
+fn ac_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(Feed, bool), Error> {
     let table = Symbols::new(markers.ac(scan.components[0].2)?)?;
     let (across, down, stride, plane) = single(frame, scan, planes);
     let mut feed = Feed::start(markers);
@@ -125,7 +129,7 @@ fn ac_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut 
                 empty = 0;
             }
             if feed.is_over() {
-                return Ok(());
+                return Ok((feed, table.has_missed()));
             }
             if empty > 0 {
                 // This one has begun; those behind it pass in one step.
@@ -159,11 +163,12 @@ fn ac_first(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut 
             x += 1;
         }
     }
-    Ok(())
+    let has_missed = table.has_missed();
+    Ok((feed, has_missed))
 }
 
 #[inline(always)]
-fn ac_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(), Error> {
+fn ac_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [Vec<Block>]) -> Result<(Feed, bool), Error> {
     let table = Symbols::new(markers.ac(scan.components[0].2)?)?;
     let (across, down, stride, plane) = single(frame, scan, planes);
     let mut feed = Feed::start(markers);
@@ -174,12 +179,13 @@ fn ac_more(markers: &mut Markers<'_>, frame: &Frame, scan: &Scan, planes: &mut [
                 empty = 0;
             }
             if feed.is_over() {
-                return Ok(());
+                return Ok((feed, table.has_missed()));
             }
             feed.mcu(|bits, data| refine(bits, data, &table, scan, block, &mut empty));
         }
     }
-    Ok(())
+    let has_missed = table.has_missed();
+    Ok((feed, has_missed))
 }
 
 /// One more bit of the coefficients that are there, and new ones.

@@ -52,6 +52,14 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Behind the last row: nothing had to be guessed, and nothing is missing.
+    pub(crate) fn is_sound(&self) -> bool {
+        match &self.source {
+            Source::Scan { opened, .. } => opened.markers.sound,
+            Source::Planes(coefficients) => coefficients.sound && coefficients.complete,
+        }
+    }
+
     /// How many blocks lie in a row of each component.
     pub(crate) fn strides(&self) -> &[usize] {
         &self.strides
@@ -78,6 +86,9 @@ impl<'a> Rows<'a> {
                     parts.push(blocks);
                 }
                 decoder.row(&mut opened.markers, &mut parts, &self.strides, *wanted);
+                if number + 1 == opened.frame.mcus_down() {
+                    decoder.end(&mut opened.markers);
+                }
                 for (found, blocks) in found.iter_mut().zip(row) {
                     *found = blocks;
                 }

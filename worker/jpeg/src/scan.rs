@@ -46,6 +46,8 @@ pub(crate) struct Feed {
     bits: Bits,
     /// The segment has ended within an MCU: what is left up to the next restart stays as it is.
     dry: bool,
+    /// A segment before this one did not end where its codes did, or there was not the restart that was due.
+    flawed: bool,
     interval: u32,
     to_go: u32,
     next_restart: u8,
@@ -62,6 +64,16 @@ impl Feed {
     fn load(&mut self, markers: &mut Markers<'_>) {
         (self.length, markers.unread) = markers.stream.segment(&mut self.data);
         self.bits = Bits::default();
+    }
+
+    /// The bits of the segment are all read, but for those that fill the last byte.
+    fn is_used_up(&self) -> bool {
+        (8 * self.length).checked_sub(self.bits.passed()).is_some_and(|left| left < 8)
+    }
+
+    /// Behind the last MCU of the scan: tells the file whether it was sound.
+    pub(crate) fn end(&self, markers: &mut Markers<'_>, has_missed: bool) {
+        markers.sound &= !self.flawed && self.is_used_up() && !has_missed;
     }
 
     /// Nothing will be decoded any more.
@@ -107,6 +119,7 @@ impl Feed {
     fn restart(&mut self, markers: &mut Markers<'_>) {
         let wanted = self.next_restart;
         self.next_restart = (wanted + 1) & 7;
+        self.flawed |= !self.is_used_up() || markers.unread != 0xd0 + wanted;
         if markers.unread == 0xd0 + wanted {
             markers.unread = 0;
         } else {

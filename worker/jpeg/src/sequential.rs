@@ -49,6 +49,13 @@ impl Sequential {
         Ok(Sequential { layout, feed, dc, ac, chosen, last: [0; 4] })
     }
 
+    /// Behind the last row: tells the file whether it was sound.
+    pub(crate) fn end(&self, markers: &mut Markers<'_>) {
+        let has_missed =
+            self.dc.iter().flatten().any(DcTable::has_missed) || self.ac.iter().flatten().any(|(ac, _)| ac.has_missed());
+        self.feed.end(markers, has_missed);
+    }
+
     /// The next row of MCUs. `rows` are the blocks of each part, in rows of `strides` blocks.
     pub(crate) fn row(&mut self, markers: &mut Markers<'_>, rows: &mut [&mut [Block]], strides: &[usize], wanted: Wanted) {
         Level::detect().run(|| match wanted {

@@ -82,7 +82,7 @@ impl Coefficients {
             }
             planes.push(turned);
         }
-        Ok(Coefficients { frame, planes, complete: self.complete })
+        Ok(Coefficients { frame, planes, complete: self.complete, sound: self.sound })
     }
 
     /// The part that begins at whole MCUs, left and top of `x` and `y` at most, so that it may be larger by what lies before them. Gives
@@ -103,7 +103,7 @@ impl Coefficients {
             let rows = plane.chunks_exact(source.stride).skip(top * c.v).take(c.rows);
             planes.push(rows.flat_map(|row| &row[left * c.h..][..c.stride]).copied().collect());
         }
-        Ok((Coefficients { frame, planes, complete: self.complete }, (before, above)))
+        Ok((Coefficients { frame, planes, complete: self.complete, sound: self.sound }, (before, above)))
     }
 }
 

@@ -26,6 +26,25 @@ fn every_coding_gives_the_same_pixels() {
 }
 
 #[test]
+fn what_needs_no_guess_is_sound_and_nothing_else_is() {
+    for (name, file) in fixtures() {
+        let sound = |file: &[u8]| Picture::decode_sound(file, &Limits::default()).unwrap_or(None);
+        let whole = sound(&file).unwrap_or_else(|| panic!("{name}: it is sound"));
+        assert_eq!(whole, Picture::decode(&file, &Limits::default()).expect("decoded"), "{name}: the same pixels");
+        let end = file.len() - 2;
+        let short = [&file[..end - 3], &[0xff, 0xd9]].concat();
+        assert_eq!(sound(&short), None, "{name}: bytes are missing");
+        let long = [&file[..end], &[0x12, 0x34, 0xff, 0xd9]].concat();
+        assert_eq!(sound(&long), None, "{name}: there are bytes that nobody reads");
+        if let Some(at) = file.windows(2).position(|pair| pair == [0xff, 0xd1]) {
+            let mut other = file.clone();
+            other[at + 1] = 0xd4;
+            assert_eq!(sound(&other), None, "{name}: another restart than the one that is due");
+        }
+    }
+}
+
+#[test]
 fn real_files_give_the_same_pixels() {
     for (path, file) in corpus() {
         let whole = Coefficients::read(&file, &Limits::default()).expect("read").complete;

@@ -3,6 +3,8 @@
 //! Codes of up to `LOOK` bits, nearly all, take one look-up, which gives everything about a symbol: how far to move in the bits and in the
 //! block, and where its value stands. Longer codes are compared length by length, as libjpeg does it.
 
+use std::cell::Cell;
+
 use super::Spec;
 use crate::error::Error;
 
@@ -71,12 +73,14 @@ struct Long {
     /// From a code to the place of its value.
     offset: [i32; 17],
     values: [u8; 256],
+    /// Bits were met that are no code.
+    missed: Cell<bool>,
 }
 
 impl Long {
     fn new(spec: &Spec) -> Result<Self, Error> {
         let codes = spec.codes()?;
-        let mut long = Long { largest: [-1; 17], offset: [0; 17], values: spec.values };
+        let mut long = Long { largest: [-1; 17], offset: [0; 17], values: spec.values, missed: Cell::new(false) };
         for (place, &(length, code, _)) in codes.iter().enumerate() {
             let length = length as usize;
             if long.largest[length] < 0 {
@@ -97,6 +101,7 @@ impl Long {
                 return (length, self.values[(place & 0xff) as usize]);
             }
         }
+        self.missed.set(true);
         (17, 0)
     }
 }
@@ -137,6 +142,11 @@ impl AcTable {
         let (length, symbol) = self.long.find(bits);
         Step::ac(length, symbol)
     }
+
+    /// Whether bits were met that are no code.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.long.missed.get()
+    }
 }
 
 /// The DC symbols of a scan.
@@ -165,6 +175,11 @@ impl DcTable {
         let (length, size) = self.long.find(bits);
         Step::new(length, 0, size.into())
     }
+
+    /// Whether bits were met that are no code.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.long.missed.get()
+    }
 }
 
 /// Bare symbols, for progressive scans.
@@ -188,6 +203,11 @@ impl Symbols {
             0 => self.long.find(bits),
             entry => (u32::from(entry >> 8), entry as u8),
         }
+    }
+
+    /// Whether bits were met that are no code.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.long.missed.get()
     }
 }
 

@@ -56,8 +56,8 @@ impl Bands {
         }
     }
 
-    /// Decodes band by band. `take` gets them as soon as the neighbours of some rows are there, and how many rows more can be made of them.
-    pub(super) fn run(opened: Opened<'_>, mut take: impl FnMut(&Bands, usize)) -> Result<(), Error> {
+    /// Decodes band by band; gives whether the file is sound. `take` gets them as soon as the neighbours of some rows are there, and how many rows more can be made of them.
+    pub(super) fn run(opened: Opened<'_>, mut take: impl FnMut(&Bands, usize)) -> Result<bool, Error> {
         let mut rows = Rows::new(opened, 64)?;
         let height = rows.frame().height as usize;
         let mut bands = Bands::new(rows.frame());
@@ -74,6 +74,6 @@ impl Bands {
             }
         }
         take(&bands, height - made);
-        Ok(())
+        Ok(rows.is_sound())
     }
 }

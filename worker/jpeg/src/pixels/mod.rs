@@ -33,6 +33,16 @@ impl Picture {
     /// Decodes a file: grey, RGB or CMYK, as libjpeg does with the "slow" IDCT and "fancy" upsampling. Progressive files that stop before all
     /// bits are there are decoded as they are, without the smoothing that libjpeg adds.
     pub fn decode(data: &[u8], limits: &Limits) -> Result<Self, Error> {
+        Self::decode_all(data, limits).map(|(picture, _)| picture)
+    }
+
+    /// The same, of files alone in which nothing had to be guessed and nothing is missing up to the end of the picture: `None` for others, of
+    /// which libjpeg would warn, or smooth what has not come.
+    pub fn decode_sound(data: &[u8], limits: &Limits) -> Result<Option<Self>, Error> {
+        Self::decode_all(data, limits).map(|(picture, is_sound)| is_sound.then_some(picture))
+    }
+
+    fn decode_all(data: &[u8], limits: &Limits) -> Result<(Self, bool), Error> {
         let opened = Opened::new(data, limits)?;
         let color = opened.frame.color();
         let growths =
@@ -44,7 +54,7 @@ impl Picture {
         let mut sums = vec![0; full_width];
         let level = Level::detect();
         let mut out = picture.data.chunks_exact_mut(width * channels).enumerate();
-        Bands::run(opened, |bands, rows| {
+        let is_sound = Bands::run(opened, |bands, rows| {
             for (y, out) in out.by_ref().take(rows) {
                 for (index, (growth, grown)) in growths.iter().zip(&mut grown).enumerate() {
                     if *growth != Growth::None {
@@ -67,6 +77,6 @@ impl Picture {
                 }
             }
         })?;
-        Ok(picture)
+        Ok((picture, is_sound))
     }
 }
