@@ -61,7 +61,8 @@ fn crates_depend_only_as_designed() {
     for (krate, allowed) in [
         ("api", &["scheduler"][..]),
         ("scheduler", &[]),
-        ("worker", &["flow", "office", "sandbox", "scheduler", "shaders"]),
+        ("worker", &["flow", "jpeg", "office", "sandbox", "scheduler", "shaders"]),
+        ("worker/jpeg", &["jpeg-reference"]),
         ("worker/flow", &["sandbox"]),
         ("worker/media", &["sandbox"]),
         ("worker/sandbox", &[]),
