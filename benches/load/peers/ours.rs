@@ -24,7 +24,7 @@ impl Ours {
     pub(super) fn new() -> anyhow::Result<Self> {
         let processor = Processor::from_env().map_err(|failure| anyhow!("{failure}"))?;
         let engine = ImageEngine::new(Runner::InProcess(Arc::new(processor)), Limits::default());
-        Ok(Self { engine, runtime: tokio::runtime::Builder::new_current_thread().build()? })
+        Ok(Self { engine, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
     }
 
     /// Does the row once.
