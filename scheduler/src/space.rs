@@ -6,8 +6,8 @@ use std::path::Path;
 /// The share of a file system that has to be free for new work to be taken.
 const LOW_SHARE: f64 = 0.1;
 
-/// With so many bytes free there is room, however large the file system is: the scratch space that one task may take, twice.
-const PLENTY: u64 = 24 << 30;
+/// With so many bytes free there is room, however large the file system is: the largest upload, and what becomes of it.
+const PLENTY: u64 = 8 << 30;
 
 /// Space of a file system, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Space {
         Ok(Self { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
     }
 
-    /// Whether less than 10 % are free, and less than 24 GiB: then no new work is taken until there is more.
+    /// Whether less than 10 % are free, and less than 8 GiB: then no new work is taken until there is more.
     pub fn is_low(self) -> bool {
         self.free < PLENTY && (self.free as f64) < self.total as f64 * LOW_SHARE
     }
@@ -43,8 +43,8 @@ mod tests {
     fn f8_a_tenth_has_to_be_free_and_of_a_large_disk_less() {
         assert!(Space { free: 9, total: 100 }.is_low(), "9 % is low");
         assert!(!Space { free: 10, total: 100 }.is_low(), "10 % is not");
-        assert!(!Space { free: 25 << 30, total: 4 << 40 }.is_low(), "25 GiB of 4 TiB are enough");
-        assert!(Space { free: 23 << 30, total: 4 << 40 }.is_low(), "23 GiB of them are not");
+        assert!(!Space { free: 9 << 30, total: 4 << 40 }.is_low(), "9 GiB of 4 TiB are enough");
+        assert!(Space { free: 7 << 30, total: 4 << 40 }.is_low(), "7 GiB of them are not");
     }
 
     #[test]

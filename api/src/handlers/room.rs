@@ -9,7 +9,7 @@ const RETRY_AFTER: u32 = 60;
 /// Checks that storage has room for more.
 ///
 /// # Errors
-/// 503 while less than a tenth of the file system behind it is free. What exists already can still be read, and deleted.
+/// 503 while the file system behind it is nearly full. What exists already can still be read, and deleted.
 pub(crate) fn check(state: &AppState) -> Result<(), ApiError> {
     if !is_low(state) {
         return Ok(());

@@ -124,7 +124,7 @@ impl Shared {
         if low != *was_low {
             let path = self.services.scratch.path().display();
             if low {
-                tracing::warn!(%path, "less than 10 % of the scratch space is free: no new tasks until there is more");
+                tracing::warn!(%path, "the scratch space is nearly full: no new tasks until there is more");
             } else {
                 tracing::info!(%path, "scratch space is free again: taking tasks");
             }
