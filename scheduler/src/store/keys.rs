@@ -53,6 +53,8 @@ shard_keys! {
     lane(lane) = "lane:{lane}";
     /// List: an account's ready tasks in a lane, `job/task`, in order of activation.
     lane_tasks(lane, account) = "lane:{lane}:{account}";
+    /// List: those whose jobs have begun, in the order in which they became ready: they come before the others.
+    lane_begun(lane, account) = "begun:{lane}:{account}";
     /// Hash: virtual time at which each account left a lane.
     lane_times(lane) = "lanetimes:{lane}";
     /// Sorted set: leased tasks by deadline.

@@ -1,6 +1,8 @@
 //! What workers do: lease, heartbeat, finish, fail, release.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis::Value;
@@ -144,10 +146,31 @@ pub struct Leaser {
     ttl_ms: u64,
     /// Lanes of shards that may have ready tasks.
     hot: BTreeSet<(Lane, u16)>,
+    backlog: Backlog,
     notices: broadcast::Receiver<Notice>,
     full_round: Instant,
     /// Where the next round starts, so that a low shard cannot starve a high one.
     next_shard: u16,
+}
+
+/// Which lanes may have ready tasks that nobody has leased, as a [`Leaser`] knows it: what its worker could do in such a lane
+/// without asking would go before them.
+#[derive(Clone, Debug, Default)]
+pub struct Backlog(Arc<AtomicU32>);
+
+impl Backlog {
+    /// Whether something may be waiting in that lane.
+    pub fn is_in(&self, lane: Lane) -> bool {
+        self.0.load(Ordering::Acquire) & Self::bit(lane) != 0
+    }
+
+    fn set(&self, hot: &BTreeSet<(Lane, u16)>) {
+        self.0.store(hot.iter().fold(0, |bits, (lane, _)| bits | Self::bit(*lane)), Ordering::Release);
+    }
+
+    fn bit(lane: Lane) -> u32 {
+        1 << Lane::ALL.iter().position(|other| *other == lane).unwrap_or_default()
+    }
 }
 
 /// A worker asks every shard this often, in case a notice was lost.
@@ -157,10 +180,16 @@ impl Leaser {
     /// A leaser for the worker of that name; leases last `ttl_ms`.
     pub fn new(store: Store, worker: String, ttl_ms: u64) -> Self {
         let notices = store.notices();
-        Self { store, worker, ttl_ms, hot: BTreeSet::new(), notices, full_round: Instant::now(), next_shard: 0 }
+        let (hot, backlog) = (BTreeSet::new(), Backlog::default());
+        Self { store, worker, ttl_ms, hot, backlog, notices, full_round: Instant::now(), next_shard: 0 }
     }
 
-    /// Resolves when one of `lanes` may have ready tasks. May be dropped at any time.
+    /// What is known of waiting tasks, kept up to date while this leaser waits or asks.
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
+    /// Resolves when one of `lanes` may have ready tasks; without any, it never does and only listens. May be dropped at any time.
     pub async fn wait(&mut self, lanes: &[Lane]) {
         loop {
             self.hear();
@@ -216,6 +245,7 @@ impl Leaser {
             left.retain(|(_, slots)| *slots > 0);
             leases.extend(got);
         }
+        self.backlog.set(&self.hot);
         Ok(leases)
     }
 
@@ -234,6 +264,7 @@ impl Leaser {
         match notice {
             Notice::Ready { shard, lane } => {
                 self.hot.insert((*lane, *shard));
+                self.backlog.set(&self.hot);
             }
             Notice::Stop { .. } => {}
             Notice::Reconnected => self.heat_all(),
@@ -242,6 +273,7 @@ impl Leaser {
 
     fn heat_all(&mut self) {
         self.hot.extend(Lane::ALL.into_iter().flat_map(|lane| (0..self.store.shards()).map(move |shard| (lane, shard))));
+        self.backlog.set(&self.hot);
     }
 }
 

@@ -31,7 +31,7 @@ pub use claims::{CLAIM_LEASE, Claim, Claimed};
 pub use connection::Store;
 pub use growing::{LONGEST_UPLOAD_MS, PartialUpload, SlotState};
 pub use key_watch::{KeyStamp, KeyWatch};
-pub use leasing::Leaser;
+pub use leasing::{Backlog, Leaser};
 pub use ledger::{Audit, Books, LedgerEntry, Truth};
 pub use lists::Cursor;
 pub use notices::Notice;

@@ -99,19 +99,27 @@ impl Lists {
     }
 }
 
-/// A whole list, a page at a time. What moves meanwhile may be missed; the script that lists it again looks first.
+/// A whole line, a page at a time. What moves meanwhile may be missed; the script that lists it again looks first.
 async fn read_list(store: &Store, (shard, account, lane): &ListName) -> Result<(u64, HashSet<String>), StoreError> {
-    let key = if lane.is_empty() { keys::waiting(*shard, account) } else { keys::lane_tasks(*shard, lane, account) };
+    let lists = if lane.is_empty() {
+        vec![keys::waiting(*shard, account)]
+    } else {
+        vec![keys::lane_begun(*shard, lane, account), keys::lane_tasks(*shard, lane, account)]
+    };
     let mut connection = store.connection();
     let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut connection).await?;
-    let (mut names, mut start) = (HashSet::new(), 0);
-    loop {
-        let page: Vec<String> = connection.lrange(&key, start, start + PAGE - 1).await?;
-        let full = page.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
-        names.extend(page);
-        if !full {
-            return Ok((seconds * 1000 + micros / 1000, names));
+    let mut names = HashSet::new();
+    for key in lists {
+        let mut start = 0;
+        loop {
+            let page: Vec<String> = connection.lrange(&key, start, start + PAGE - 1).await?;
+            let full = page.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
+            names.extend(page);
+            if !full {
+                break;
+            }
+            start += PAGE;
         }
-        start += PAGE;
     }
+    Ok((seconds * 1000 + micros / 1000, names))
 }

@@ -51,7 +51,8 @@ async fn damage(connection: &mut redis::aio::MultiplexedConnection, account: &st
         let count: u64 = redis::cmd("ZREMRANGEBYRANK").arg(index).arg(0).arg(1).query_async(connection).await.expect("removed");
         removed += count;
     }
-    for list in [keys::lane_tasks(shard, "io", account), keys::lane_tasks(shard, "cpu", account), keys::waiting(shard, account)] {
+    let lines = ["io", "cpu"].map(|lane| [keys::lane_tasks(shard, lane, account), keys::lane_begun(shard, lane, account)]);
+    for list in lines.into_iter().flatten().chain([keys::waiting(shard, account)]) {
         let gone: Option<Vec<String>> = redis::cmd("RPOP").arg(list).arg(3).query_async(connection).await.expect("removed");
         removed += gone.map_or(0, |gone| gone.len() as u64);
     }

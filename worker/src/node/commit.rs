@@ -54,12 +54,14 @@ async fn report(
     None
 }
 
-/// Commits a result. The lanes in which a slot is free, ours included, may continue in the same step.
+/// Commits a result. Our own lane, and those in which a slot is free and nothing waits for it, may continue in the same step:
+/// without the latter, an account that keeps a node busy would keep all others, and its own older jobs, from their turns.
 async fn commit(shared: &Shared, entry: &Entry, outcome: Outcome, permit: &mut Option<OwnedSemaphorePermit>) -> Option<Lease> {
     let lease = &entry.lease;
     let mut reserved: Vec<(Lane, Option<OwnedSemaphorePermit>)> = vec![(lease.spec.lane, permit.take())];
     for (lane, slots) in &shared.slots {
         if *lane != lease.spec.lane
+            && !shared.backlog.is_in(*lane)
             && let Ok(slot) = Arc::clone(slots).try_acquire_owned()
         {
             reserved.push((*lane, Some(slot)));

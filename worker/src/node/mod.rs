@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::ids;
-use convertfly_scheduler::store::{Lease, Leaser, Store};
+use convertfly_scheduler::store::{Backlog, Lease, Leaser, Store};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +34,7 @@ const SPACE_PAUSE: Duration = Duration::from_millis(500);
 /// A running node.
 pub struct Node {
     shared: Arc<Shared>,
+    leaser: Leaser,
 }
 
 /// What every task of the node works with.
@@ -46,6 +47,8 @@ struct Shared {
     slots: BTreeMap<Lane, Arc<Semaphore>>,
     /// A slot became free.
     freed: Notify,
+    /// Where tasks may be waiting: successors do not overtake them.
+    backlog: Backlog,
     active: Active,
     tasks: TaskTracker,
 }
@@ -54,26 +57,27 @@ impl Node {
     /// A node that serves the lanes of `config` with these services.
     pub fn new(store: Store, services: Services, config: &WorkerConfig) -> Self {
         let slots = config.lanes().into_iter().map(|(lane, slots)| (lane, Arc::new(Semaphore::new(slots as usize)))).collect();
-        Self {
-            shared: Arc::new(Shared {
-                worker: ids::new_id("worker"),
-                store,
-                services,
-                ttl_ms: config.lease_ms,
-                slots,
-                freed: Notify::new(),
-                active: Active::default(),
-                tasks: TaskTracker::new(),
-            }),
-        }
+        let worker = ids::new_id("worker");
+        let leaser = Leaser::new(store.clone(), worker.clone(), config.lease_ms);
+        let shared = Shared {
+            worker,
+            store,
+            services,
+            ttl_ms: config.lease_ms,
+            slots,
+            freed: Notify::new(),
+            backlog: leaser.backlog(),
+            active: Active::default(),
+            tasks: TaskTracker::new(),
+        };
+        Self { shared: Arc::new(shared), leaser }
     }
 
     /// Works until `shutdown`, then lets running tasks finish for up to 30 s and hands the others back uncounted.
     pub async fn run(self, shutdown: CancellationToken) {
-        let shared = self.shared;
+        let Self { shared, mut leaser } = self;
         let beating = CancellationToken::new();
         let heart = tokio::spawn(active::beat(Arc::clone(&shared), beating.clone()));
-        let mut leaser = Leaser::new(shared.store.clone(), shared.worker.clone(), shared.ttl_ms);
         tracing::info!(worker = %shared.worker, lanes = ?shared.free(), "worker ready");
         let mut low = false;
         while !shutdown.is_cancelled() {
@@ -98,7 +102,8 @@ impl Node {
             }
             let lanes: Vec<Lane> = free.iter().map(|(lane, _)| *lane).collect();
             tokio::select! {
-                () = leaser.wait(&lanes), if !lanes.is_empty() => {}
+                // Without a free slot it listens, so that what continues does not overtake what has come meanwhile.
+                () = leaser.wait(&lanes) => {}
                 () = shared.freed.notified() => {}
                 () = shutdown.cancelled() => {}
             }

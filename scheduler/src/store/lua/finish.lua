@@ -48,8 +48,8 @@ for dependent in words(t[5]) do
     end
   end
 end
--- First in line, so that a job that has begun ends soon; backwards, so that the first one listed comes first.
-for i = #ready, 1, -1 do enqueue(account, job, ready[i][1], true, ready[i][2]) end
+-- A job that has begun ends soon; among those the oldest comes first, or it would wait for as long as others begin.
+for _, task in ipairs(ready) do enqueue(account, job, task[1], true, task[2]) end
 if redis.call('HINCRBY', k_job(job), 'left', -1) == 0 then settle_job(account, job) end
 flush()
 return reply

@@ -12,7 +12,8 @@ local function serve(lane, slots, account, at, other, other_at)
   local step, served = 1 / weight_of(account), nil
   while slots > 0 do
     -- Alone, it gets all the slots at once.
-    local refs = redis.call('LPOP', k_lane_tasks(lane, account), other and 1 or slots)
+    local count = other and 1 or slots
+    local refs = redis.call('LPOP', k_lane_begun(lane, account), count) or redis.call('LPOP', k_lane_tasks(lane, account), count)
     if not refs then
       redis.call('HSET', k_lane_times(lane), account, string.format('%.17g', at))
       redis.call('ZREM', k_lane(lane), account)

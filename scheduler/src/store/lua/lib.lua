@@ -84,12 +84,15 @@ local function event(name, account, job, task, run)
   redis.call('XADD', k_outbox(), '*', 'event', name, 'account', account, 'job', job, 'task', task, 'run', run, 'at', NOWS)
 end
 
--- Puts a ready task at the end (or the front) of its account's turn in a lane (its own, where the caller knows it).
-local function enqueue(account, job, name, front, lane)
+-- Puts a ready task into its account's line in a lane (its own, where the caller knows it): at the end, or, for a job that has
+-- `begun`, behind the others of its kind and before all that have not, or, where it was running before, 'first' of all.
+local function enqueue(account, job, name, begun, lane)
   lane = lane or redis.call('HGET', k_task(job, name), 'lane')
   redis.call('HSET', k_task(job, name), 'ready', '1', 'ready_at', NOWS, 'deps', '0')
-  local length = redis.call(front and 'LPUSH' or 'RPUSH', k_lane_tasks(lane, account), job .. '/' .. name)
-  if length == 1 then
+  local line, other = k_lane_tasks(lane, account), k_lane_begun(lane, account)
+  if begun then line, other = other, line end
+  local length = redis.call(begun == 'first' and 'LPUSH' or 'RPUSH', line, job .. '/' .. name)
+  if length == 1 and redis.call('EXISTS', other) == 0 then
     -- An account that comes back starts at the lane's clock, never earlier than it left: no gain from leaving.
     local clock = tonumber(redis.call('HGET', k_meta(), 'clock:' .. lane) or '0')
     local left_at = tonumber(redis.call('HGET', k_lane_times(lane), account) or '0')

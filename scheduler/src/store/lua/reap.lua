@@ -15,7 +15,7 @@ for _, ref in ipairs(due(k_leases())) do
     else
       redis.call('PUBLISH', CHANNEL_STOP, redis.call('HGET', key, 'fence'))
       redis.call('HSET', key, 'status', 'WAITING', 'fence', '', 'worker', '', 'ver', touch(job))
-      enqueue(account, job, name, true)
+      enqueue(account, job, name, 'first')
       requeued = requeued + 1
     end
   end

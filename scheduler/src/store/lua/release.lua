@@ -5,6 +5,6 @@ local account = redis.call('HGET', k_job(job), 'account')
 if t[1] ~= 'PROCESSING' or t[2] ~= ARGV[3] or not account then return 'stale' end
 redis.call('ZREM', k_leases(), job .. '/' .. name)
 redis.call('HSET', k_task(job, name), 'status', 'WAITING', 'fence', '', 'worker', '', 'ver', touch(job))
-enqueue(account, job, name, true)
+enqueue(account, job, name, 'first')
 flush()
 return 'ok'

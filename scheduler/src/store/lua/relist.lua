@@ -12,7 +12,8 @@ for i = 1, #ARGV, 3 do
   else
     local job, name = string.match(ref, '^(.-)/(.+)$')
     local t = redis.call('HMGET', k_task(job, name), 'status', 'ready')
-    if t[1] == 'WAITING' and t[2] == '1' and not redis.call('LPOS', k_lane_tasks(lane, account), ref) then
+    if t[1] == 'WAITING' and t[2] == '1' and not redis.call('LPOS', k_lane_tasks(lane, account), ref)
+      and not redis.call('LPOS', k_lane_begun(lane, account), ref) then
       enqueue(account, job, name, false)
       mended = mended + 1
     end

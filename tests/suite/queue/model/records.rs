@@ -132,7 +132,8 @@ impl Records {
                     Place::Upload => "uploads",
                     Place::Ready => {
                         let lane = task.lane.as_str();
-                        let listed = self.values(&keys::lane_tasks(shard, lane, &job.account)).contains(&reference);
+                        let lists = [keys::lane_tasks(shard, lane, &job.account), keys::lane_begun(shard, lane, &job.account)];
+                        let listed = lists.iter().any(|list| self.values(list).contains(&reference));
                         let turn = self.members(&keys::lane(shard, lane)).contains(&job.account);
                         assert!(listed && turn, "{at}: {reference} is ready, but nobody would ever run it");
                         "ready"
@@ -211,7 +212,8 @@ impl Records {
         assert_eq!(told, ledger, "{at}: a ledger entry for every movement, once");
         self.check_lists(book, id, shard, at);
         for lane in Lane::ALL {
-            let listed = !self.values(&keys::lane_tasks(shard, lane.as_str(), id)).is_empty();
+            let lists = [keys::lane_tasks(shard, lane.as_str(), id), keys::lane_begun(shard, lane.as_str(), id)];
+            let listed = lists.iter().any(|list| !self.values(list).is_empty());
             let turn = self.members(&keys::lane(shard, lane.as_str())).contains(id);
             assert!(turn || !listed, "{at}: tasks in {lane:?}, but no turn");
         }
