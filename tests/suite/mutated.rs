@@ -21,23 +21,23 @@ const BATCH: usize = 50;
 const GROWTH: u64 = 64 << 20;
 
 /// xorshift64* (Vigna, 2016): the same sequence everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() >> 32) as usize % end.max(1)
     }
 }
 
 /// Changes a file in one to six places.
-fn mutated(sound: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
+pub(crate) fn mutated(sound: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     let mut data = sound.to_vec();
     for _ in 0..=random.below(6) {
         let length = data.len();

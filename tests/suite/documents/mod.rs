@@ -3,6 +3,8 @@
 mod canary;
 #[cfg(feature = "documents")]
 mod editable;
+#[cfg(feature = "documents")]
+mod endurance;
 mod faults;
 #[cfg(feature = "documents")]
 mod marks;
