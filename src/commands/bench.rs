@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use convertfly_benches::{node, peers, scheduler, thumbnail};
+use convertfly_benches::{node, papers, peers, scheduler, thumbnail};
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -46,6 +46,20 @@ pub(crate) enum What {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Documents beside soffice, pdftoppm and qpdf: every file of a folder, and two large ones that are made here.
+    Papers {
+        /// A folder with documents.
+        folder: PathBuf,
+        /// Counted rounds.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Only rows whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        /// Print the table of a README.
+        #[arg(long)]
+        markdown: bool,
     },
     /// Pictures beside sharp, pyvips and Pillow, every row of the targets (benches/peers/images/setup.sh installs them).
     Peers {
@@ -132,6 +146,20 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
             } else {
                 print!("{}", node::report::table(&report));
             }
+        }
+        What::Papers { folder, rounds, only, markdown } => {
+            let plan = papers::Plan { folder: folder.clone(), rounds: *rounds, only: only.clone() };
+            if *markdown {
+                println!("| | ours | peer | peer / ours |\n|---|---|---|---|");
+            }
+            papers::run(&plan, |row| {
+                let papers::Row { name, ours_ms, peer_ms, ratio } = row;
+                if *markdown {
+                    println!("| {name} | {ours_ms:.0} ms | {peer_ms:.0} ms | {ratio:.1} |");
+                } else {
+                    println!("{name:44} ours {ours_ms:9.1} ms   peer {peer_ms:9.1} ms   ratio {ratio:6.2}");
+                }
+            })?;
         }
         What::Peers { photo, peers, rounds, only, form } => {
             let plan = peers::Plan { photo: photo.clone(), peers: peers.clone(), rounds: *rounds, only: only.clone() };

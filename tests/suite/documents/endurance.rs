@@ -65,9 +65,7 @@ fn sound() -> Vec<(String, Vec<u8>)> {
 
 /// What is done with document number `index`, whose name ends in `kind`.
 fn operation(kind: &str, index: usize, input: &str) -> Value {
-    let to = |targets: &[&str]| {
-        json!({ "operation": "convert", "input": input, "output_format": targets[index / 3 % targets.len()], "options": { "density": 40 } })
-    };
+    let to = |targets: &[&str]| json!({ "operation": "convert", "input": input, "output_format": targets[index / 3 % targets.len()], "options": { "density": 40 } });
     match (kind, index % 7) {
         ("pdf", 0) => json!({ "operation": "optimize", "input": input }),
         ("pdf", 1) => json!({ "operation": "watermark", "input": input, "text": "x" }),
@@ -147,7 +145,8 @@ fn descendants(root: u32) -> BTreeSet<u32> {
             Some((pid, stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?))
         })
         .collect();
-    let is_below = |pid: u32| std::iter::successors(Some(pid), |pid| parents.get(pid).copied()).skip(1).take(50).any(|at| at == root);
+    let is_below =
+        |pid: u32| std::iter::successors(Some(pid), |pid| parents.get(pid).copied()).skip(1).take(50).any(|at| at == root);
     parents.keys().copied().filter(|pid| is_below(*pid)).collect()
 }
 

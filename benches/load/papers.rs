@@ -1,5 +1,5 @@
 //! Documents beside the programs that are used for them elsewhere, in turn, in one run: office files beside `soffice --convert-to`, pages as
-//! pictures beside `pdftoppm`, merging beside `qpdf`. `CONVERTFLY_DOCUMENTS` names a folder with the files; without it nothing is measured.
+//! pictures beside `pdftoppm`, merging beside `qpdf`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use convertfly_benches::thumbnail::median;
 use convertfly_worker::engines::image::Runner;
 use convertfly_worker::engines::media::{MediaConfig, MediaEngine};
 use convertfly_worker::engines::office::Offices;
@@ -17,8 +16,31 @@ use convertfly_worker::formats::Cancel;
 use convertfly_worker::pixels::Processor;
 use serde_json::{Map, Value, json};
 
-/// Times each pair is run, after one that is not counted.
-const ROUNDS: usize = 5;
+use crate::thumbnail::median;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whose files.
+    pub folder: PathBuf,
+    /// Times each pair is run, after one that is not counted.
+    pub rounds: usize,
+    /// Only rows whose name contains this.
+    pub only: Option<String>,
+}
+
+/// Medians of one pair.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What was done, beside whom.
+    pub name: String,
+    /// Milliseconds.
+    pub ours_ms: f64,
+    /// Milliseconds.
+    pub peer_ms: f64,
+    /// The peer's time over ours, round by round: above 1 we are faster.
+    pub ratio: f64,
+}
 
 /// Every engine, in this process, and a runtime for it.
 struct Ours {
@@ -37,6 +59,23 @@ impl Ours {
     }
 
     fn perform(&self, action: Action, sources: &[PathBuf], to: &str, options: Value) -> anyhow::Result<Duration> {
+        self.perform_into(action, sources, to, options, tempfile::tempfile()?)
+    }
+
+    fn write(&self, source: &Path, to: &str, options: Value, path: &Path) -> anyhow::Result<()> {
+        let output = File::options().read(true).write(true).create_new(true).open(path)?;
+        self.perform_into(Action::Convert, &[source.to_owned()], to, options, output)?;
+        Ok(())
+    }
+
+    fn perform_into(
+        &self,
+        action: Action,
+        sources: &[PathBuf],
+        to: &str,
+        options: Value,
+        output: File,
+    ) -> anyhow::Result<Duration> {
         let scratch = tempfile::tempdir()?;
         let (first, more) = sources.split_first().ok_or_else(|| anyhow::anyhow!("no source"))?;
         let format = |path: &Path| path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
@@ -50,7 +89,7 @@ impl Ours {
             to: to.to_owned(),
             input: File::open(first)?,
             beside,
-            output: tempfile::tempfile()?,
+            output,
             options: if let Value::Object(options) = options { options } else { Map::new() },
             test: false,
             scratch: scratch.path().to_owned(),
@@ -76,14 +115,19 @@ fn peer(program: &str, arguments: &[String]) -> anyhow::Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Prints both medians and the peer's time over ours: above 1 we are faster.
+/// Runs both in turn.
 fn compare(
-    name: &str,
+    plan: &Plan,
+    name: String,
+    report: &mut dyn FnMut(&Row),
     ours: impl Fn() -> anyhow::Result<Duration>,
     peer: impl Fn() -> anyhow::Result<Duration>,
 ) -> anyhow::Result<()> {
+    if plan.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+        return Ok(());
+    }
     let mut times: [Vec<f64>; 3] = Default::default();
-    for round in 0..=ROUNDS {
+    for round in 0..=plan.rounds {
         let (ours, peer) = (ours()?.as_secs_f64() * 1e3, peer()?.as_secs_f64() * 1e3);
         if round > 0 {
             for (times, time) in times.iter_mut().zip([ours, peer, peer / ours]) {
@@ -91,23 +135,44 @@ fn compare(
             }
         }
     }
-    let [ours, peer, ratio] = times.map(median);
-    println!("{name:40} ours {ours:9.1} ms   peer {peer:9.1} ms   ratio {ratio:6.2}");
+    let [ours_ms, peer_ms, ratio] = times.map(median);
+    report(&Row { name, ours_ms, peer_ms, ratio });
     Ok(())
 }
 
-fn main() -> anyhow::Result<()> {
-    let Ok(folder) = std::env::var("CONVERTFLY_DOCUMENTS").map(PathBuf::from) else {
-        println!("CONVERTFLY_DOCUMENTS names no folder with documents: nothing is measured");
-        return Ok(());
+/// A long report as HTML and a large sheet as csv, from which the large documents are made.
+fn large() -> [(&'static str, &'static str, String); 2] {
+    let sentence = "The quick brown fox jumps over the lazy dog while it rains in the valley and the river rises. ";
+    let row = |number: usize| format!("<tr><td>{number}</td><td>Town {number}</td><td>{}</td></tr>", number * 37 % 1_000);
+    let chapter = |number: usize| {
+        let prose: String = (0..12).map(|_| format!("<p>{}</p>", sentence.repeat(6))).collect();
+        let rows: String = (0..20).map(row).collect();
+        format!("<h2>Chapter {number}</h2>{prose}<table border=\"1\">{rows}</table>")
     };
+    let report = format!("<!DOCTYPE html><meta charset=\"utf-8\"><title>t</title>{}", (1..=60).map(chapter).collect::<String>());
+    let cells = |row: usize| (0..12).map(|column| format!("{}", row * 31 + column * 7)).collect::<Vec<_>>().join(",") + "\n";
+    [("html", "docx", report), ("csv", "xlsx", (0..10_000).map(cells).collect())]
+}
+
+/// Measures all of it and tells each row when it is done.
+///
+/// # Errors
+/// A program that is missing or fails, and what the engines fail with.
+pub fn run(plan: &Plan, mut report: impl FnMut(&Row)) -> anyhow::Result<()> {
     let ours = Ours::new()?;
     let out = tempfile::tempdir()?;
     let text = |path: &Path| path.display().to_string();
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)?.flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&plan.folder)?.flatten().map(|entry| entry.path()).collect();
     files.sort();
     let kind = |path: &PathBuf, kinds: &[&str]| path.extension().is_some_and(|found| kinds.iter().any(|kind| found == *kind));
+    for (from, to, content) in large() {
+        let (source, result) = (out.path().join(format!("large.{from}")), out.path().join(format!("large.{to}")));
+        std::fs::write(&source, content)?;
+        ours.write(&source, to, json!({ "detect_numbers": true }), &result)?;
+        files.push(result);
+    }
     for path in files.iter().filter(|path| kind(path, &["doc", "docx", "odt", "xlsx", "ods", "pptx", "ppt", "odp"])) {
+        let name = format!("{} to pdf / soffice", path.file_name().unwrap_or_default().display());
         // A protected one has nothing to compare.
         if ours.perform(Action::Convert, std::slice::from_ref(path), "pdf", json!({})).is_err() {
             continue;
@@ -115,26 +180,19 @@ fn main() -> anyhow::Result<()> {
         let profile = format!("-env:UserInstallation=file://{}", out.path().join("profile").display());
         let arguments =
             [&profile, "--headless", "--convert-to", "pdf", "--outdir", &text(out.path()), &text(path)].map(str::to_owned);
-        let name = format!("{} to pdf / soffice", path.file_name().unwrap_or_default().display());
-        compare(
-            &name,
-            || ours.perform(Action::Convert, std::slice::from_ref(path), "pdf", json!({})),
-            || peer("soffice", &arguments),
-        )?;
+        let convert = || ours.perform(Action::Convert, std::slice::from_ref(path), "pdf", json!({}));
+        compare(plan, name, &mut report, convert, || peer("soffice", &arguments))?;
     }
     let pdfs: Vec<PathBuf> = files.iter().filter(|path| kind(path, &["pdf"])).cloned().collect();
     for path in &pdfs {
         let arguments = ["-r", "150", "-png", &text(path), &text(&out.path().join("page"))].map(str::to_owned);
-        let options = json!({ "density": 150 });
         let name = format!("{} to png / pdftoppm", path.file_name().unwrap_or_default().display());
-        compare(
-            &name,
-            || ours.perform(Action::Convert, std::slice::from_ref(path), "png", options.clone()),
-            || peer("pdftoppm", &arguments),
-        )?;
+        let draw = || ours.perform(Action::Convert, std::slice::from_ref(path), "png", json!({ "density": 150 }));
+        compare(plan, name, &mut report, draw, || peer("pdftoppm", &arguments))?;
     }
     let mut arguments = vec!["--empty".to_owned(), "--pages".to_owned()];
     arguments.extend(pdfs.iter().map(|path| text(path)));
     arguments.extend(["--".to_owned(), text(&out.path().join("merged.pdf"))]);
-    compare("merge / qpdf", || ours.perform(Action::Merge, &pdfs, "pdf", json!({})), || peer("qpdf", &arguments))
+    let merge = || ours.perform(Action::Merge, &pdfs, "pdf", json!({}));
+    compare(plan, "merge / qpdf".to_owned(), &mut report, merge, || peer("qpdf", &arguments))
 }
