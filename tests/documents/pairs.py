@@ -50,7 +50,8 @@ def convert(server, path, out):
         row = Row(name, target)
         rows.append(row)
         if isinstance(files, dict):
-            row.note(f"{files.get('code')}: {files.get('message')}", True)
+            refused = "password" in files.get("message", "")
+            row.note("protected, and refused" if refused else f"{files.get('code')}: {files.get('message')}", not refused)
             row.files = []
             continue
         folder = f"{out}/{target}/{name.replace('.', '_')}"
@@ -89,8 +90,10 @@ def words_of(path, opened):
 def judge(row, source, opened):
     kind = source.rsplit(".", 1)[1]
     if row.to in PICTURES:
+        # Whatever has no pages of its own may have more or fewer on other paper.
         pages = texts.pages(opened[source]) if source in opened else texts.pages(source)
-        row.note(f"{len(row.files)} of {pages} pages", kind not in ("html", "md") and pages is not None and len(row.files) != pages)
+        fixed = kind in ("pdf", "docx", "doc", "odt", "rtf", "pptx", "ppt", "odp") and pages
+        row.note(f"{len(row.files)} of {pages} pages" if fixed else f"{len(row.files)} pages", bool(fixed) and len(row.files) != pages)
         return
     if kind in ("xlsx", "xls", "ods", "csv") and row.to != "pdf":
         cells = [sheet for sheet in texts.sheets(source) if sheet]
@@ -99,7 +102,9 @@ def judge(row, source, opened):
         row.note(f"{len(found)} of {len(cells)} sheets", len(found) != len(cells))
         row.note(f"{share:.4f} of the cells", share < LEAST)
     else:
-        share, missing = texts.recall(words_of(source, opened), sum((words_of(file, opened) for file in row.files), texts.Counter()))
+        # LibreOffice's text has no footnotes.
+        of = texts.words(texts.text(source, False)) if row.to == "txt" and kind == "docx" else words_of(source, opened)
+        share, missing = texts.recall(of, sum((words_of(file, opened) for file in row.files), texts.Counter()))
         row.note(f"{share:.4f} of the words", share < (REBUILT if kind == "pdf" else LEAST))
     if missing and share < 0.995:
         row.note("missing: " + " ".join(word for word, _ in missing.most_common(12)))

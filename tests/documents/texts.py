@@ -98,17 +98,19 @@ def html_of(path):
     return parser
 
 
-def text(path):
-    """All words that a reader sees."""
+def text(path, notes=True):
+    """All words that a reader sees, those of notes only where they are wanted."""
     kind = path.rsplit(".", 1)[1]
     if kind == "pdf":
         return run("pdftotext", path, "-").decode()
     if kind == "docx":
-        return xml_text(path, r"word/(document|footnotes|endnotes|header\d*|footer\d*)\.xml", {"t"})
+        parts = r"document|footnotes|endnotes|header\d*|footer\d*" if notes else "document"
+        return xml_text(path, rf"word/({parts})\.xml", {"t"})
     if kind == "pptx":
         return xml_text(path, r"ppt/slides/slide\d+\.xml|ppt/(charts|diagrams)/.*\.xml", {"t"})
     if kind in ("odt", "odp"):
-        return xml_text(path, r"content\.xml", None)
+        # Charts are documents within the document; headers and footers are styles of pages.
+        return xml_text(path, r"(Object \d+/)?content\.xml|styles\.xml", None)
     if kind == "html":
         return "".join(html_of(path).out)
     if kind == "md":
@@ -116,9 +118,10 @@ def text(path):
     if kind == "txt":
         return plain(path)
     if kind == "rtf" or kind == "doc":
+        # Not as text, which has no footnotes.
         with tempfile.TemporaryDirectory() as folder:
-            soffice("txt:Text (encoded):UTF8", [path], folder)
-            return plain(f"{folder}/{os.path.basename(path).rsplit('.', 1)[0]}.txt")
+            soffice("odt", [path], folder)
+            return text(f"{folder}/{os.path.basename(path).rsplit('.', 1)[0]}.odt")
     with tempfile.TemporaryDirectory() as folder:
         soffice("pdf", [path], folder)
         return text(f"{folder}/{os.path.basename(path).rsplit('.', 1)[0]}.pdf")
@@ -172,7 +175,9 @@ def pictures(path):
         return len({tuple(row.split()[10:12]) for row in rows if row.split()[2] == "image"})
     if kind in ("docx", "pptx", "odt", "odp", "ods", "xlsx"):
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if re.match(r"(word|ppt|xl)/media/|Pictures/", name)]
+            # Drawings are drawn, and are no pictures afterwards.
+            drawings = (".emf", ".wmf", ".svm", ".svg")
+            names = [name for name in archive.namelist() if re.match(r"(word|ppt|xl)/media/|Pictures/", name) and not name.endswith(drawings)]
             return len({archive.getinfo(name).CRC for name in names if archive.getinfo(name).file_size})
     if kind == "html":
         return html_of(path).images
