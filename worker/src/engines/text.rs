@@ -107,6 +107,7 @@ async fn extract(mut input: std::fs::File, output: std::fs::File, to: &str) -> R
     let bytes_out = written.metadata().map_err(Failure::internal)?.len();
     let mut made = Made::default();
     if to == "html" {
+        tidy(&written).map_err(Failure::internal)?;
         made.warnings.push("Pictures are left out".to_owned());
     }
     if bytes_out < 2 {
@@ -120,6 +121,25 @@ async fn extract(mut input: std::fs::File, output: std::fs::File, to: &str) -> R
         ("ms".to_owned(), serde_json::json!({ "text": ms })),
     ]);
     Ok(made)
+}
+
+/// What pdftohtml writes at the head of a page and nobody wants, and what stands there instead, each as long: the name under which it knew the
+/// file, where the file has no title, and a grey ground.
+const HEAD: [(&[u8], &[u8]); 2] =
+    [(b"<title>/proc/self/fd/0</title>", b"<title></title>               "), (b"bgcolor=\"#A0A0A0\"", b"bgcolor=\"#FFFFFF\"")];
+
+/// Changes the head where it stands.
+fn tidy(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let mut head = vec![0; 8192];
+    let length = file.read_at(&mut head, 0)?;
+    head.truncate(length);
+    for (unwanted, instead) in HEAD {
+        if let Some(at) = head.windows(unwanted.len()).position(|bytes| bytes == unwanted) {
+            file.write_all_at(instead, at as u64)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether there is one.
@@ -154,5 +174,26 @@ impl Engine for TextEngine {
 
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
         self.run(work).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_page_says_nothing_of_this_machine() {
+        let mut file = tempfile::tempfile().expect("a file");
+        let page = "<head>\n<title>/proc/self/fd/0</title>\n</head>\n<body bgcolor=\"#A0A0A0\" link=\"blue\">#A0A0A0</body>";
+        file.write_all(page.as_bytes()).expect("its bytes");
+        tidy(&file).expect("it is changed");
+        let mut found = String::new();
+        std::io::Seek::rewind(&mut file).and_then(|()| std::io::Read::read_to_string(&mut file, &mut found)).expect("it is read");
+        let words: Vec<_> = found.split_whitespace().collect();
+        let expected = "<head> <title></title> </head> <body bgcolor=\"#FFFFFF\" link=\"blue\">#A0A0A0</body>";
+        assert_eq!(words.join(" "), expected, "{found}");
+        assert_eq!(found.len(), page.len(), "nothing moves");
     }
 }
