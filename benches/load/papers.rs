@@ -185,10 +185,12 @@ pub fn run(plan: &Plan, mut report: impl FnMut(&Row)) -> anyhow::Result<()> {
     }
     let pdfs: Vec<PathBuf> = files.iter().filter(|path| kind(path, &["pdf"])).cloned().collect();
     for path in &pdfs {
-        let arguments = ["-r", "150", "-png", &text(path), &text(&out.path().join("page"))].map(str::to_owned);
-        let name = format!("{} to png / pdftoppm", path.file_name().unwrap_or_default().display());
-        let draw = || ours.perform(Action::Convert, std::slice::from_ref(path), "png", json!({ "density": 150 }));
-        compare(plan, name, &mut report, draw, || peer("pdftoppm", &arguments))?;
+        for (to, flag) in [("png", "-png"), ("jpg", "-jpeg")] {
+            let arguments = ["-r", "150", flag, &text(path), &text(&out.path().join("page"))].map(str::to_owned);
+            let name = format!("{} to {to} / pdftoppm", path.file_name().unwrap_or_default().display());
+            let draw = || ours.perform(Action::Convert, std::slice::from_ref(path), to, json!({ "density": 150 }));
+            compare(plan, name, &mut report, draw, || peer("pdftoppm", &arguments))?;
+        }
     }
     let mut arguments = vec!["--empty".to_owned(), "--pages".to_owned()];
     arguments.extend(pdfs.iter().map(|path| text(path)));
