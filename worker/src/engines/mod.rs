@@ -73,7 +73,7 @@ impl Action {
 /// A file that is read beside the input: the picture of a watermark, or what is merged with the first one.
 #[derive(Debug)]
 pub struct Beside {
-    /// Detected format, canonical name.
+    /// Detected format, canonical name; of what html refers to the file's name, which is what it is asked for by.
     pub format: String,
     /// The file, opened for reading, at its start.
     pub file: File,

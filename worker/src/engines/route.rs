@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::{Action, Availability, Edge, Engine, Made, Work};
+use super::{Action, Availability, Beside, Edge, Engine, Made, Work};
 use crate::failure::Failure;
 use crate::formats::by_name;
 
@@ -190,6 +190,12 @@ impl Router {
             output.set_len(0).map_err(fault)?;
             // What the next engine reads it cannot write to, and a pool does not take it for a result that it has to empty.
             let between = if is_last { None } else { Some(reopen(&output).map_err(fault)?) };
+            // What html refers to is for whichever step prints it.
+            let beside: io::Result<Vec<Beside>> = work
+                .beside
+                .iter()
+                .map(|Beside { format, file }| Ok(Beside { format: format.clone(), file: reopen(file)? }))
+                .collect();
             let engine = self.engines.get(hop.engine).ok_or_else(|| (Failure::internal("no such engine"), *hop))?;
             let deadline = work.deadline.saturating_sub(start.elapsed());
             if deadline.is_zero() {
@@ -198,7 +204,7 @@ impl Router {
             last = engine
                 .convert(Work {
                     action: Action::Convert,
-                    beside: Vec::new(),
+                    beside: beside.map_err(fault)?,
                     from: hop.edge.from.to_owned(),
                     to: hop.edge.to.to_owned(),
                     input: source,

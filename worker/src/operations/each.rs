@@ -84,9 +84,11 @@ impl Each<'_> {
         let mut result = TaskResult::default();
         let mut prices = Vec::new();
         let (mut steps, mut metadata) = (Vec::new(), Vec::new());
-        let count = context.lease.inputs.len();
-        for (index, input) in context.lease.inputs.iter().enumerate() {
-            let (files, made, price) = self.one(context, input, index, &mut result.warnings).await?;
+        let inputs: Vec<&FileRef> = context.lease.inputs.iter().collect();
+        let (inputs, assets) = if self.takes_assets() { with_assets(inputs)? } else { (inputs, Vec::new()) };
+        let count = inputs.len();
+        for (index, input) in inputs.into_iter().enumerate() {
+            let (files, made, price) = self.one(context, input, (index, &assets), &mut result.warnings).await?;
             prices.push(price);
             result.files.extend(files);
             metadata.extend(made.metadata);
@@ -113,9 +115,18 @@ impl Each<'_> {
         Ok(result)
     }
 
+    /// Whether all inputs but one are what that one refers to.
+    fn takes_assets(&self) -> bool {
+        matches!(self.action, Action::Convert) && self.options.get("assets").is_some_and(|value| *value == true)
+    }
+
     /// The files that are read beside an input.
-    async fn beside(&self, context: &Context<'_>, folder: &Arc<TaskDir>) -> Result<Vec<Beside>, Failure> {
+    async fn beside(&self, context: &Context<'_>, assets: &[&FileRef], folder: &Arc<TaskDir>) -> Result<Vec<Beside>, Failure> {
         let mut found = beside(context, folder).await?;
+        for asset in assets {
+            let local = files::fetch(context, asset, folder).await?;
+            found.push(Beside { format: asset.filename.clone(), file: File::open(local.path()).map_err(Failure::internal)? });
+        }
         if let Some(more) = self.more {
             found.push(Beside { format: more.format.name.to_owned(), file: File::open(&more.path).map_err(Failure::internal)? });
         }
@@ -127,11 +138,11 @@ impl Each<'_> {
         &self,
         context: &Context<'_>,
         input: &FileRef,
-        index: usize,
+        (index, assets): (usize, &[&FileRef]),
         warnings: &mut Vec<String>,
     ) -> Result<(Vec<FileRef>, Made, Option<u32>), Failure> {
         let folder = files::folder(context)?;
-        let inputs = context.lease.inputs.len() as f64;
+        let inputs = (context.lease.inputs.len() - assets.len()) as f64;
         let Fetched { local, format, warning, fetch_ms } = fetch(context, input, &folder).await?;
         warnings.extend(warning.clone());
         let target = (self.target)(format)?;
@@ -143,7 +154,7 @@ impl Each<'_> {
             from: format.name.to_owned(),
             to: target.name.to_owned(),
             input: File::open(local.path()).map_err(Failure::internal)?,
-            beside: self.beside(context, &folder).await?,
+            beside: self.beside(context, assets, &folder).await?,
             output,
             options: self.options.clone(),
             test: context.lease.spec.test,
@@ -163,7 +174,7 @@ impl Each<'_> {
         let start = Instant::now();
         let first = Piece { path, width: made.width, height: made.height, page: made.page, name: made.name.take() };
         let pieces: Vec<_> = std::iter::once(first).chain(std::mem::take(&mut made.more)).collect();
-        let names = names(context, index, input, format, target, &pieces);
+        let names = names(context, (index, context.lease.inputs.len() - assets.len()), input, format, target, &pieces);
         let mut stored = Vec::with_capacity(pieces.len());
         for (piece, filename) in pieces.into_iter().zip(names) {
             let mut file = files::store(context, piece.path, &Arc::clone(&folder), filename, Some(target)).await?;
@@ -176,6 +187,21 @@ impl Each<'_> {
     }
 }
 
+/// The document among the inputs, and what it refers to.
+fn with_assets(inputs: Vec<&FileRef>) -> Result<(Vec<&FileRef>, Vec<&FileRef>), Failure> {
+    let is_document = |file: &&FileRef| {
+        let extension = file.filename.rsplit_once('.').map_or("", |(_, extension)| extension);
+        crate::formats::by_name(extension).is_some_and(|format| matches!(format.name, "html" | "md"))
+    };
+    let (documents, assets): (Vec<_>, Vec<_>) = inputs.into_iter().partition(is_document);
+    if documents.len() != 1 {
+        let reason =
+            format!("one of the input files has to be html or md, and the others what it refers to; {} are", documents.len());
+        return Err(Failure::invalid_field("assets", reason));
+    }
+    Ok((documents, assets))
+}
+
 /// What a conversion is worth by the pairs that ran: the prices of its files, but for an input of several files (the pages of a
 /// document, say) the price of one (A62).
 fn worth(prices: &[Option<u32>], inputs: usize) -> Option<u32> {
@@ -184,17 +210,17 @@ fn worth(prices: &[Option<u32>], inputs: usize) -> Option<u32> {
     Some(prices.iter().sum::<u32>().min(dearest.saturating_mul(u32::try_from(inputs).unwrap_or(u32::MAX))))
 }
 
-/// What the results of input `index` are called: by the customer's pattern, or after the input. Where an input has several, they say what sets
+/// What the results of input `index` of so many are called: by the customer's pattern, or after the input. Where an input has several, they say what sets
 /// them apart (`a-Sheet1.csv`) or are numbered (`a-1.png`, A22).
 fn names(
     context: &Context<'_>,
-    index: usize,
+    (index, inputs): (usize, usize),
     input: &FileRef,
     format: &Format,
     target: &Format,
     pieces: &[Piece],
 ) -> Vec<String> {
-    let (inputs, count) = (context.lease.inputs.len(), pieces.len());
+    let count = pieces.len();
     let own = match context.field("filename") {
         Some(pattern) if inputs == 1 && count > 1 => return (0..count).map(|at| files::numbered(pattern, at, count)).collect(),
         Some(pattern) => files::numbered(pattern, index, inputs),

@@ -3,6 +3,7 @@
 //! The document is all that it gets: scripts are off, and whatever the document asks for beside itself is refused, by interception, by a
 //! content security policy, and by the jail, which has no network and no files.
 
+mod assets;
 mod cdp;
 pub mod options;
 mod page;
@@ -19,8 +20,9 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Semaphore};
 
+use self::assets::Assets;
 use self::options::PrintOptions;
-use self::page::Printed;
+use self::page::{Page, Printed};
 use self::process::Browser;
 pub use self::process::probe;
 use super::{Action, Availability, Edge, Engine, Made, Work, price};
@@ -60,7 +62,8 @@ impl BrowserEngine {
         let target = if selects { tempfile::tempfile_in(&work.scratch) } else { work.output.try_clone() };
         let mut target = target.map_err(Failure::internal)?;
         let document = read(work.input.try_clone().map_err(Failure::internal)?)?;
-        let (printed, ms) = self.print(&document, &options, &work).await?;
+        let assets = Assets::read(&work.beside, MAX_DOCUMENT)?;
+        let (printed, ms) = self.print(&Page { document: &document, assets: &assets }, &options, &work).await?;
         target
             .rewind()
             .and_then(|()| target.set_len(0))
@@ -83,7 +86,7 @@ impl BrowserEngine {
     }
 
     /// Prints in a process that is free; once more in a fresh one when the first ends under it.
-    async fn print(&self, document: &[u8], options: &PrintOptions, work: &Work) -> Result<(Printed, Value), Failure> {
+    async fn print(&self, page: &Page<'_>, options: &PrintOptions, work: &Work) -> Result<(Printed, Value), Failure> {
         let start = Instant::now();
         let _turn = tokio::select! {
             turn = self.turns.acquire() => turn.map_err(Failure::internal)?,
@@ -100,7 +103,7 @@ impl BrowserEngine {
             };
             let started = millis(begun);
             let printed = tokio::select! {
-                printed = page::print(&mut browser, document, options) => printed,
+                printed = page::print(&mut browser, page, options) => printed,
                 () = tokio::time::sleep(work.deadline.saturating_sub(start.elapsed())) => return Err(Failure::TimedOut),
                 () = work.cancel.cancelled() => return Err(Failure::Cancelled),
             };
@@ -154,7 +157,18 @@ impl Engine for BrowserEngine {
     }
 
     fn source_options(&self) -> &'static [&'static str] {
-        &["page_size", "landscape", "margin_top", "margin_bottom", "margin_left", "margin_right", "print_background", "scale"]
+        &[
+            "page_size",
+            "landscape",
+            "margin_top",
+            "margin_bottom",
+            "margin_left",
+            "margin_right",
+            "header",
+            "footer",
+            "print_background",
+            "scale",
+        ]
     }
 
     fn probe(&self) -> Availability {

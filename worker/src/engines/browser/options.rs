@@ -21,6 +21,12 @@ crate::options! {
             OptionKind::Number { min: 0.0, max: 200.0 },
         "Whether the grounds of html are printed: colours and pictures behind the text." print_background: bool = true =>
             OptionKind::Boolean,
+        "A line in the upper margin of each page of html and md; {page}, {pages}, {title} and {date} are filled in." header: Option<String> = None =>
+            OptionKind::String { max_length: 500 },
+        "A line in the lower margin of each page of html and md; {page}, {pages}, {title} and {date} are filled in." footer: Option<String> = None =>
+            OptionKind::String { max_length: 500 },
+        "Whether one input is html or md and the others are what it refers to by their names: pictures, styles, fonts." assets: bool = false =>
+            OptionKind::Boolean,
         "How large html and md are printed; 1 is their own size." scale: f64 = 1.0 => OptionKind::Number { min: 0.1, max: 2.0 },
     }
 }
@@ -44,7 +50,11 @@ impl PrintOptions {
     pub(super) fn parameters(&self) -> Value {
         let inches = |millimetres: f64| millimetres / 25.4;
         let (_, width, height) = SIZES.into_iter().find(|(name, ..)| *name == self.page_size).unwrap_or(SIZES[1]);
+        let [header, footer] = [&self.header, &self.footer].map(|text| line(text.as_deref().unwrap_or_default()));
         json!({
+            "displayHeaderFooter": self.header.is_some() || self.footer.is_some(),
+            "headerTemplate": header,
+            "footerTemplate": footer,
             "printBackground": self.print_background,
             "preferCSSPageSize": true,
             "landscape": self.landscape,
@@ -59,5 +69,36 @@ impl PrintOptions {
             "generateTaggedPDF": true,
             "generateDocumentOutline": true,
         })
+    }
+}
+
+/// A line of text as Chromium's template for the margins, in which elements of certain classes are filled in. Without one it would show its own.
+fn line(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let fields = [("{page}", "pageNumber"), ("{pages}", "totalPages"), ("{title}", "title"), ("{date}", "date")];
+    let filled =
+        fields.iter().fold(escaped, |text, (name, class)| text.replace(name, &format!("<span class=\"{class}\"></span>")));
+    format!(
+        "<div style=\"font: 9px sans-serif; width: 100%; margin: 0 10mm; text-align: center; white-space: pre-wrap\">{filled}</div>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_text_and_its_fields_are_filled_in() {
+        let line = line("<b>Q&A</b> {page}/{pages} {other}");
+        assert!(line.contains("&lt;b&gt;Q&amp;A&lt;/b&gt; "), "nothing in it is markup: {line}");
+        assert!(line.contains("<span class=\"pageNumber\"></span>/<span class=\"totalPages\"></span> {other}"), "{line}");
+    }
+
+    #[test]
+    fn margins_are_empty_where_nothing_is_asked() {
+        let shown = |options: PrintOptions| options.parameters()["displayHeaderFooter"].clone();
+        assert_eq!(shown(PrintOptions::default()), json!(false), "nothing");
+        let footer = PrintOptions { footer: Some("{page}".to_owned()), ..PrintOptions::default() };
+        assert_eq!(shown(footer), json!(true), "a footer");
     }
 }

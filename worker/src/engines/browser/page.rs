@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::assets::Assets;
 use super::options::PrintOptions;
 use super::process::Browser;
 use crate::failure::Failure;
@@ -19,6 +20,23 @@ const MAX_RESULT: usize = 512 << 20;
 
 /// Bytes that are asked for at a time.
 const CHUNK: usize = 4 << 20;
+
+/// What it may use beside, where files came with it: those, which lie where it lies itself.
+fn policy(assets: &Assets) -> String {
+    if assets.is_empty() {
+        return POLICY.to_owned();
+    }
+    let origin = ORIGIN.trim_end_matches('/');
+    ["img-src", "style-src", "font-src"]
+        .iter()
+        .fold(POLICY.to_owned(), |policy, kind| policy.replace(kind, &format!("{kind} {origin}")))
+}
+
+/// A document, and the files that came with it.
+pub(super) struct Page<'a> {
+    pub(super) document: &'a [u8],
+    pub(super) assets: &'a Assets,
+}
 
 /// A document as PDF.
 pub(super) struct Printed {
@@ -40,7 +58,7 @@ impl Printed {
 }
 
 /// Prints a document.
-pub(super) async fn print(browser: &mut Browser, document: &[u8], options: &PrintOptions) -> Result<Printed, Failure> {
+pub(super) async fn print(browser: &mut Browser, page: &Page<'_>, options: &PrintOptions) -> Result<Printed, Failure> {
     let connection = &mut browser.connection;
     let context = text(&connection.call(None, "Target.createBrowserContext", json!({})).await?, "browserContextId")?;
     let target = json!({ "url": "about:blank", "browserContextId": context });
@@ -53,7 +71,7 @@ pub(super) async fn print(browser: &mut Browser, document: &[u8], options: &Prin
     connection.call(session, "Emulation.setScriptExecutionDisabled", json!({ "value": true })).await?;
     connection.call(session, "Fetch.enable", json!({ "patterns": [{ "urlPattern": "*" }] })).await?;
     connection.send(session, "Page.navigate", json!({ "url": ORIGIN })).await?;
-    let refused = load(browser, session, document).await?;
+    let refused = load(browser, session, page).await?;
     let connection = &mut browser.connection;
     let printed = connection.call(session, "Page.printToPDF", options.parameters()).await?;
     let stream = text(&printed, "stream")?;
@@ -78,9 +96,10 @@ pub(super) async fn print(browser: &mut Browser, document: &[u8], options: &Prin
 }
 
 /// Serves the document, refuses everything else, and returns when all is there; how much was refused.
-async fn load(browser: &mut Browser, session: Option<&str>, document: &[u8]) -> Result<u32, Failure> {
+async fn load(browser: &mut Browser, session: Option<&str>, page: &Page<'_>) -> Result<u32, Failure> {
     let connection = &mut browser.connection;
     let (mut served, mut refused) = (false, 0);
+    let policy = policy(page.assets);
     loop {
         let event = connection.event().await?;
         if event["sessionId"].as_str() != session {
@@ -90,23 +109,23 @@ async fn load(browser: &mut Browser, session: Option<&str>, document: &[u8]) -> 
         match event["method"].as_str() {
             Some("Fetch.requestPaused") => {
                 let id = &parameters["requestId"];
-                if parameters["request"]["url"] == ORIGIN && !served {
-                    served = true;
-                    let answer = json!({
-                        "requestId": id,
-                        "responseCode": 200,
-                        "responseHeaders": [
-                            { "name": "Content-Type", "value": content_type(document) },
-                            { "name": "Content-Security-Policy", "value": POLICY },
-                        ],
-                        "body": STANDARD.encode(document),
-                    });
-                    connection.send(session, "Fetch.fulfillRequest", answer).await?;
-                } else {
-                    refused += 1;
-                    let answer = json!({ "requestId": id, "errorReason": "BlockedByClient" });
-                    connection.send(session, "Fetch.failRequest", answer).await?;
-                }
+                let url = parameters["request"]["url"].as_str().unwrap_or_default();
+                let found = match url.strip_prefix(ORIGIN) {
+                    Some("") if !served => {
+                        served = true;
+                        Some((content_type(page.document), page.document))
+                    }
+                    Some(path) => page.assets.get(path),
+                    None => None,
+                };
+                let (method, answer) = match found {
+                    Some((kind, bytes)) => ("Fetch.fulfillRequest", served_with(id, kind, &policy, bytes)),
+                    None => {
+                        refused += 1;
+                        ("Fetch.failRequest", json!({ "requestId": id, "errorReason": "BlockedByClient" }))
+                    }
+                };
+                connection.send(session, method, answer).await?;
             }
             // What the policy forbids is not even asked for; the log tells.
             Some("Log.entryAdded") if parameters["entry"]["source"] == "security" => refused += 1,
@@ -115,6 +134,18 @@ async fn load(browser: &mut Browser, session: Option<&str>, document: &[u8]) -> 
             _ => {}
         }
     }
+}
+
+fn served_with(id: &Value, kind: &str, policy: &str, bytes: &[u8]) -> Value {
+    json!({
+        "requestId": id,
+        "responseCode": 200,
+        "responseHeaders": [
+            { "name": "Content-Type", "value": kind },
+            { "name": "Content-Security-Policy", "value": policy },
+        ],
+        "body": STANDARD.encode(bytes),
+    })
 }
 
 /// A document that is UTF-8 is said to be: without that, and without a word in itself, it would be taken for Latin.
