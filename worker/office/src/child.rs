@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::archive;
 use crate::cells;
+use crate::fonts;
 use crate::job::{Done, Job, Text};
 use crate::kit::{Kit, PROGRAM};
 use crate::profile;
@@ -96,6 +97,7 @@ pub fn serve() -> ExitCode {
 }
 
 fn start() -> Result<Office, String> {
+    fonts::look();
     let profile = Path::new(FOLDER).join("profile");
     profile::write(&profile).map_err(|error| format!("its profile cannot be written: {error}"))?;
     Office::start(PROGRAM.into(), &profile)
@@ -119,18 +121,40 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
     office.run(shim::call(&job, &source, &result, &answer))?;
     let said = fs::read(&answer).map_err(|error| Failure::internal(format!("no answer from the macro: {error}")))?;
     let said = String::from_utf8_lossy(&said).into_owned();
-    let (load_ms, store_ms) = match shim::read(&said) {
-        Some(Answer::Done(load, store)) => (load, store),
+    let (load_ms, store_ms, names) = match shim::read(&said) {
+        Some(Answer::Done(load, store, names)) => (load, store, names),
         Some(Answer::NotLoaded(reason)) => return Err(not_loaded(&job, &reason)),
         Some(Answer::NotStored(reason)) => return Err(not_stored(&reason)),
         None => return Err(Failure::internal(format!("the macro answered {said:?}"))),
     };
-    let made = File::open(&result).map_err(|_| Failure::unsupported("LibreOffice made nothing of this file"))?;
-    let bytes = copy(made, output).map_err(|error| no_room(&error))?;
-    if bytes == 0 {
+    let (bytes, sheets) =
+        if job.sheets { copy_sheets(&result, names, output)? } else { (copy_result(&result, output)?, Vec::new()) };
+    if bytes == 0 && sheets.is_empty() {
         return Err(Failure::unsupported("LibreOffice made an empty file of this one"));
     }
-    serde_json::to_value(Done { load_ms, store_ms, bytes }).map_err(Failure::internal)
+    let draws = job.to.extension == "pdf" && job.archive;
+    let replaced_fonts = if draws { fonts::replaced(&source) } else { Vec::new() };
+    serde_json::to_value(Done { load_ms, store_ms, bytes, sheets, replaced_fonts }).map_err(Failure::internal)
+}
+
+fn copy_result(result: &Path, output: File) -> Result<u64, Failure> {
+    let made = File::open(result).map_err(|_| Failure::unsupported("LibreOffice made nothing of this file"))?;
+    copy(made, output).map_err(|error| no_room(&error))
+}
+
+/// Puts the files of the sheets, which are numbered from 1, one behind the other.
+fn copy_sheets(result: &Path, names: Vec<String>, mut output: File) -> Result<(u64, Vec<(String, u64)>), Failure> {
+    output.rewind().map_err(Failure::internal)?;
+    let (mut total, mut sheets) = (0, Vec::with_capacity(names.len()));
+    for (number, name) in (1..).zip(names) {
+        let mut path = result.as_os_str().to_owned();
+        path.push(number.to_string());
+        let mut sheet = File::open(path).map_err(|_| Failure::unsupported("LibreOffice left out a sheet of this file"))?;
+        let bytes = io::copy(&mut sheet, &mut output).map_err(|error| no_room(&error))?;
+        total += bytes;
+        sheets.push((name, bytes));
+    }
+    Ok((total, sheets))
 }
 
 /// Looks through an archive. One that is encrypted is none (it is a compound file that holds one): it needs its password.

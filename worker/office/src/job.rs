@@ -28,6 +28,8 @@ pub struct Job {
     pub password: String,
     /// What people call the input's format, for messages.
     pub title: String,
+    /// Whether every sheet becomes a file, one after the other in the output; the number of each goes behind the options of [`Job::to`].
+    pub sheets: bool,
 }
 
 /// What text holds.
@@ -46,7 +48,7 @@ pub enum Text {
 }
 
 /// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// Milliseconds until the document was open.
     pub load_ms: u64,
@@ -54,4 +56,8 @@ pub struct Done {
     pub store_ms: u64,
     /// Bytes of the result.
     pub bytes: u64,
+    /// The sheets that it consists of, where each was to be a file: names and bytes.
+    pub sheets: Vec<(String, u64)>,
+    /// Fonts of a document that was drawn which are not here.
+    pub replaced_fonts: Vec<String>,
 }

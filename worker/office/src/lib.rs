@@ -8,6 +8,8 @@
 mod archive;
 mod cells;
 mod child;
+mod compound;
+mod fonts;
 mod job;
 mod kit;
 mod profile;
@@ -16,5 +18,6 @@ mod text;
 
 pub use archive::{Parts, parts};
 pub use child::serve;
+pub use compound::properties;
 pub use job::{Done, Job, Side, Text};
 pub use kit::{LIBRARY, PROGRAM};

@@ -9,6 +9,15 @@ Function Text(digits As String) As String
   Text = result
 End Function
 
+' The other way round.
+Function Digits(text As String) As String
+  Dim i As Long, result As String
+  For i = 1 To Len(text)
+    result = result & Right("000" & Hex(Asc(Mid(text, i, 1)) And 65535), 4)
+  Next i
+  Digits = result
+End Function
+
 Sub Answer(path As String, line As String)
   Dim handle As Integer
   handle = FreeFile
@@ -17,8 +26,8 @@ Sub Answer(path As String, line As String)
   Close #handle
 End Sub
 
-Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, answerPath As String)
-  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String
+Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, each As String, answerPath As String)
+  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String
   Dim load(6) As New com.sun.star.beans.PropertyValue
   Dim store(2) As New com.sun.star.beans.PropertyValue
   On Error GoTo Failed
@@ -57,10 +66,19 @@ Sub Convert(inUrl As String, inFilter As String, inOptions As String, password A
   store(1).Value = True
   store(2).Name = "FilterOptions"
   store(2).Value = Text(outOptions)
-  document.storeToURL(Text(outUrl), store())
+  If each = "" Then
+    document.storeToURL(Text(outUrl), store())
+  Else
+    ' A file a sheet, numbered from 1.
+    For i = 1 To document.Sheets.Count
+      store(2).Value = Text(outOptions) & i
+      document.storeToURL(Text(outUrl) & i, store())
+      names = names & " " & Digits(document.Sheets.getByIndex(i - 1).Name)
+    Next i
+  End If
   stored = GetSystemTicks() - start
   document.close(True)
-  Answer(Text(answerPath), "done " & loaded & " " & stored)
+  Answer(Text(answerPath), "done " & loaded & " " & stored & names)
   Exit Sub
 Failed:
   message = Error$

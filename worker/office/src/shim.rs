@@ -31,6 +31,7 @@ pub(crate) fn call(job: &Job, input: &Path, output: &Path, answer: &Path) -> Str
         &url(output),
         &job.to.filter,
         &job.to.options,
+        &(if job.sheets { "1" } else { "" }).to_owned(),
         &answer.display().to_string(),
     ];
     let arguments: Vec<_> = arguments.iter().map(|text| format!("\"{}\"", digits(text))).collect();
@@ -42,11 +43,17 @@ fn digits(text: &str) -> String {
     text.encode_utf16().map(|unit| format!("{unit:04X}")).collect()
 }
 
+/// The text of such digits.
+fn text_of(digits: &str) -> Option<String> {
+    let units = digits.as_bytes().chunks(4).map(|four| u16::from_str_radix(std::str::from_utf8(four).ok()?, 16).ok());
+    Some(String::from_utf16_lossy(&units.collect::<Option<Vec<_>>>()?))
+}
+
 /// What the macro says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Milliseconds of loading and of storing.
-    Done(u64, u64),
+    /// Milliseconds of loading and of storing, and the names of the sheets that were stored one by one.
+    Done(u64, u64, Vec<String>),
     /// The document could not be opened, for that reason.
     NotLoaded(String),
     /// The result could not be written, for that reason.
@@ -59,7 +66,11 @@ pub(crate) fn read(text: &str) -> Option<Answer> {
     let (kind, rest) = text.split_once(' ')?;
     let (first, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     match (kind, first) {
-        ("done", load) => Some(Answer::Done(load.parse().ok()?, rest.parse().ok()?)),
+        ("done", load) => {
+            let mut words = rest.split(' ');
+            let stored = words.next()?.parse().ok()?;
+            Some(Answer::Done(load.parse().ok()?, stored, words.map(text_of).collect::<Option<_>>()?))
+        }
         ("failed", "load") => Some(Answer::NotLoaded(rest.to_owned())),
         ("failed", "store") => Some(Answer::NotStored(rest.to_owned())),
         _ => None,
@@ -81,11 +92,12 @@ mod tests {
             text: None,
             password: "\"),End(\"".into(),
             title: "X".into(),
+            sheets: false,
         };
         let call = call(&job, Path::new("/tmp/in.x"), Path::new("/tmp/out.x"), Path::new("/tmp/a"));
         let arguments = call.strip_prefix("macro:///Standard.Shim.Convert(").and_then(|rest| rest.strip_suffix(')'));
         let arguments: Vec<_> = arguments.expect("a call").split(',').collect();
-        assert_eq!(arguments.len(), 8, "{call}");
+        assert_eq!(arguments.len(), 9, "{call}");
         for argument in &arguments {
             let inner = argument.trim_matches('"');
             assert!(inner.chars().all(|c| c.is_ascii_hexdigit()) && inner.len() % 4 == 0, "{argument}");
@@ -95,7 +107,11 @@ mod tests {
 
     #[test]
     fn answers_are_read_as_the_macro_writes_them() {
-        assert_eq!(read("done 12 345\n"), Some(Answer::Done(12, 345)), "done");
+        assert_eq!(read("done 12 345\n"), Some(Answer::Done(12, 345, Vec::new())), "done");
+        let names = ["Ü ber".to_owned(), "𝄞".to_owned()];
+        let told = format!("done 1 2 {} {}\n", digits(&names[0]), digits(&names[1]));
+        assert_eq!(read(&told), Some(Answer::Done(1, 2, names.into())), "with sheets");
+        assert_eq!(read("done 1 2 00ZZ"), None, "no digits");
         assert_eq!(read("failed load a b\nc\n"), Some(Answer::NotLoaded("a b\nc".into())), "several lines");
         assert_eq!(read("failed store \n"), Some(Answer::NotStored(String::new())), "no reason");
         assert_eq!(read(""), None, "nothing");

@@ -1,5 +1,6 @@
 //! What is known about an office document: who made it and when, how long it is (ECMA-376 part 2, 8.3; OpenDocument 1.2, 3.1).
 
+use std::fs::File;
 use std::io::{Seek, Write};
 
 use serde_json::{Map, Value, json};
@@ -11,7 +12,10 @@ use crate::failure::Failure;
 use crate::formats::by_name;
 
 /// Formats of which it is known.
-pub(crate) const KNOWN: &[&str] = &["docx", "xlsx", "pptx", "odt", "ods", "odp"];
+pub(crate) const KNOWN: &[&str] = &["docx", "xlsx", "pptx", "odt", "ods", "odp", "doc", "xls", "ppt"];
+
+/// Those that are compound files, as Office wrote them until 2003.
+const COMPOUND: &[&str] = &["doc", "xls", "ppt"];
 
 /// Parts that say it.
 const PARTS: [&str; 3] = ["docProps/core.xml", "docProps/app.xml", "meta.xml"];
@@ -52,18 +56,33 @@ pub(super) fn is_known(name: &str) -> bool {
 pub(super) fn run(job: &ImageJob, files: Files) -> Result<Made, Failure> {
     let size = files.input.metadata().map_err(Failure::internal)?.len();
     let title = by_name(&job.from).map_or(job.from.as_str(), |format| format.title);
-    let convertfly_office::Parts { names, contents } =
-        convertfly_office::parts(&files.input, &PARTS, MAX_PART).ok_or_else(|| {
-            Failure::invalid(format!(
-                "The {title} file is damaged: its list of contents cannot be read. Open it elsewhere and save it again"
-            ))
-        })?;
     let mut found = Map::from_iter([("format".to_owned(), Value::from(job.from.as_str())), ("size".to_owned(), size.into())]);
     if let Some(format) = by_name(&job.from) {
         found.insert("mime".to_owned(), format.mime.into());
     }
+    let read = if COMPOUND.contains(&job.from.as_str()) {
+        convertfly_office::properties(&files.input).map(|mut properties| found.append(&mut properties))
+    } else {
+        archive(&files.input, &mut found)
+    };
+    read.ok_or_else(|| {
+        Failure::invalid(format!(
+            "The {title} file is damaged: its list of contents cannot be read. Open it elsewhere and save it again"
+        ))
+    })?;
+    let text = serde_json::to_vec_pretty(&found).map_err(Failure::internal)?;
+    let mut output = files.output;
+    output.rewind().and_then(|()| output.set_len(0)).and_then(|()| output.write_all(&text)).map_err(Failure::internal)?;
+    let explain = json!({ "engine": super::super::pdf::ID, "bytes_in": size, "bytes_out": text.len() });
+    let explain = if let Value::Object(explain) = explain { explain } else { Map::new() };
+    Ok(Made { metadata: Some(Value::Object(found)), explain, ..Made::default() })
+}
+
+/// Adds what the parts of an archive say; `None` where its list of contents cannot be read.
+fn archive(file: &File, found: &mut Map<String, Value>) -> Option<()> {
+    let convertfly_office::Parts { names, contents } = convertfly_office::parts(file, &PARTS, MAX_PART)?;
     for (_, content) in &contents {
-        tell(&String::from_utf8_lossy(content), &mut found);
+        tell(&String::from_utf8_lossy(content), found);
     }
     let count = |folder: &str| names.iter().filter(|name| name.starts_with(folder) && name.ends_with(".xml")).count();
     for (what, folder) in [("sheets", "xl/worksheets/"), ("slides", "ppt/slides/")] {
@@ -73,12 +92,7 @@ pub(super) fn run(job: &ImageJob, files: Files) -> Result<Made, Failure> {
     }
     let has = |part: &str| names.iter().any(|name| name.ends_with(part));
     found.insert("macros".to_owned(), (has("vbaProject.bin") || names.iter().any(|name| name.starts_with("Basic/"))).into());
-    let text = serde_json::to_vec_pretty(&found).map_err(Failure::internal)?;
-    let mut output = files.output;
-    output.rewind().and_then(|()| output.set_len(0)).and_then(|()| output.write_all(&text)).map_err(Failure::internal)?;
-    let explain = json!({ "engine": super::super::pdf::ID, "bytes_in": size, "bytes_out": text.len() });
-    let explain = if let Value::Object(explain) = explain { explain } else { Map::new() };
-    Ok(Made { metadata: Some(Value::Object(found)), explain, ..Made::default() })
+    Some(())
 }
 
 /// Adds what a part says, as far as it can be read. What was said first stays.

@@ -4,6 +4,9 @@ use convertfly_office::{Side, Text};
 
 use super::options::OfficeOptions;
 
+/// The filter of csv.
+pub(super) const CSV: &str = "Text - txt - csv (StarCalc)";
+
 /// Which of LibreOffice's programs opens a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Module {
@@ -58,7 +61,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind("odt", Writer, true, true, "writer8"),
     kind("rtf", Writer, true, false, "Rich Text Format"),
     kind("txt", Writer, true, false, "Text (encoded)"),
-    kind("csv", Calc, true, false, "Text - txt - csv (StarCalc)"),
+    kind("csv", Calc, true, false, CSV),
     kind("ods", Calc, true, true, "calc8"),
     kind("xls", Calc, false, false, "MS Excel 97"),
     kind("xlsx", Calc, true, true, "Calc MS Excel 2007 XML"),
@@ -101,8 +104,9 @@ impl Kind {
 }
 
 /// Tokens of the CSV filter: delimiter, quote, UTF-8, first line, no column formats, no language, quote only where needed, numbers as
-/// numbers, cells as shown, no formulas, spaces kept, and the sheet (0 is the first one).
+/// numbers, cells as shown, no formulas, spaces kept, and the sheet from 1, which is left open where each is written.
 fn csv(options: &OfficeOptions) -> String {
     let delimiter = u32::from(options.delimiter().unwrap_or(','));
-    format!("{delimiter},34,76,1,,0,false,true,true,false,false,{}", options.sheet.unwrap_or(0))
+    let sheet = options.sheet.map(|sheet| sheet.to_string()).unwrap_or_default();
+    format!("{delimiter},34,76,1,,0,false,true,true,false,false,{sheet}")
 }

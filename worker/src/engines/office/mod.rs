@@ -4,17 +4,22 @@ mod filters;
 pub mod options;
 mod pool;
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
 use convertfly_office::{Done, Job};
 use convertfly_scheduler::catalog::Lane;
+use convertfly_scheduler::ids;
 use convertfly_scheduler::pages::Pages;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, json};
 
-use self::filters::{KINDS, Kind, Module};
+use self::filters::{CSV, KINDS, Kind, Module};
 use self::options::OfficeOptions;
 pub use self::pool::Offices;
-use super::{Action, Availability, Edge, Engine, Made, Work, price};
+use super::route::reopen;
+use super::{Action, Availability, Edge, Engine, Made, Piece, Work, price};
 use crate::failure::Failure;
 use crate::formats::{by_name, sniff_file};
 use crate::options::Options;
@@ -56,6 +61,11 @@ impl OfficeEngine {
     }
 
     async fn whole(&self, work: &Work, options: &OfficeOptions, output: std::fs::File) -> Result<Made, Failure> {
+        if !work.beside.is_empty() && work.from == "html" {
+            let reason =
+                "files beside html are used where it is printed: to pdf and pictures. Leave `assets` and those files out";
+            return Err(Failure::invalid_field("assets", reason));
+        }
         let job = job(&work.from, &work.to, options)?;
         // A filter that is forced on another format gives an empty document rather than an error.
         let seen = if job.text.is_some() { None } else { sniff_file(&work.input).map_err(Failure::internal)? };
@@ -67,7 +77,13 @@ impl OfficeEngine {
         let bytes_in = input.metadata().map_err(Failure::internal)?.len();
         let (done, waited) = self.offices.run(job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
         let done: Done = serde_json::from_value(done).map_err(Failure::internal)?;
-        let mut made = Made::default();
+        let mut made = if done.sheets.is_empty() { Made::default() } else { split(work, &done.sheets)? };
+        if !done.replaced_fonts.is_empty() {
+            let names = done.replaced_fonts.join(", ");
+            made.warnings.push(format!(
+                "The document names fonts that this server does not have; others are shown in their place: {names}"
+            ));
+        }
         if work.test && work.to != "pdf" {
             made.warnings.push("Made with a test key".to_owned());
         }
@@ -95,6 +111,8 @@ fn job(from: &str, to: &str, options: &OfficeOptions) -> Result<Job, Failure> {
     } else {
         kind(to).filter(|kind| kind.module == module).and_then(|kind| kind.write(options)).ok_or_else(none)?
     };
+    // Every sheet is a file of its own, unless one is asked for; csv is of one sheet.
+    let every = to.filter == CSV && from.side.filter != CSV && options.sheet.is_none();
     Ok(Job {
         from: from.side,
         to,
@@ -102,7 +120,32 @@ fn job(from: &str, to: &str, options: &OfficeOptions) -> Result<Job, Failure> {
         text: from.text,
         password: options.password.clone().unwrap_or_default(),
         title,
+        sheets: every,
     })
+}
+
+/// Gives each sheet a file of its own; the first one stays where it is, and the others follow it there.
+fn split(work: &Work, sheets: &[(String, u64)]) -> Result<Made, Failure> {
+    let mut made = Made::default();
+    let Some(((name, first), others)) = sheets.split_first() else { return Ok(made) };
+    // A workbook of one sheet becomes one file, with the name of the workbook.
+    if others.is_empty() {
+        return Ok(made);
+    }
+    let output = reopen(&work.output).map_err(Failure::internal)?;
+    let mut at = *first;
+    for (name, bytes) in others {
+        let path = work.scratch.join(ids::new_id("sheet"));
+        let mut file = File::create_new(&path).map_err(Failure::internal)?;
+        let mut sheet = &output;
+        sheet.seek(SeekFrom::Start(at)).map_err(Failure::internal)?;
+        io::copy(&mut sheet.take(*bytes), &mut file).map_err(Failure::internal)?;
+        at += bytes;
+        made.more.push(Piece { path, name: Some(name.clone()), ..Piece::default() });
+    }
+    work.output.set_len(*first).map_err(Failure::internal)?;
+    made.name = Some(name.clone());
+    Ok(made)
 }
 
 /// Within each of the three kinds of documents from every format to each that is written, and to PDF; from PDF to slides.

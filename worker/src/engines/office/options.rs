@@ -8,7 +8,7 @@ crate::options! {
         "Which pages of a document are converted: 1-5, 1,3,5, 2- or all; their order is kept." pages: Option<String> = None =>
             OptionKind::Pages,
         "What opens a protected document." password: Option<String> = None => OptionKind::Secret { max_length: 1024 },
-        "Which sheet of a spreadsheet becomes csv, from 1; absent: the first one." sheet: Option<u32> = None =>
+        "Which sheet of a spreadsheet becomes csv, from 1; absent: every one, a file each." sheet: Option<u32> = None =>
             OptionKind::Integer { min: 1, max: 10_000 },
         "What stands between the cells of csv: comma, semicolon, tab, pipe or space; absent: found out of a source, a comma in a result."
             delimiter: Option<String> = None =>

@@ -41,9 +41,15 @@ fn filters_are_those_of_both_ends() {
 
 #[test]
 fn csv_is_written_as_asked() {
-    let to = |value| job("xlsx", "csv", &options(value)).expect("a job").to.options;
-    assert_eq!(to(json!({})), "44,34,76,1,,0,false,true,true,false,false,0", "a comma, the first sheet");
-    assert_eq!(to(json!({ "delimiter": "tab", "sheet": 3 })), "9,34,76,1,,0,false,true,true,false,false,3", "as asked");
+    let to = |from, value| {
+        let job = job(from, "csv", &options(value)).expect("a job");
+        (job.to.options, job.sheets)
+    };
+    let open = "44,34,76,1,,0,false,true,true,false,false,";
+    assert_eq!(to("xlsx", json!({})), (open.to_owned(), true), "a comma, every sheet");
+    assert_eq!(to("csv", json!({})), (open.to_owned(), false), "csv has one");
+    let asked = "9,34,76,1,,0,false,true,true,false,false,3".to_owned();
+    assert_eq!(to("xlsx", json!({ "delimiter": "tab", "sheet": 3 })), (asked, false), "as asked");
 }
 
 #[test]
