@@ -1,8 +1,11 @@
 //! Documents over the API: every pair of the three rows, pages, text, and what must not be in a result.
 
 mod canary;
+mod details;
 #[cfg(feature = "documents")]
 mod editable;
+#[cfg(feature = "documents")]
+mod editable_files;
 #[cfg(feature = "documents")]
 mod endurance;
 mod faults;

@@ -34,7 +34,7 @@ fn check(source: &[u8], from: &str, targets: &[&str], credits: &[u32]) {
 }
 
 /// A binary file of Office 97, made by LibreOffice itself: nothing of ours writes those.
-fn old(source: &[u8], from: &str, to: &str) -> Vec<u8> {
+pub(super) fn old(source: &[u8], from: &str, to: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join(format!("a.{from}")), source).expect("a file");
     let profile = format!("-env:UserInstallation=file://{}/profile", folder.path().display());

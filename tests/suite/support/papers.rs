@@ -140,23 +140,40 @@ pub(crate) fn html(paragraphs: &[&str]) -> Vec<u8> {
 
 /// A page of PDF with one line.
 pub(crate) fn pdf(line: &str) -> Vec<u8> {
-    let drawn = format!("BT /F 24 Tf 72 720 Td ({line}) Tj ET");
-    let objects = [
+    pdf_page(
+        &format!("BT /F 24 Tf 72 720 Td ({line}) Tj ET"),
+        "/Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>",
+        &[],
+    )
+}
+
+/// A page of PDF on which that is drawn with those resources; more objects have the numbers from 5 on.
+pub(crate) fn pdf_page(drawn: &str, resources: &str, more: &[&str]) -> Vec<u8> {
+    let own = [
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R /Resources << /Font << /F 4 0 R >> >> >>"
-            .to_owned(),
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
-        format!("<< /Length {} >>\nstream\n{drawn}\nendstream", drawn.len()),
+        format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << {resources} >> >>"),
+        pdf_stream("", drawn),
     ];
+    let objects: Vec<&str> = own.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    pdf_of(&objects)
+}
+
+/// A stream of PDF with those entries beside its length.
+pub(crate) fn pdf_stream(entries: &str, content: &str) -> String {
+    format!("<< {entries} /Length {} >>\nstream\n{content}\nendstream", content.len())
+}
+
+/// A PDF file of objects, numbered from 1, the first of which is the catalogue.
+pub(crate) fn pdf_of(objects: &[&str]) -> Vec<u8> {
     let mut file = "%PDF-1.4\n".to_owned();
     let mut table = "0000000000 65535 f \n".to_owned();
-    for (number, object) in (1..).zip(&objects) {
+    for (number, object) in (1..).zip(objects) {
         table.push_str(&format!("{:010} 00000 n \n", file.len()));
         file.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
     }
-    let at = file.len();
-    file.push_str(&format!("xref\n0 6\n{table}trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{at}\n%%EOF\n"));
+    let (at, size) = (file.len(), objects.len() + 1);
+    file.push_str(&format!("xref\n0 {size}\n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{at}\n%%EOF\n"));
     file.into_bytes()
 }
 
