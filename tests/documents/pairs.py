@@ -102,8 +102,9 @@ def judge(row, source, opened):
         row.note(f"{len(found)} of {len(cells)} sheets", len(found) != len(cells))
         row.note(f"{share:.4f} of the cells", share < LEAST)
     else:
-        # LibreOffice's text has no footnotes.
-        of = texts.words(texts.text(source, False)) if row.to == "txt" and kind == "docx" else words_of(source, opened)
+        # LibreOffice's text is the running text alone.
+        running = row.to == "txt" and kind in ("docx", "doc", "odt", "rtf")
+        of = texts.words(texts.text(source, False)) if running else words_of(source, opened)
         share, missing = texts.recall(of, sum((words_of(file, opened) for file in row.files), texts.Counter()))
         row.note(f"{share:.4f} of the words", share < (REBUILT if kind == "pdf" else LEAST))
     if missing and share < 0.995:

@@ -33,28 +33,28 @@ def local(element):
     return element.tag.rsplit("}", 1)[-1] if isinstance(element.tag, str) else ""
 
 
-def walk(element, wanted, out):
+def walk(element, wanted, out, skipped=()):
     """The text of an element; `wanted` names the elements that hold it, None for all."""
     name = local(element)
-    if name in ("Fallback", "annotation", "tracked-changes", "forms"):
+    if name in ("Fallback", "annotation", "tracked-changes", "forms") or name in skipped:
         return
     if element.text and (wanted is None or name in wanted):
         out.append(element.text)
     for child in element:
-        walk(child, wanted, out)
+        walk(child, wanted, out, skipped)
         if child.tail and wanted is None:
             out.append(child.tail)
     if name in BREAKS:
         out.append(" ")
 
 
-def xml_text(path, parts, wanted):
+def xml_text(path, parts, wanted, skipped=()):
     out = []
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None, f"{path} is damaged"
         for name in sorted(archive.namelist()):
             if re.fullmatch(parts, name):
-                walk(tree.fromstring(archive.read(name)), wanted, out)
+                walk(tree.fromstring(archive.read(name)), wanted, out, skipped)
                 out.append(" ")
     return "".join(out)
 
@@ -98,19 +98,22 @@ def html_of(path):
     return parser
 
 
-def text(path, notes=True):
-    """All words that a reader sees, those of notes only where they are wanted."""
+def text(path, beside=True):
+    """All words that a reader sees, those beside the running text (notes, headers, footers, text boxes) only where they are wanted."""
     kind = path.rsplit(".", 1)[1]
     if kind == "pdf":
         return run("pdftotext", path, "-").decode()
     if kind == "docx":
-        parts = r"document|footnotes|endnotes|header\d*|footer\d*" if notes else "document"
-        return xml_text(path, rf"word/({parts})\.xml", {"t"})
+        parts = r"document|footnotes|endnotes|header\d*|footer\d*" if beside else "document"
+        return xml_text(path, rf"word/({parts})\.xml", {"t"}, () if beside else ("txbxContent",))
     if kind == "pptx":
         return xml_text(path, r"ppt/slides/slide\d+\.xml|ppt/(charts|diagrams)/.*\.xml", {"t"})
-    if kind in ("odt", "odp"):
-        # Charts are documents within the document; headers and footers are styles of pages.
-        return xml_text(path, r"(Object \d+/)?content\.xml|styles\.xml", None)
+    if kind == "odt":
+        # Headers and footers are styles of pages.
+        return xml_text(path, r"content\.xml|styles\.xml" if beside else r"content\.xml", None, () if beside else ("note", "text-box"))
+    if kind == "odp":
+        # Charts are documents within the document.
+        return xml_text(path, r"(Object \d+/)?content\.xml", None)
     if kind == "html":
         return "".join(html_of(path).out)
     if kind == "md":
@@ -118,10 +121,10 @@ def text(path, notes=True):
     if kind == "txt":
         return plain(path)
     if kind == "rtf" or kind == "doc":
-        # Not as text, which has no footnotes.
+        # Not as text, which has no more than the running text.
         with tempfile.TemporaryDirectory() as folder:
             soffice("odt", [path], folder)
-            return text(f"{folder}/{os.path.basename(path).rsplit('.', 1)[0]}.odt")
+            return text(f"{folder}/{os.path.basename(path).rsplit('.', 1)[0]}.odt", beside)
     with tempfile.TemporaryDirectory() as folder:
         soffice("pdf", [path], folder)
         return text(f"{folder}/{os.path.basename(path).rsplit('.', 1)[0]}.pdf")

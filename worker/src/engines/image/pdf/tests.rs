@@ -15,7 +15,7 @@ use crate::formats::{Cancel, Limits, by_name};
 use crate::pixels::Processor;
 
 /// A file of pages, `100 + n` points wide and 50 high; page n says `page n`.
-fn pages(count: u32) -> Document {
+pub(super) fn pages(count: u32) -> Document {
     let mut document = Document::with_version("1.4");
     let font = document.add_object(dictionary! { "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Helvetica" });
     let root = document.new_object_id();
@@ -40,7 +40,7 @@ fn pages(count: u32) -> Document {
     document
 }
 
-fn bytes(mut document: Document) -> Vec<u8> {
+pub(super) fn bytes(mut document: Document) -> Vec<u8> {
     let mut bytes = Vec::new();
     document.save_to(&mut bytes).expect("a file");
     bytes
@@ -59,7 +59,7 @@ fn content(mut file: File) -> Vec<u8> {
 }
 
 /// Does a task with files and gives what it made, and the outputs.
-fn perform(
+pub(super) fn perform(
     task: PdfTask,
     to: &str,
     options: serde_json::Value,
@@ -190,7 +190,7 @@ fn r093_files_are_merged_in_order() {
 }
 
 /// A file with a bookmark, a named place, a link to it, and a form field.
-fn furnished() -> Document {
+pub(super) fn furnished() -> Document {
     let mut document = pages(1);
     let page = document.page_iter().next().expect("a page");
     let place = Object::Array(vec![page.into(), "Fit".into()]);
@@ -292,7 +292,7 @@ fn what_is_no_pdf_file_is_refused() {
 }
 
 /// The pixels of a page at a pixel a point.
-fn seen(pdf: &[u8], page: u32) -> Vec<u8> {
+pub(super) fn seen(pdf: &[u8], page: u32) -> Vec<u8> {
     let (_, outputs) = perform(PdfTask::Draw(vec![page]), "png", json!({ "density": 72 }), &[pdf.to_vec()], 1).expect("drawn");
     let decoder = by_name("png").and_then(|format| format.decode).expect("a decoder");
     let decoded = (decoder.decode)(&outputs[0], &crate::formats::DecodeOptions::default()).expect("a picture");
