@@ -66,4 +66,6 @@ pub(super) fn run(
 }
 
 #[cfg(all(test, feature = "documents"))]
+mod details_tests;
+#[cfg(all(test, feature = "documents"))]
 mod tests;
