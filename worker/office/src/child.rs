@@ -137,8 +137,20 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
     serde_json::to_value(Done { load_ms, store_ms, bytes, sheets, replaced_fonts }).map_err(Failure::internal)
 }
 
+/// The file whose name begins and ends as that of the result: where a sheet was chosen LibreOffice puts its name between.
+fn written(result: &Path, number: &str) -> Option<File> {
+    let (stem, extension) = (result.file_stem()?.to_str()?, result.extension()?.to_str()?);
+    let end = format!(".{extension}{number}");
+    let is_it = |name: &str| name.starts_with(stem) && name.ends_with(&end);
+    let names = fs::read_dir(result.parent()?).ok()?.flatten();
+    let found =
+        names.map(|entry| entry.path()).find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_it))?;
+    File::open(found).ok()
+}
+
 fn copy_result(result: &Path, output: File) -> Result<u64, Failure> {
-    let made = File::open(result).map_err(|_| Failure::unsupported("LibreOffice made nothing of this file"))?;
+    let made = File::open(result).ok().or_else(|| written(result, ""));
+    let made = made.ok_or_else(|| Failure::unsupported("LibreOffice made nothing of this file"))?;
     copy(made, output).map_err(|error| no_room(&error))
 }
 
@@ -147,9 +159,8 @@ fn copy_sheets(result: &Path, names: Vec<String>, mut output: File) -> Result<(u
     output.rewind().map_err(Failure::internal)?;
     let (mut total, mut sheets) = (0, Vec::with_capacity(names.len()));
     for (number, name) in (1..).zip(names) {
-        let mut path = result.as_os_str().to_owned();
-        path.push(number.to_string());
-        let mut sheet = File::open(path).map_err(|_| Failure::unsupported("LibreOffice left out a sheet of this file"))?;
+        let sheet = written(result, &number.to_string());
+        let mut sheet = sheet.ok_or_else(|| Failure::unsupported("LibreOffice left out a sheet of this file"))?;
         let bytes = io::copy(&mut sheet, &mut output).map_err(|error| no_room(&error))?;
         total += bytes;
         sheets.push((name, bytes));
@@ -232,4 +243,30 @@ fn not_stored(reason: &str) -> Failure {
         );
     }
     Failure::unsupported("The document could be opened, but not written in that format")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_sheet_is_found_by_its_number() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, content) in
+            [("in.csv1", "source"), ("out-A.csv1", "first"), ("out-x.csv1.csv11", "eleventh"), ("out-B.csv", "one")]
+        {
+            fs::write(folder.path().join(name), content).expect("a file");
+        }
+        let read = |number: &str| {
+            let mut text = String::new();
+            written(&folder.path().join("out.csv"), number)?.read_to_string(&mut text).expect("it is read");
+            Some(text)
+        };
+        assert_eq!(read("1").as_deref(), Some("first"));
+        assert_eq!(read("11").as_deref(), Some("eleventh"));
+        assert_eq!(read("").as_deref(), Some("one"), "a sheet that was asked for has no number");
+        assert_eq!(read("2"), None);
+    }
 }

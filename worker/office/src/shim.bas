@@ -26,7 +26,7 @@ Sub Answer(path As String, line As String)
   Close #handle
 End Sub
 
-Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, each As String, answerPath As String)
+Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, perSheet As String, answerPath As String)
   Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String
   Dim load(6) As New com.sun.star.beans.PropertyValue
   Dim store(2) As New com.sun.star.beans.PropertyValue
@@ -66,7 +66,7 @@ Sub Convert(inUrl As String, inFilter As String, inOptions As String, password A
   store(1).Value = True
   store(2).Name = "FilterOptions"
   store(2).Value = Text(outOptions)
-  If each = "" Then
+  If perSheet = "" Then
     document.storeToURL(Text(outUrl), store())
   Else
     ' A file a sheet, numbered from 1.
