@@ -111,8 +111,6 @@ struct Household {
     open: usize,
     /// The processes below it.
     processes: BTreeSet<u32>,
-    /// Files and folders of tasks.
-    scratch: Vec<String>,
 }
 
 impl Household {
@@ -130,7 +128,6 @@ impl Household {
             all: node + processes.iter().map(proportional).sum::<u64>(),
             open: std::fs::read_dir(format!("/proc/{root}/fd")).map_or(0, Iterator::count),
             processes,
-            scratch: server.files("scratch").into_iter().filter(|path| !path.ends_with("/lock")).collect(),
         }
     }
 }
@@ -157,8 +154,7 @@ fn server(temporary: &std::path::Path) -> Server {
 
 /// Ends the server and looks for what it leaves.
 fn ends_clean(server: Server, temporary: &std::path::Path) {
-    let Household { processes, scratch, .. } = Household::of(&server);
-    assert_eq!(scratch, Vec::<String>::new(), "no task's file is left");
+    let processes = Household::of(&server).processes;
     let mut server = server;
     server.process.signal(Signal::INT);
     assert!(server.process.wait().success(), "it ends as told: {}", server.log());
@@ -168,8 +164,10 @@ fn ends_clean(server: Server, temporary: &std::path::Path) {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(left(), Vec::<&u32>::new(), "every process is gone");
-    let files: Vec<_> = std::fs::read_dir(temporary).expect("the folder").flatten().map(|entry| entry.path()).collect();
-    assert_eq!(files, Vec::<std::path::PathBuf>::new(), "no temporary file is left");
+    let scratch = server.folder.path().join("scratch");
+    let files = [temporary, &scratch].into_iter().flat_map(|folder| std::fs::read_dir(folder).expect("the folder").flatten());
+    let files: Vec<_> = files.filter(|entry| entry.file_name() != ".lock").map(|entry| entry.path()).collect();
+    assert_eq!(files, Vec::<std::path::PathBuf>::new(), "no file of a task is left");
 }
 
 #[test]
