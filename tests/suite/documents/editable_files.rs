@@ -82,31 +82,15 @@ user = rc4(key, PAD)
 drawn = rc4(hashlib.md5(key + (4).to_bytes(3, 'little') + bytes(2)).digest()[:10], b'BT /F 24 Tf 72 700 Td (Alphaword) Tj ET')
 objects = [b'<< /Type /Catalog /Pages 2 0 R >>', b'<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
     b'<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F 5 0 R >> >> >>',
-    b'<< /Length %d >>
-stream
-%s
-endstream' % (len(drawn), drawn), b'<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>',
+    b'<< /Length %d >>\nstream\n%s\nendstream' % (len(drawn), drawn), b'<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>',
     b'<< /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >>' % (owner.hex().encode(), user.hex().encode())]
-file, table = b'%PDF-1.4
-', b'0000000000 65535 f 
-'
+file, table = b'%PDF-1.4\n', b'0000000000 65535 f \n'
 for number, body in enumerate(objects, 1):
-    table += b'%010d 00000 n 
-' % len(file)
-    file += b'%d 0 obj
-%s
-endobj
-' % (number, body)
+    table += b'%010d 00000 n \n' % len(file)
+    file += b'%d 0 obj\n%s\nendobj\n' % (number, body)
 ids = ident.hex().encode()
-end = b'trailer
-<< /Size 7 /Root 1 0 R /Encrypt 6 0 R /ID [<%s> <%s>] >>
-startxref
-%d
-%%%%EOF
-' % (ids, ids, len(file))
-sys.stdout.buffer.write(file + b'xref
-0 7
-' + table + end)
+end = b'trailer\n<< /Size 7 /Root 1 0 R /Encrypt 6 0 R /ID [<%s> <%s>] >>\nstartxref\n%d\n%%%%EOF\n' % (ids, ids, len(file))
+sys.stdout.buffer.write(file + b'xref\n0 7\n' + table + end)
 "#;
 
 #[test]

@@ -21,10 +21,10 @@ use crate::support::papers::{WORDS, docx, html, odp, ods, odt, pdf, rtf, xlsx};
 use crate::support::server::Server;
 
 /// Documents of an ordinary run.
-const FEW: usize = 44;
+const FEW: usize = 33;
 
 /// Documents in one job.
-const BATCH: usize = 22;
+const BATCH: usize = 11;
 
 /// How much more memory the node may take than after the first documents, bytes.
 const GROWTH: u64 = 64 << 20;
