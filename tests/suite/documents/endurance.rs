@@ -165,7 +165,8 @@ fn ends_clean(server: Server, temporary: &std::path::Path) {
     }
     assert_eq!(left(), Vec::<&u32>::new(), "every process is gone");
     let scratch = server.folder.path().join("scratch");
-    let files = [temporary, scratch.as_path()].into_iter().flat_map(|folder| std::fs::read_dir(folder).expect("the folder").flatten());
+    let files =
+        [temporary, scratch.as_path()].into_iter().flat_map(|folder| std::fs::read_dir(folder).expect("the folder").flatten());
     let files: Vec<_> = files.filter(|entry| entry.file_name() != ".lock").map(|entry| entry.path()).collect();
     assert_eq!(files, Vec::<std::path::PathBuf>::new(), "no file of a task is left");
 }
