@@ -3,6 +3,7 @@
 mod clips;
 mod copy;
 mod pictures;
+mod playing;
 mod sound;
 
 use std::fs::File;
@@ -161,7 +162,7 @@ fn play(
     while let Some(packet) = source.next_packet(around.cancel)? {
         let of = |track: Option<usize>| track == Some(packet.stream());
         if let (Some(pictures), Some((_, clip))) = (&mut pictures, video.as_mut().filter(|(index, _)| of(Some(*index)))) {
-            pictures.take(clip, Some(&packet), sink)?;
+            clip.take(Some(&packet), *pictures, sink)?;
             let share = (done + clip.at()) / whole.max(f64::MIN_POSITIVE);
             if share > told + 0.01 && share < 1.0 {
                 told = share;
@@ -169,17 +170,17 @@ fn play(
             }
         }
         if let (Some(sound), Some((_, clip))) = (&mut sound, audio.as_mut().filter(|(index, _)| of(Some(*index)))) {
-            sound.take(clip, Some(&packet), sink)?;
+            clip.take(Some(&packet), *sound, sink)?;
         }
     }
     if let (Some(pictures), Some((_, clip))) = (&mut pictures, &mut video) {
-        pictures.take(clip, None, sink)?;
-        if pictures.frames == clip.start {
+        clip.take(None, *pictures, sink)?;
+        if pictures.frames == clip.clip.start {
             return Err(Failure::invalid("No picture of the video could be decoded. Check that it plays elsewhere").into());
         }
     }
     if let (Some(sound), Some((_, clip))) = (&mut sound, &mut audio) {
-        sound.take(clip, None, sink)?;
+        clip.take(None, *sound, sink)?;
     }
     match (pictures, sound) {
         (Some(pictures), Some(sound)) => {

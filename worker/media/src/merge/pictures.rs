@@ -3,14 +3,14 @@
 use convertfly_sandbox::Failure;
 use ffmpeg_next::filter::Graph;
 use ffmpeg_next::frame::Video as Frame;
-use ffmpeg_next::{Error, Packet, Rational, Stream};
+use ffmpeg_next::{Rational, Stream};
 
 use super::clips::{self, Video};
+use super::playing::{Playing, Target};
 use crate::containers::Container;
 use crate::decoder::Decoder;
 use crate::encoders::{VideoEncoder, VideoSettings};
 use crate::encoding::{Encoding, Stop};
-use crate::fault;
 use crate::filters::{self, Looks};
 use crate::geometry::Size;
 use crate::job::Job;
@@ -37,25 +37,17 @@ pub(super) struct Pictures {
     last: Option<Frame>,
 }
 
-/// A clip being played.
-pub(super) struct Playing {
-    decoder: Decoder,
-    rate: Option<Rational>,
+/// What is known of a clip.
+pub(super) struct Begun {
     turn: u16,
-    graph: Option<(Looks, Graph)>,
-    /// Whether a graph has been there: only the first one begins with the clip.
-    has_begun: bool,
-    frame: Frame,
-    filtered: Frame,
     /// Number of its first picture.
     pub(super) start: i64,
-    at: f64,
 }
 
-impl Playing {
+impl Playing<Frame, Begun> {
     /// Time of the last picture, seconds from the clip's start.
     pub(super) fn at(&self) -> f64 {
-        self.at
+        source::seconds(self.at, self.decoder.unit)
     }
 }
 
@@ -97,84 +89,14 @@ impl Pictures {
     }
 
     /// Begins a clip.
-    pub(super) fn begin(&mut self, source: &Source, stream: &Stream, threads: usize) -> Result<Playing, Failure> {
+    pub(super) fn begin(&mut self, source: &Source, stream: &Stream, threads: usize) -> Result<Playing<Frame, Begun>, Failure> {
         let rate = clips::rate(stream);
         self.rate.get_or_insert(rate.unwrap_or(USUAL_RATE));
-        Ok(Playing {
-            decoder: Decoder::open(source, stream, threads)?,
-            rate,
-            turn: source::rotation(stream),
-            graph: None,
-            has_begun: false,
-            frame: Frame::empty(),
-            filtered: Frame::empty(),
-            start: self.frames,
-            at: 0.0,
-        })
+        let clip = Begun { turn: source::rotation(stream), start: self.frames };
+        Ok(Playing::new(Decoder::open(source, stream, threads)?, rate, clip))
     }
 
-    /// Takes a packet of the clip, or its end.
-    pub(super) fn take(&mut self, clip: &mut Playing, packet: Option<&Packet>, sink: &mut Sink) -> Result<(), Stop> {
-        clip.decoder.feed(packet)?;
-        while clip.decoder.next_picture(&mut clip.frame, clip.rate)? {
-            clip.at = source::seconds(clip.frame.pts().unwrap_or(0), clip.decoder.unit);
-            let looks = Looks::of_video(&clip.frame);
-            if clip.graph.as_ref().is_none_or(|(known, _)| *known != looks) {
-                self.end_graph(clip, sink)?;
-                clip.graph = Some((looks, self.graph(clip, looks)?));
-                clip.has_begun = true;
-            }
-            if let Some(mut input) = clip.graph.as_mut().and_then(|(_, graph)| graph.get("in")) {
-                input.source().add(&clip.frame).map_err(|error| fault::ours("filters", error))?;
-            }
-            self.drain(clip, sink)?;
-        }
-        if packet.is_none() { self.end_graph(clip, sink) } else { Ok(()) }
-    }
-
-    fn graph(&self, clip: &Playing, looks: Looks) -> Result<Graph, Failure> {
-        let Looks::Video { size, aspect, .. } = looks else { return Err(Failure::internal("a picture without looks")) };
-        let tone_map = filters::is_hdr(clip.frame.color_transfer_characteristic());
-        let pictures = filters::Pictures {
-            options: &self.options,
-            turn: clip.turn,
-            rate: None,
-            even: true,
-            formats: self.encoder.format,
-            tone_map,
-        };
-        let Rational(rate, base) = self.rate();
-        // What a clip lacks at its beginning is filled with its first picture.
-        let start = if clip.has_begun { "" } else { ":start_time=0" };
-        let spec = format!("fps={rate}/{base}{start},{}", pictures.spec(size, aspect));
-        filters::build(looks, clip.decoder.unit, clip.rate, &spec)
-    }
-
-    fn end_graph(&mut self, clip: &mut Playing, sink: &mut Sink) -> Result<(), Stop> {
-        if let Some(mut input) = clip.graph.as_mut().and_then(|(_, graph)| graph.get("in")) {
-            let _ = input.source().close(clip.decoder.end());
-        }
-        self.drain(clip, sink)?;
-        clip.graph = None;
-        Ok(())
-    }
-
-    fn drain(&mut self, clip: &mut Playing, sink: &mut Sink) -> Result<(), Stop> {
-        loop {
-            let Some(mut output) = clip.graph.as_mut().and_then(|(_, graph)| graph.get("out")) else { return Ok(()) };
-            match output.sink().frame(&mut clip.filtered) {
-                Ok(()) => {
-                    let number = clip.start + clip.filtered.pts().unwrap_or(0);
-                    let picture = std::mem::replace(&mut clip.filtered, Frame::empty());
-                    self.write(picture, number, sink)?;
-                }
-                Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
-                Err(error) => return Err(fault::ours("filters", error).into()),
-            }
-        }
-    }
-
-    fn write(&mut self, mut picture: Frame, number: i64, sink: &mut Sink) -> Result<(), Stop> {
+    fn show(&mut self, mut picture: Frame, number: i64, sink: &mut Sink) -> Result<(), Stop> {
         if !self.encoding.is_open() {
             let rate = self.rate();
             let settings = VideoSettings {
@@ -207,12 +129,39 @@ impl Pictures {
         while self.frames < until
             && let Some(picture) = self.last.take()
         {
-            self.write(picture, self.frames, sink)?;
+            self.show(picture, self.frames, sink)?;
         }
         Ok(())
     }
 
     pub(super) fn finish(&mut self, sink: &mut Sink) -> Result<(), Stop> {
         self.encoding.finish(sink)
+    }
+}
+
+impl Target<Frame> for Pictures {
+    type Clip = Begun;
+
+    fn graph(&self, playing: &Playing<Frame, Begun>, looks: Looks) -> Result<Graph, Failure> {
+        let Looks::Video { size, aspect, .. } = looks else { return Err(Failure::internal("a picture without looks")) };
+        let tone_map = filters::is_hdr(playing.frame.color_transfer_characteristic());
+        let pictures = filters::Pictures {
+            options: &self.options,
+            turn: playing.clip.turn,
+            rate: None,
+            even: true,
+            formats: self.encoder.format,
+            tone_map,
+        };
+        let Rational(rate, base) = self.rate();
+        // What a clip lacks at its beginning is filled with its first picture.
+        let start = if playing.has_begun { "" } else { ":start_time=0" };
+        let spec = format!("fps={rate}/{base}{start},{}", pictures.spec(size, aspect));
+        filters::build(looks, playing.decoder.unit, playing.rate, &spec)
+    }
+
+    fn write(&mut self, clip: &Begun, picture: Frame, sink: &mut Sink) -> Result<(), Stop> {
+        let number = clip.start + picture.pts().unwrap_or(0);
+        self.show(picture, number, sink)
     }
 }

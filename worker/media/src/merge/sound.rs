@@ -1,16 +1,16 @@
 //! The sound of the clips in one format, without gaps: samples are counted, not their times read.
 
 use convertfly_sandbox::Failure;
+use ffmpeg_next::Stream;
 use ffmpeg_next::filter::Graph;
 use ffmpeg_next::frame::Audio as Frame;
-use ffmpeg_next::{Error, Packet, Stream};
 
 use super::clips::Audio;
+use super::playing::{Playing, Target};
 use crate::containers::Container;
 use crate::decoder::Decoder;
 use crate::encoders;
 use crate::encoding::{Encoding, Stop};
-use crate::fault;
 use crate::filters::{self, Looks};
 use crate::job::Job;
 use crate::options::AudioCodec;
@@ -30,16 +30,8 @@ pub(super) struct Sound {
     ahead: i64,
 }
 
-/// A clip being played.
-pub(super) struct Playing {
-    decoder: Decoder,
-    graph: Option<(Looks, Graph)>,
-    has_begun: bool,
-    frame: Frame,
-    filtered: Frame,
-    /// Samples to leave out at the beginning.
-    skip: i64,
-}
+/// Samples to leave out at the beginning of a clip.
+pub(super) struct Skip(i64);
 
 impl Sound {
     /// Opens the encoder for sound like that of the first clip that has some.
@@ -60,62 +52,11 @@ impl Sound {
     }
 
     /// Begins a clip.
-    pub(super) fn begin(&self, source: &Source, stream: &Stream) -> Result<Playing, Failure> {
-        let decoder = Decoder::open(source, stream, 1)?;
-        let (frame, filtered) = (Frame::empty(), Frame::empty());
-        Ok(Playing { decoder, graph: None, has_begun: false, frame, filtered, skip: self.ahead })
+    pub(super) fn begin(&self, source: &Source, stream: &Stream) -> Result<Playing<Frame, Skip>, Failure> {
+        Ok(Playing::new(Decoder::open(source, stream, 1)?, None, Skip(self.ahead)))
     }
 
-    /// Takes a packet of the clip, or its end.
-    pub(super) fn take(&mut self, clip: &mut Playing, packet: Option<&Packet>, sink: &mut Sink) -> Result<(), Stop> {
-        clip.decoder.feed(packet)?;
-        while clip.decoder.next_sound(&mut clip.frame)? {
-            let looks = Looks::of_audio(&clip.frame);
-            if clip.graph.as_ref().is_none_or(|(known, _)| *known != looks) {
-                self.end_graph(clip, sink)?;
-                clip.graph = Some((looks, self.graph(clip, looks)?));
-                clip.has_begun = true;
-            }
-            if let Some(mut input) = clip.graph.as_mut().and_then(|(_, graph)| graph.get("in")) {
-                input.source().add(&clip.frame).map_err(|error| fault::ours("filters", error))?;
-            }
-            self.drain(clip, sink)?;
-        }
-        if packet.is_none() { self.end_graph(clip, sink) } else { Ok(()) }
-    }
-
-    fn graph(&self, clip: &Playing, looks: Looks) -> Result<Graph, Failure> {
-        // Gaps are filled, that before the first sound as well.
-        let first = if clip.has_begun { "" } else { ":first_pts=0" };
-        let cut = if clip.has_begun || clip.skip == 0 { String::new() } else { format!(",atrim=start_sample={}", clip.skip) };
-        let spec = format!("aresample=async=1{first},{}{cut}", filters::sound_format(&self.wanted));
-        filters::build(looks, clip.decoder.unit, None, &spec)
-    }
-
-    fn end_graph(&mut self, clip: &mut Playing, sink: &mut Sink) -> Result<(), Stop> {
-        if let Some(mut input) = clip.graph.as_mut().and_then(|(_, graph)| graph.get("in")) {
-            let _ = input.source().close(clip.decoder.end());
-        }
-        self.drain(clip, sink)?;
-        clip.graph = None;
-        Ok(())
-    }
-
-    fn drain(&mut self, clip: &mut Playing, sink: &mut Sink) -> Result<(), Stop> {
-        loop {
-            let Some(mut output) = clip.graph.as_mut().and_then(|(_, graph)| graph.get("out")) else { return Ok(()) };
-            match output.sink().frame(&mut clip.filtered) {
-                Ok(()) => {
-                    let mut piece = std::mem::replace(&mut clip.filtered, Frame::empty());
-                    self.write(&mut piece, sink)?;
-                }
-                Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
-                Err(error) => return Err(fault::ours("filters", error).into()),
-            }
-        }
-    }
-
-    fn write(&mut self, piece: &mut Frame, sink: &mut Sink) -> Result<(), Stop> {
+    fn play(&mut self, piece: &mut Frame, sink: &mut Sink) -> Result<(), Stop> {
         piece.set_pts(Some(self.samples));
         self.samples += piece.samples() as i64;
         self.encoding.sound(piece, sink)
@@ -132,7 +73,7 @@ impl Sound {
                 // All formats that encoders are given here are signed or of floating point.
                 piece.data_mut(plane).fill(0);
             }
-            self.write(&mut piece, sink)?;
+            self.play(&mut piece, sink)?;
         }
         self.ahead = self.samples - until;
         Ok(())
@@ -140,5 +81,24 @@ impl Sound {
 
     pub(super) fn finish(&mut self, sink: &mut Sink) -> Result<(), Stop> {
         self.encoding.finish(sink)
+    }
+}
+
+impl Target<Frame> for Sound {
+    type Clip = Skip;
+
+    fn graph(&self, playing: &Playing<Frame, Skip>, looks: Looks) -> Result<Graph, Failure> {
+        // Gaps are filled, that before the first sound as well.
+        let first = if playing.has_begun { "" } else { ":first_pts=0" };
+        let cut = match playing.clip {
+            Skip(samples) if samples != 0 && !playing.has_begun => format!(",atrim=start_sample={samples}"),
+            _ => String::new(),
+        };
+        let spec = format!("aresample=async=1{first},{}{cut}", filters::sound_format(&self.wanted));
+        filters::build(looks, playing.decoder.unit, None, &spec)
+    }
+
+    fn write(&mut self, _clip: &Skip, mut piece: Frame, sink: &mut Sink) -> Result<(), Stop> {
+        self.play(&mut piece, sink)
     }
 }
