@@ -1,8 +1,9 @@
 //! Video beside the command line of `ffmpeg` with the same settings: one transcode (wall and CPU time), one that is scaled, and a queue of short
 //! clips beside a loop of the shell: `cargo bench -p convertfly-benches --bench media`.
 //!
-//! `CONVERTFLY_BENCH_SECONDS` (20) and `CONVERTFLY_BENCH_CLIPS` (12, of 4 s; 100 makes them 10 s long) say how much; figures are the
-//! medians of `CONVERTFLY_BENCH_ROUNDS` (3), the two taking turns.
+//! `CONVERTFLY_BENCH_SECONDS` (20), `CONVERTFLY_BENCH_CLIPS` (12) and `CONVERTFLY_BENCH_CLIP_SECONDS` (10) say how much; figures are the medians of
+//! `CONVERTFLY_BENCH_ROUNDS` (3), the two taking turns. `CONVERTFLY_BENCH_ONLY=queue` or `transcode` leaves the other out. The load of the machine is
+//! printed before and after: figures of one that does other work say little.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -196,17 +197,27 @@ fn main() -> anyhow::Result<()> {
         ffmpeg(&format!("{sources} -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p -c:a aac {}", path.display()))?;
         anyhow::Ok(path)
     };
-    let long = make("long.mp4", number("CONVERTFLY_BENCH_SECONDS", 20))?;
+    let only = std::env::var("CONVERTFLY_BENCH_ONLY").unwrap_or_default();
+    let load = || std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned();
     let usual = json!({ "quality": 85, "preset": "veryfast" });
     // The child starts with the first task, as it would on a node that has just begun.
     bench.runtime.block_on(Bench::convert(&bench.engine, folder.path(), &make("warm.mp4", 1)?, &usual)?)?;
-    bench.transcode("720p", &long, &usual, "")?;
-    let scaled = json!({ "quality": 85, "preset": "veryfast", "width": 640 });
-    bench.transcode("720p to 640 wide", &long, &scaled, "-vf scale=640:360:flags=bicubic")?;
-    let count = number("CONVERTFLY_BENCH_CLIPS", 12);
-    let length = if count >= 100 { 10 } else { 4 };
-    let clips = (0..count).map(|index| make(&format!("clip-{index}.mp4"), length)).collect::<anyhow::Result<Vec<_>>>()?;
-    bench.queue(&clips)?;
+    println!("{cores} cores, load {}", load());
+    if only != "queue" {
+        let long = make("long.mp4", number("CONVERTFLY_BENCH_SECONDS", 20))?;
+        bench.transcode("720p", &long, &usual, "")?;
+        let scaled = json!({ "quality": 85, "preset": "veryfast", "width": 640 });
+        bench.transcode("720p to 640 wide", &long, &scaled, "-vf scale=640:360:flags=bicubic")?;
+    }
+    if only != "transcode" {
+        let (count, length) = (number("CONVERTFLY_BENCH_CLIPS", 12), number("CONVERTFLY_BENCH_CLIP_SECONDS", 10));
+        // A few are made and come up again and again: a hundred would take longer to make than to convert.
+        let made =
+            (0..count.min(4)).map(|index| make(&format!("clip-{index}.mp4"), length)).collect::<anyhow::Result<Vec<_>>>()?;
+        let clips: Vec<_> = made.iter().cycle().take(count).cloned().collect();
+        bench.queue(&clips)?;
+    }
+    println!("load {}", load());
     bench.runtime.block_on(bench.engine.stop());
     Ok(())
 }
