@@ -3,6 +3,7 @@
 //! `catalog.json` beside this crate is generated from the worker's tables (`convertfly catalog`) and checked in; the API
 //! validates and prices from it and never depends on the worker.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,9 @@ pub struct OperationEntry {
     /// Where it runs; absent where the pair decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
+    /// Formats of inputs that make it run elsewhere. Such an operation keeps those formats.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lanes: BTreeMap<String, Lane>,
     /// Fields beside `operation` and `input` in the task object.
     pub fields: Vec<OptionEntry>,
     /// Keys of its `options` object.

@@ -33,11 +33,11 @@ pub(super) fn price(
     let mut pricer = Pricer { catalog, made: vec![None; specs.len()], quotes: HashMap::new(), routes: HashMap::new() };
     for &i in order {
         let Some(operation) = catalog.operation(&specs[i].operation) else { continue };
-        pricer.made[i] = pricer.makes(operation, &specs[i]);
+        let inputs: Vec<usize> = specs[i].input.iter().filter_map(|name| index.get(name).copied()).collect();
+        pricer.made[i] = pricer.makes(operation, &specs[i]).or_else(|| pricer.keeps(operation, &specs[i], &inputs));
         if !facts[i].sound {
             continue;
         }
-        let inputs: Vec<usize> = specs[i].input.iter().filter_map(|name| index.get(name).copied()).collect();
         let needs = specs[i].needs().filter_map(|name| index.get(name).copied());
         for input in needs.collect::<Vec<_>>() {
             if catalog.operation(&specs[input].operation).is_some_and(|operation| operation.kind == OperationKind::Export) {
@@ -99,21 +99,32 @@ impl Pricer<'_> {
         text(OUTPUT).or(option).or_else(|| output.default.as_str()).map(str::to_owned)
     }
 
+    /// The format of an input of a task, as far as it is known.
+    fn source(&self, spec: &TaskSpec, input: usize) -> Option<String> {
+        let stated = spec.fields.get(INPUT).and_then(Value::as_str);
+        stated.map(str::to_owned).or_else(|| self.made[input].clone())
+    }
+
+    /// The format of the result of an operation that changes none of those that it has lanes for.
+    fn keeps(&self, operation: &OperationEntry, spec: &TaskSpec, inputs: &[usize]) -> Option<String> {
+        inputs.first().and_then(|&input| self.source(spec, input)).filter(|source| operation.lanes.contains_key(source))
+    }
+
     /// Lane and price of a sound task.
     fn quote(&mut self, operation: &OperationEntry, spec: &TaskSpec, inputs: &[usize], problems: &mut Problems) -> (Lane, u32) {
         let copies = if operation.flat { 1 } else { u32::try_from(inputs.len().max(1)).unwrap_or(u32::MAX) };
         if let (Some(credits), Some(lane)) = (operation.credits, operation.lane) {
-            return (lane, credits.saturating_mul(copies));
+            let own = inputs.iter().filter_map(|&input| operation.lanes.get(&self.source(spec, input)?).copied()).max();
+            return (own.unwrap_or(lane), credits.saturating_mul(copies));
         }
         let Some(target) = spec.fields.get(OUTPUT).and_then(Value::as_str).map(str::to_owned) else {
             return (operation.lane.unwrap_or(Lane::Cpu), operation.credits.unwrap_or(0).saturating_mul(copies));
         };
-        let stated = spec.fields.get(INPUT).and_then(Value::as_str);
         let mut lane: Option<Lane> = None;
         let mut credits = 0u32;
         let mut refused = Vec::new();
         for &input in inputs {
-            let source = stated.map(str::to_owned).or_else(|| self.made[input].clone());
+            let source = self.source(spec, input);
             match self.pair(source.clone(), &target) {
                 Some((pair_lane, price)) => {
                     let engine =

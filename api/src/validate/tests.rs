@@ -54,7 +54,7 @@ pub(crate) fn catalog() -> &'static Catalog {
                   "fields": [field("output_format", json!({ "type": "format", "default": "pdf" }))],
                   "options": [field("layout", json!({ "type": "one_of", "values": ["pages", "sheet"], "default": "pages" }))],
                   "formats_with": [{ "option": "layout", "value": "pages", "field": "output_format", "formats": ["pdf", "tiff"] }] },
-                { "name": "optimize", "description": "", "kind": "process", "credits": 1, "lane": "cpu", "fields": [],
+                { "name": "optimize", "description": "", "kind": "process", "credits": 1, "lane": "cpu", "lanes": { "mp3": "video" }, "fields": [],
                   "options": [field("profile", json!({ "type": "string", "max_length": 9, "required": true }))] },
             ],
         }))
@@ -193,6 +193,23 @@ fn prices_are_per_direct_input_and_pair() {
     } }))
     .job;
     assert_eq!(job.tasks[1].credits, 1, "the stated format wins over the file name");
+}
+
+#[test]
+fn some_formats_take_an_operation_to_another_lane_also_behind_it() {
+    let lanes = |name: &str, stated: Value| {
+        let job = accept(&json!({ "tasks": {
+            "a": { "operation": "import/upload", "filename": name },
+            "o": { "operation": "optimize", "input": "a", "options": { "profile": "web" } },
+            "p": { "operation": "optimize", "input": ["o", "a"], "options": { "profile": "web" } },
+            "q": { "operation": "convert", "input": "o", "input_format": stated, "output_format": "png" },
+        } }));
+        job.job.tasks.iter().map(|task| task.lane).collect::<Vec<_>>()
+    };
+    let stated = json!("jpg");
+    assert_eq!(lanes("a.mp3", stated.clone()), [Lane::Io, Lane::Video, Lane::Video, Lane::Cpu], "its own, and what it keeps");
+    assert_eq!(lanes("a.jpg", stated.clone()), [Lane::Io, Lane::Cpu, Lane::Cpu, Lane::Cpu], "every other format");
+    assert_eq!(lanes("a", stated), [Lane::Io, Lane::Cpu, Lane::Cpu, Lane::Cpu], "and what nobody knows yet");
 }
 
 #[test]

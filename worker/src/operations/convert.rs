@@ -1,5 +1,7 @@
 //! `convert`: each input file to another format (or the same one, at another size).
 
+use std::collections::BTreeMap;
+
 use convertfly_scheduler::catalog::{OperationKind, OptionKind};
 use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
@@ -18,6 +20,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: None,
     lane: None,
+    lanes: BTreeMap::new,
     flat: false,
     fields: || {
         vec![

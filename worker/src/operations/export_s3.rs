@@ -1,5 +1,7 @@
 //! `export/s3`: files into a customer's bucket.
 
+use std::collections::BTreeMap;
+
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
 use convertfly_scheduler::storage::StorageKey;
 use convertfly_scheduler::storage::names::{content_disposition, sanitise_filename, unique};
@@ -19,6 +21,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Export,
     credits: Some(0),
     lane: Some(Lane::Io),
+    lanes: BTreeMap::new,
     flat: false,
     fields: || vec![field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the file, for a single one.")],
     options: || {

@@ -1,5 +1,6 @@
 //! `export/url`: hands files out under links that expire. The API signs the links when it shows them.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
@@ -15,6 +16,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Export,
     credits: Some(0),
     lane: Some(Lane::Io),
+    lanes: BTreeMap::new,
     flat: false,
     fields: || vec![field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the file, or of the archive.")],
     options: || {

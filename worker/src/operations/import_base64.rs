@@ -1,5 +1,7 @@
 //! `import/base64`: the API has decoded the bytes into storage; from there on it is an upload.
 
+use std::collections::BTreeMap;
+
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
 use futures_util::FutureExt;
 
@@ -14,6 +16,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Import,
     credits: Some(0),
     lane: Some(Lane::Io),
+    lanes: BTreeMap::new,
     flat: false,
     fields: || {
         vec![

@@ -1,5 +1,7 @@
 //! `import/file`: a file of the account's own, taken from another job. It is copied, so that it lives as long as its new job.
 
+use std::collections::BTreeMap;
+
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
 use convertfly_scheduler::ids;
 use convertfly_scheduler::storage::{StorageKey, names};
@@ -17,6 +19,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Import,
     credits: Some(0),
     lane: Some(Lane::Io),
+    lanes: BTreeMap::new,
     flat: false,
     fields: || {
         vec![

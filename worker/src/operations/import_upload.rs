@@ -1,5 +1,7 @@
 //! `import/upload`: the customer has sent the bytes to a signed URL; here they are recognised.
 
+use std::collections::BTreeMap;
+
 use convertfly_scheduler::catalog::{Lane, OperationKind};
 use convertfly_scheduler::storage::{StorageKey, names};
 use convertfly_scheduler::task::TaskResult;
@@ -17,6 +19,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Import,
     credits: Some(0),
     lane: Some(Lane::Io),
+    lanes: BTreeMap::new,
     flat: false,
     fields: || vec![filename_field(false), input_format_field()],
     options: no_options,

@@ -1,5 +1,7 @@
 //! `import/url`: downloads a file from a public address.
 
+use std::collections::BTreeMap;
+
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
 use convertfly_scheduler::storage::names;
 use convertfly_scheduler::task::TaskResult;
@@ -17,6 +19,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Import,
     credits: Some(0),
     lane: Some(Lane::Io),
+    lanes: BTreeMap::new,
     flat: false,
     fields: || {
         vec![

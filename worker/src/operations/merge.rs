@@ -9,7 +9,7 @@ use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
-use super::{Context, Operation, each, field, file_fields, files};
+use super::{Context, Operation, each, field, file_fields, files, video_lanes};
 use crate::engines::image::merge::MergeOptions;
 use crate::engines::route::reopen;
 use crate::engines::{Action, Beside, Progress, Work};
@@ -30,6 +30,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: Some(1),
     lane: Some(Lane::Cpu),
+    lanes: video_lanes,
     flat: true,
     fields: || {
         let help = "Format of the result; absent: pdf, or that of the first file where it is video or audio.";

@@ -18,6 +18,7 @@ mod optimize;
 mod thumbnail;
 mod watermark;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use convertfly_scheduler::catalog::{FormatsWith, Lane, OperationEntry, OperationKind, OptionEntry, OptionKind};
@@ -28,7 +29,7 @@ use serde_json::{Map, Value};
 
 use crate::engines::Progress;
 use crate::failure::Failure;
-use crate::formats::Cancel;
+use crate::formats::{Cancel, Category, FORMATS};
 use crate::node::Services;
 
 /// What an operation works with.
@@ -82,6 +83,8 @@ pub struct Operation {
     pub credits: Option<u32>,
     /// Where it runs, or `None` where the pair decides.
     pub lane: Option<Lane>,
+    /// Formats of inputs that make it run elsewhere.
+    pub lanes: fn() -> BTreeMap<String, Lane>,
     /// Whether the price is for the task, however many inputs it has.
     pub flat: bool,
     /// Fields beside `operation` and `input`.
@@ -127,6 +130,7 @@ impl Operation {
             kind: self.kind,
             credits: self.credits,
             lane: self.lane,
+            lanes: (self.lanes)(),
             fields: (self.fields)(),
             options: (self.options)(),
             flat: self.flat,
@@ -160,6 +164,12 @@ fn input_format_field() -> OptionEntry {
 fn file_fields(named: &str) -> Vec<OptionEntry> {
     let help = format!("Name of the output; default: {named}.");
     vec![input_format_field(), field("filename", OptionKind::String { max_length: 1024 }, false, &help)]
+}
+
+/// Video is encoded anew by whatever changes its pictures, so that it waits where other videos do and does not take the cores of images.
+fn video_lanes() -> BTreeMap<String, Lane> {
+    let videos = FORMATS.iter().filter(|format| format.category == Category::Video);
+    videos.map(|format| (format.name.to_owned(), Lane::Video)).collect()
 }
 
 /// An operation without options.

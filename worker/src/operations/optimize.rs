@@ -4,7 +4,7 @@ use convertfly_scheduler::catalog::{Lane, OperationKind};
 use futures_util::FutureExt;
 
 use super::each::Each;
-use super::{Operation, file_fields};
+use super::{Operation, file_fields, video_lanes};
 use crate::engines::Action;
 use crate::engines::image::optimize::options::OptimizeOptions;
 use crate::options::Options;
@@ -15,6 +15,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: Some(1),
     lane: Some(Lane::Cpu),
+    lanes: video_lanes,
     flat: false,
     fields: || file_fields("the input's name"),
     options: OptimizeOptions::entries,

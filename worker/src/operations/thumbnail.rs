@@ -1,5 +1,7 @@
 //! `thumbnail`: a small picture of each input file. A conversion with defaults of its own.
 
+use std::collections::BTreeMap;
+
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionEntry, OptionKind};
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
@@ -25,6 +27,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: Some(1),
     lane: Some(Lane::Cpu),
+    lanes: BTreeMap::new,
     flat: false,
     fields: || file_fields("the input's name"),
     options: entries,

@@ -4,7 +4,7 @@ use convertfly_scheduler::catalog::{Lane, OperationKind};
 use futures_util::FutureExt;
 
 use super::each::{Downloaded, Each, same_or_writable};
-use super::{Context, Operation, file_fields, files};
+use super::{Context, Operation, file_fields, files, video_lanes};
 use crate::engines::Action;
 use crate::engines::image::watermark::options::WatermarkOptions;
 use crate::failure::Failure;
@@ -17,6 +17,7 @@ pub(super) static OPERATION: Operation = Operation {
     kind: OperationKind::Process,
     credits: Some(1),
     lane: Some(Lane::Cpu),
+    lanes: video_lanes,
     flat: false,
     fields: || file_fields("the input's name"),
     options: WatermarkOptions::entries,

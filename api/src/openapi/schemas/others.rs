@@ -98,6 +98,11 @@ pub(super) fn operation() -> Value {
             "kind": { "type": "string", "enum": ["import", "process", "export"] },
             "credits": count("Price per input; absent where the formats decide."),
             "lane": string("What it needs to run."),
+            "lanes": {
+                "type": "object",
+                "additionalProperties": { "type": "string" },
+                "description": "What it needs instead where an input is of that format; absent: the same for all.",
+            },
             "flat": { "type": "boolean", "description": "Whether the price is for the task, however many inputs it has; absent: no." },
             "exactly_one": {
                 "type": "array",
