@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_WORKS};
+
 /// Upper bounds of the latency histogram, microseconds.
 const BUCKETS: [u64; 12] =
     [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000, 300_000_000];
@@ -182,12 +184,40 @@ pub(crate) fn shared(counters: &HashMap<String, u64>) -> String {
         let name = format!("convertfly_{name}_total");
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}\n");
     }
+    text.push_str(&encoders(counters));
     text
+}
+
+/// How often each hardware encoder of video was found to work, or not to, when a node started.
+fn encoders(counters: &HashMap<String, u64>) -> String {
+    let name = "convertfly_video_encoder_probes_total";
+    let mut lines = Vec::new();
+    for (prefix, outcome) in [(ENCODER_WORKS, "works"), (ENCODER_FAILS, "fails")] {
+        let of_outcome = counters.iter().filter_map(|(counter, count)| Some((counter.strip_prefix(prefix)?, count)));
+        lines.extend(
+            of_outcome.map(|(encoder, count)| format!("{name}{{encoder=\"{encoder}\",outcome=\"{outcome}\"}} {count}\n")),
+        );
+    }
+    lines.sort();
+    let head = "Starts of nodes at which a hardware encoder was opened, by what came of it.";
+    format!("# HELP {name} {head}\n# TYPE {name} counter\n{}", lines.concat())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn encoders_are_counted_by_name_and_outcome() {
+        let counters =
+            [("encoder_fails:hevc_qsv", 3), ("encoder_works:h264_nvenc", 2), ("encoder_fails:h264_nvenc", 1), ("mended", 9)];
+        let text = encoders(&counters.map(|(name, count)| (name.to_owned(), count)).into());
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let of = |rest: &str| format!("convertfly_video_encoder_probes_total{{encoder=\"{rest}");
+        let expected =
+            ["h264_nvenc\",outcome=\"fails\"} 1", "h264_nvenc\",outcome=\"works\"} 2", "hevc_qsv\",outcome=\"fails\"} 3"].map(of);
+        assert_eq!(lines, expected, "{text}");
+    }
 
     #[test]
     fn the_text_counts_by_route_and_status() {

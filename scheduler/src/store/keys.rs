@@ -117,6 +117,10 @@ pub const ACCOUNT_NAMES: &str = "cf:accounts";
 
 /// Hash: counters that all processes share.
 pub const GLOBAL_COUNTERS: &str = "cf:counters";
+/// What a counter is called, before the name of a hardware encoder, that says at how many starts of a node the encoder worked.
+pub const ENCODER_WORKS: &str = "encoder_works:";
+/// As [`ENCODER_WORKS`], of starts at which it did not.
+pub const ENCODER_FAILS: &str = "encoder_fails:";
 
 /// Channel: `shard:lane` of a lane that has new tasks.
 pub const CHANNEL_READY: &str = "cf:ready";

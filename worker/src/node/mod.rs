@@ -15,12 +15,15 @@ use std::time::Duration;
 
 use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::ids;
+use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_WORKS};
 use convertfly_scheduler::store::{Backlog, Lease, Leaser, Store};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use active::Active;
+
+use crate::engines::media::{MediaEngine, Probed};
 
 /// How long running tasks may take to finish when the node is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -78,6 +81,7 @@ impl Node {
         let Self { shared, mut leaser } = self;
         let beating = CancellationToken::new();
         let heart = tokio::spawn(active::beat(Arc::clone(&shared), beating.clone()));
+        tokio::spawn(tell_encoders(shared.store.clone(), Arc::clone(shared.services.media())));
         tracing::info!(worker = %shared.worker, lanes = ?shared.free(), "worker ready");
         let mut low = false;
         while !shutdown.is_cancelled() {
@@ -117,6 +121,17 @@ impl Node {
         beating.cancel();
         let _ = heart.await;
         shared.services.stop().await;
+    }
+}
+
+/// Opens the hardware encoders before the first task wants one, and counts in the store what became of them, for the metrics.
+async fn tell_encoders(store: Store, media: Arc<MediaEngine>) {
+    for Probed { encoder, works } in media.probed().await {
+        let counter = format!("{}{encoder}", if *works { ENCODER_WORKS } else { ENCODER_FAILS });
+        if let Err(error) = store.count(&counter, 1).await {
+            tracing::warn!(%error, "what became of the video encoders could not be counted");
+            return;
+        }
     }
 }
 

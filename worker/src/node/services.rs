@@ -163,8 +163,6 @@ impl Services {
             encoder: config.encoder.clone(),
         };
         let media = Arc::new(MediaEngine::new(media, runner.clone()));
-        let looking = Arc::clone(&media);
-        tokio::spawn(async move { looking.look_for_hardware().await });
         let engines = engines::all(&runner, &offices, Arc::clone(&media), config.threads() as usize);
         for engine in &engines {
             if let Availability::Missing { what, remedy } = engine.probe() {
@@ -194,6 +192,11 @@ impl Services {
     /// Keeps a file at hand.
     pub fn keep(&self, key: String, file: LocalFile) {
         self.cache.put(key, file);
+    }
+
+    /// The engine of video and audio.
+    pub fn media(&self) -> &Arc<MediaEngine> {
+        &self.media
     }
 
     /// Stops the children.

@@ -19,12 +19,21 @@ const TASKS_PER_CHILD: u64 = 16;
 /// How long the look at the encoders may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// A hardware encoder that was opened when this node started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// FFmpeg's name.
+    pub encoder: String,
+    /// Whether it encoded a picture.
+    pub works: bool,
+}
+
 /// See the module.
 pub(super) struct Children {
     program: Option<PathBuf>,
     plain: Singles,
     with_devices: Singles,
-    hardware: OnceCell<Vec<String>>,
+    probed: OnceCell<Vec<Probed>>,
     breakers: Breakers,
 }
 
@@ -34,7 +43,7 @@ impl Children {
             program,
             plain: Singles::new(most),
             with_devices: Singles::new(most),
-            hardware: OnceCell::new(),
+            probed: OnceCell::new(),
             breakers: Breakers::default(),
         }
     }
@@ -82,7 +91,7 @@ impl Children {
             return done;
         }
         let again = files.iter().map(OwnedFd::try_clone).collect::<Result<Vec<_>, _>>().map_err(Failure::internal)?;
-        let arguments = || [vec!["devices".to_owned()], working.to_vec()].concat();
+        let arguments = || [vec!["devices".to_owned()], working.clone()].concat();
         let done = self
             .with_devices
             .run(|| self.config(arguments()), job.clone(), files, cancel, deadline, progress.clone())
@@ -91,10 +100,14 @@ impl Children {
         match done {
             Err(Failure::Crashed { cause }) => {
                 tracing::warn!(cause, ?usable, "a child with a device died twice under a task; the task is done in software");
-                self.breakers.lost(&usable, Instant::now());
                 job["hardware"] = json!([]);
                 let left = deadline.saturating_sub(start.elapsed());
-                self.run(job, again, cancel, left, progress).await
+                let done = self.run(job, again, cancel, left, progress).await;
+                // A file that takes down a child without a device as well would have done so anyway.
+                if !matches!(done, Err(Failure::Crashed { .. })) {
+                    self.breakers.lost(&usable, Instant::now());
+                }
+                done
             }
             done => {
                 self.breakers.learn(done.as_ref().ok(), Instant::now());
@@ -103,31 +116,34 @@ impl Children {
         }
     }
 
-    /// Finds out which hardware encoders work here, once.
-    pub(super) async fn look_for_hardware(&self) {
-        self.hardware().await;
+    /// What became of the hardware encoders, found out once by opening each: every build of FFmpeg lists those of every maker.
+    pub(super) async fn probed(&self) -> &[Probed] {
+        self.probed.get_or_init(|| async { self.probe().await.unwrap_or_default() }).await
     }
 
-    /// Hardware encoders that work here, found out once by opening each: every build of FFmpeg lists those of every maker.
-    async fn hardware(&self) -> &[String] {
-        self.hardware.get_or_init(|| async { self.probe().await.unwrap_or_default() }).await
+    /// Hardware encoders that work here.
+    async fn hardware(&self) -> Vec<String> {
+        let working = self.probed().await.iter().filter(|probed| probed.works);
+        working.map(|probed| probed.encoder.clone()).collect()
     }
 
-    async fn probe(&self) -> Option<Vec<String>> {
+    async fn probe(&self) -> Option<Vec<Probed>> {
         let mut command = Command::new(self.program.as_ref()?);
         command.args(["probe", "hardware"]).env_clear().current_dir("/").kill_on_drop(true);
         let output = tokio::time::timeout(PROBE_PATIENCE, command.output()).await.ok()?.ok()?;
         let report: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let mut usable = Vec::new();
-        for encoder in report["encoders"].as_array()? {
-            let name = encoder["name"].as_str().unwrap_or_default().to_owned();
-            match encoder["reason"].as_str() {
-                Some(reason) => tracing::debug!(name, reason, "a hardware encoder does not work here"),
-                None => usable.push(name),
+        let mut probed = Vec::new();
+        for row in report["encoders"].as_array()? {
+            let encoder = row["name"].as_str().unwrap_or_default().to_owned();
+            let reason = row["reason"].as_str();
+            if let Some(reason) = reason {
+                tracing::debug!(encoder, reason, "a hardware encoder does not work here");
             }
+            probed.push(Probed { encoder, works: reason.is_none() });
         }
+        let usable: Vec<_> = probed.iter().filter(|probed| probed.works).map(|probed| probed.encoder.as_str()).collect();
         tracing::info!(?usable, ffmpeg = report["ffmpeg"].as_str(), "hardware video encoders");
-        Some(usable)
+        Some(probed)
     }
 
     /// Kills the children and waits until they are gone; no other is started.
