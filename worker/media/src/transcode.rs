@@ -18,6 +18,7 @@ use crate::encoding::Stop;
 use crate::job::{Job, Made, Surroundings};
 use crate::loudness;
 use crate::options::{AudioCodec, VideoCodec};
+use crate::probe;
 use crate::sink::{self, Sink};
 use crate::source::{self, Source};
 use crate::subtitles::{self, Subtitles};
@@ -38,7 +39,7 @@ enum Flow {
     Words(Subtitles),
 }
 
-/// Encoders that have refused, with their reasons.
+/// Encoders that have refused, or are not to be tried, with their reasons.
 pub(crate) type Refused = [(&'static str, String)];
 
 /// Converts.
@@ -67,7 +68,19 @@ pub(crate) fn run(
 pub(crate) fn with_any_encoder(
     job: &Job,
     around: &Surroundings<'_>,
+    attempt: impl FnMut(&Refused) -> Result<Made, Stop>,
+) -> Result<Made, Failure> {
+    let works = |name: &str| encoders::VIDEO.iter().any(|encoder| encoder.name == name && probe::attempt(encoder).is_ok());
+    with_any_working_encoder(job, around, attempt, works)
+}
+
+/// As [`with_any_encoder`]; `works` says whether an encoder that has refused does what is always asked of it. If it does, the fault is that of the
+/// options or the file, and says nothing to the next customer.
+fn with_any_working_encoder(
+    job: &Job,
+    around: &Surroundings<'_>,
     mut attempt: impl FnMut(&Refused) -> Result<Made, Stop>,
+    works: impl Fn(&str) -> bool,
 ) -> Result<Made, Failure> {
     let resting = job.resting.iter().filter_map(|resting| {
         let encoder = encoders::VIDEO.iter().find(|encoder| encoder.name == resting.encoder)?;
@@ -75,23 +88,29 @@ pub(crate) fn with_any_encoder(
     });
     let mut refused: Vec<(&'static str, String)> = resting.collect();
     let untried = refused.len();
+    let mut faults = Vec::new();
     loop {
         match attempt(&refused) {
             Ok(mut made) => {
                 let (resting, tried) = refused.split_at(untried);
-                let mut tell = |name: &str, list: Vec<&(&'static str, String)>| {
+                let row = |(name, reason): &(&str, String)| json!({ "encoder": name, "reason": reason });
+                let resting = resting.iter().filter(|(name, _)| job.wants(name)).map(row).collect();
+                let tried = tried.iter().zip(&faults).map(|(refusal, fault)| {
+                    let mut row = row(refusal);
+                    row["fault"] = json!(fault);
+                    row
+                });
+                for (name, list) in [("encoders_resting", resting), ("encoders_refused", tried.collect::<Vec<_>>())] {
                     if !list.is_empty() {
-                        let list = list.into_iter().map(|(name, reason)| json!({ "encoder": name, "reason": reason }));
-                        made.explain.insert(name.into(), Value::Array(list.collect()));
+                        made.explain.insert(name.into(), Value::Array(list));
                     }
-                };
-                tell("encoders_resting", resting.iter().filter(|(name, _)| job.wants(name)).collect());
-                tell("encoders_refused", tried.iter().collect());
+                }
                 return Ok(made);
             }
             Err(Stop::Failure(failure)) => return Err(failure),
             Err(Stop::Encoder { name, reason }) => {
                 around.cancel.check()?;
+                faults.push(if works(name) { "task" } else { "encoder" });
                 refused.push((name, reason));
             }
         }
@@ -276,6 +295,8 @@ impl Planner<'_> {
             rate,
             constant,
             container: to.name,
+            transparent: self.from.transparent,
+            held: None,
             frame: ffmpeg_next::frame::Video::empty(),
             filtered: ffmpeg_next::frame::Video::empty(),
             canvas: None,
@@ -303,7 +324,7 @@ impl Planner<'_> {
     fn coder(&self, stream: &Stream, medium: Medium, slot: usize) -> Result<Flow, Failure> {
         let threads = self.job.threads();
         let decoder = Decoder::open(self.source, stream, threads)?;
-        Ok(Flow::Code(Box::new(Coder::new(decoder, medium, sink::carried(&stream.metadata()), slot, threads))))
+        Ok(Flow::Code(Box::new(Coder::new(decoder, medium, sink::carried(&stream.metadata()), slot, self.job))))
     }
 }
 
@@ -481,13 +502,14 @@ mod tests {
         let job: Job = serde_json::from_value(job).expect("a job");
         let (cancel, mut ends, mut seen) = (Cancel::new(), ends.iter(), Vec::new());
         let around = Surroundings { cancel: &cancel, progress: &|_| {} };
-        let made = with_any_encoder(&job, &around, |refused| {
+        let attempt = |refused: &Refused| {
             seen.push(refused.len());
             match ends.next().expect("no more is tried") {
                 Ok(()) => Ok(Made::default()),
                 Err((name, reason)) => Err(Stop::Encoder { name, reason: (*reason).to_owned() }),
             }
-        });
+        };
+        let made = with_any_working_encoder(&job, &around, attempt, |name| name == "h264_qsv");
         (made, seen)
     }
 
@@ -499,8 +521,9 @@ mod tests {
         assert_eq!(seen, [0, 1, 2], "each knows of those before it");
         assert_eq!(
             explain["encoders_refused"],
-            json!([{ "encoder": "h264_nvenc", "reason": "no session is left" }, { "encoder": "h264_qsv", "reason": "frame 12 was lost" }]),
-            "in their order, with their words"
+            json!([{ "encoder": "h264_nvenc", "reason": "no session is left", "fault": "encoder" },
+                   { "encoder": "h264_qsv", "reason": "frame 12 was lost", "fault": "task" }]),
+            "in their order, with their words, and whose fault it was"
         );
     }
 
@@ -513,7 +536,7 @@ mod tests {
         assert_eq!(explain["encoders_resting"], json!([{ "encoder": "h264_nvenc", "reason": "it rests" }]), "who was wanted");
         assert_eq!(
             explain["encoders_refused"],
-            json!([{ "encoder": "h264_qsv", "reason": "the end was lost" }]),
+            json!([{ "encoder": "h264_qsv", "reason": "the end was lost", "fault": "task" }]),
             "who was tried"
         );
         let (made, _) = outcome(

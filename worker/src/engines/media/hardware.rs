@@ -13,9 +13,9 @@ use crate::breaker::Breaker;
 pub(super) struct Breakers(Mutex<BTreeMap<String, Breaker>>);
 
 /// Encoders that a list in an answer names.
-fn named<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
+fn named<'a>(answer: &'a Value, list: &str) -> Vec<(&'a str, &'a Value)> {
     let rows = answer["explain"][list].as_array().into_iter().flatten();
-    rows.filter_map(|row| row[field].as_str()).collect()
+    rows.filter_map(|row| Some((row["encoder"].as_str()?, row))).collect()
 }
 
 impl Breakers {
@@ -36,12 +36,18 @@ impl Breakers {
     pub(super) fn learn(&self, answer: Option<&Value>, now: Instant) {
         let mut breakers = self.lock();
         if let Some(answer) = answer {
-            let refused = named(answer, "encoders_refused", "encoder");
-            for name in &refused {
+            let refused = named(answer, "encoders_refused");
+            for (name, row) in &refused {
+                // One that refused what a file or a customer's options asked of it, and does what is usual, is as good as before.
+                if row["fault"] == "task" {
+                    tracing::debug!(name, "a video encoder has refused a task; another one has done it");
+                    continue;
+                }
                 breakers.entry((*name).to_owned()).or_default().lost(now);
                 tracing::warn!(name, "a video encoder has refused; another one has done the task");
             }
-            for name in named(answer, "tracks", "encoder").into_iter().filter(|name| !refused.contains(name)) {
+            let has_refused = |name: &str| refused.iter().any(|(other, _)| *other == name);
+            for (name, _) in named(answer, "tracks").into_iter().filter(|(name, _)| !has_refused(name)) {
                 if let Some(breaker) = breakers.get_mut(name) {
                     breaker.worked();
                 }
@@ -68,8 +74,8 @@ mod tests {
 
     use super::*;
 
-    fn refusal() -> Value {
-        json!({ "explain": { "encoders_refused": [{ "encoder": "h264_nvenc", "reason": "no session" }],
+    fn refusal(fault: &str) -> Value {
+        json!({ "explain": { "encoders_refused": [{ "encoder": "h264_nvenc", "reason": "no session", "fault": fault }],
                              "tracks": [{ "kind": "video", "encoder": "libx264" }] } })
     }
 
@@ -82,20 +88,27 @@ mod tests {
         let (start, breakers) = (Instant::now(), Breakers::default());
         for at in 0..3 {
             assert!(!rests(&breakers, start), "tried at {at}");
-            breakers.learn(Some(&refusal()), start + Duration::from_secs(at));
+            breakers.learn(Some(&refusal("encoder")), start + Duration::from_secs(at));
         }
         assert!(rests(&breakers, start + Duration::from_secs(3)), "three times is enough");
         let later = start + Duration::from_secs(60);
         assert!(!rests(&breakers, later), "it is tried again");
         assert!(rests(&breakers, later), "by one piece of work alone");
-        breakers.learn(Some(&refusal()), later);
+        breakers.learn(Some(&refusal("encoder")), later);
         assert!(rests(&breakers, later + Duration::from_secs(1)), "in vain");
+    }
+
+    #[test]
+    fn what_a_task_makes_an_encoder_refuse_is_not_held_against_it() {
+        let (start, breakers) = (Instant::now(), Breakers::default());
+        (0..9).for_each(|_| breakers.learn(Some(&refusal("task")), start));
+        assert!(!rests(&breakers, start), "others may need it");
     }
 
     #[test]
     fn a_trial_that_works_ends_the_rest_and_one_not_made_is_left_to_the_next() {
         let (start, breakers) = (Instant::now(), Breakers::default());
-        (0..3).for_each(|_| breakers.learn(Some(&refusal()), start));
+        (0..3).for_each(|_| breakers.learn(Some(&refusal("encoder")), start));
         let later = start + Duration::from_secs(60);
         assert!(!rests(&breakers, later), "the trial");
         breakers.learn(Some(&json!({ "explain": { "tracks": [{ "kind": "video", "how": "copied" }] } })), later);
