@@ -14,6 +14,7 @@ use crate::job::Made;
 use crate::source::{self, Source};
 use crate::transcode;
 
+use crate::tags;
 /// Streams that are described.
 const MOST_STREAMS: usize = 100;
 
@@ -40,7 +41,7 @@ pub(crate) fn run(from: &'static Container, input: &File, cancel: &Cancel) -> Re
             json!({
                 "start": thousandths(source::seconds(chapter.start(), unit) - begin),
                 "end": thousandths(source::seconds(chapter.end(), unit) - begin),
-                "title": chapter.metadata().get("title").unwrap_or_default(),
+                "title": tags::one(&chapter.metadata(), "title").unwrap_or_default(),
             })
         })
         .collect();
@@ -60,7 +61,11 @@ pub(crate) fn run(from: &'static Container, input: &File, cancel: &Cancel) -> Re
     }
     facts.insert("streams".into(), Value::Array(streams));
     facts.insert("chapters".into(), Value::Array(chapters));
-    facts.insert("tags".into(), Value::Object(tags(&source.input.metadata())));
+    facts.insert("tags".into(), Value::Object(shown(&source.input.metadata())));
+    if loudness {
+        let measured = loudness::measure(from, input, Options::default().span(), cancel)?;
+        facts.insert("loudness".into(), measured.map_or(Value::Null, Loudness::facts));
+    }
     Ok(Made { metadata: Some(Value::Object(facts)), ..Made::default() })
 }
 
@@ -72,9 +77,9 @@ fn rate(rate: Rational) -> Option<f64> {
     transcode::usable(rate).map(|rate| thousandths(f64::from(rate)))
 }
 
-fn tags(tags: &DictionaryRef<'_>) -> Map<String, Value> {
+fn shown(tags: &DictionaryRef<'_>) -> Map<String, Value> {
     let short = |text: &str| text.chars().take(LONGEST_TAG).collect::<String>();
-    tags.iter().map(|(name, value)| (name.to_ascii_lowercase(), short(value).into())).collect()
+    tags::all(tags).into_iter().map(|(name, value)| (name.to_ascii_lowercase(), short(&value).into())).collect()
 }
 
 /// What the parameters of a codec tell.
@@ -178,7 +183,7 @@ fn describe(stream: &Stream) -> Value {
         }
         _ => {}
     }
-    let tags = tags(&stream.metadata());
+    let tags = shown(&stream.metadata());
     if let Some(language) = tags.get("language") {
         facts.insert("language".into(), language.clone());
     }

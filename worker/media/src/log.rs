@@ -48,6 +48,10 @@ unsafe extern "C" fn keep(context: *mut c_void, level: c_int, format: *const c_c
     if text.is_empty() {
         return;
     }
+    // The condition of FFmpeg's own that did not hold: the process ends with it, and the operator's log is the only place left.
+    if level <= ffi::AV_LOG_PANIC {
+        eprintln!("{text}");
+    }
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.len() == LINES {
         kept.pop_front();

@@ -14,6 +14,7 @@ use crate::filters::{self, Looks};
 use crate::options::Span;
 use crate::source::Source;
 
+use crate::tags;
 /// Highest peak that is let through, decibels below full scale.
 const CEILING: f64 = -1.0;
 
@@ -121,7 +122,7 @@ impl Meter {
     /// Each frame tells what is known so far, the last one all of it.
     fn read(&mut self) {
         let facts = self.filtered.metadata();
-        let number = |name: &str| facts.get(name).and_then(|text| text.parse::<f64>().ok());
+        let number = |name: &str| tags::one(&facts, name).and_then(|text| text.parse::<f64>().ok());
         let Some(integrated) = number("lavfi.r128.I") else { return };
         // Peaks are told as amplitudes.
         let channels = usize::from(self.filtered.channels());

@@ -29,6 +29,7 @@ mod sink;
 mod source;
 mod still;
 mod subtitles;
+mod tags;
 mod transcode;
 
 use std::cell::Cell;

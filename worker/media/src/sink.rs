@@ -13,6 +13,7 @@ use crate::containers::Container;
 use crate::fault;
 use crate::files::Positioned;
 use crate::source;
+use crate::tags;
 
 /// Bytes that are written at a time.
 const BUFFER: usize = 256 << 10;
@@ -69,7 +70,7 @@ pub(crate) fn carried(tags: &DictionaryRef<'_>) -> Vec<(String, String)> {
         let name = name.to_ascii_lowercase();
         !NOT_CARRIED.contains(&name.as_str()) && !name.contains("location") && !name.contains("gps")
     };
-    tags.iter().filter(|(name, _)| keeps(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    tags::all(tags).into_iter().filter(|(name, _)| keeps(name)).collect()
 }
 
 fn dictionary(pairs: &[(String, String)]) -> Dictionary<'static> {

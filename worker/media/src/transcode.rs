@@ -22,6 +22,7 @@ use crate::probe;
 use crate::sink::{self, Sink};
 use crate::source::{self, Source};
 use crate::subtitles::{self, Subtitles};
+use crate::tags;
 
 /// Frames a second where a file does not say, or says nonsense.
 pub(crate) const USUAL_RATE: Rational = Rational(25, 1);
@@ -391,14 +392,14 @@ fn verb(count: usize) -> &'static str {
 
 /// Tags and chapters go over.
 fn describe(source: &Source, sink: &mut Sink, job: &Job, to: &Container) {
-    let mut tags = sink::carried(&source.input.metadata());
+    let mut carried = sink::carried(&source.input.metadata());
     // Ogg keeps them with the sound.
-    if tags.is_empty()
+    if carried.is_empty()
         && let Some(audio) = source.audio()
     {
-        tags = sink::carried(&audio.metadata());
+        carried = sink::carried(&audio.metadata());
     }
-    sink.set_tags(&tags);
+    sink.set_tags(&carried);
     if !to.chapters || job.options.span().is_part() {
         return;
     }
@@ -406,7 +407,7 @@ fn describe(source: &Source, sink: &mut Sink, job: &Job, to: &Container) {
     for chapter in source.input.chapters() {
         let unit = chapter.time_base();
         let (start, end) = (source::seconds(chapter.start(), unit), source::seconds(chapter.end(), unit));
-        let title = chapter.metadata().get("title").unwrap_or_default().to_owned();
+        let title = tags::one(&chapter.metadata(), "title").unwrap_or_default();
         sink.add_chapter(chapter.id(), start - begin, end - begin, &title);
     }
 }
