@@ -11,10 +11,12 @@ use serde_json::{Map, Value, json};
 use crate::containers::Container;
 use crate::filters;
 use crate::job::Made;
+use crate::loudness::{self, Loudness};
+use crate::options::Options;
 use crate::source::{self, Source};
+use crate::tags;
 use crate::transcode;
 
-use crate::tags;
 /// Streams that are described.
 const MOST_STREAMS: usize = 100;
 
@@ -24,8 +26,8 @@ const MOST_CHAPTERS: usize = 500;
 /// Bytes of a tag's text that are given.
 const LONGEST_TAG: usize = 1000;
 
-/// Describes the file.
-pub(crate) fn run(from: &'static Container, input: &File, cancel: &Cancel) -> Result<Made, Failure> {
+/// Describes the file; `loudness` asks for what only decoding all of its sound can tell.
+pub(crate) fn run(from: &'static Container, input: &File, loudness: bool, cancel: &Cancel) -> Result<Made, Failure> {
     let source = Source::open(input, from, cancel)?;
     let bytes = input.metadata().map_err(Failure::internal)?.len();
     let duration = source.duration();

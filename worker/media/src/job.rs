@@ -39,6 +39,9 @@ pub(crate) struct Job {
     /// Nothing may be lost.
     #[serde(default)]
     pub(crate) exact: bool,
+    /// The facts include how loud the sound is.
+    #[serde(default)]
+    pub(crate) measures_loudness: bool,
     /// The node's own policy, where the task says nothing.
     #[serde(default)]
     pub(crate) encoder: Option<String>,

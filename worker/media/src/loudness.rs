@@ -6,6 +6,7 @@ use convertfly_sandbox::{Cancel, Failure};
 use ffmpeg_next::Error;
 use ffmpeg_next::filter::Graph;
 use ffmpeg_next::frame::Audio;
+use serde_json::{Value, json};
 
 use crate::containers::Container;
 use crate::decoder::Decoder;
@@ -13,8 +14,8 @@ use crate::fault;
 use crate::filters::{self, Looks};
 use crate::options::Span;
 use crate::source::Source;
-
 use crate::tags;
+
 /// Highest peak that is let through, decibels below full scale.
 const CEILING: f64 = -1.0;
 
@@ -26,11 +27,22 @@ const SILENCE: f64 = -69.0;
 pub(crate) struct Loudness {
     /// Integrated, LUFS.
     pub(crate) integrated: f64,
+    /// How far apart quiet and loud passages are (LRA), LU.
+    range: f64,
     /// Highest peak between the samples, decibels of full scale.
     pub(crate) peak: f64,
 }
 
 impl Loudness {
+    /// As a part of a file's facts. Of silence there is no loudness, and no peak.
+    pub(crate) fn facts(self) -> Value {
+        let tenths = |value: f64| (value * 10.0).round() / 10.0;
+        if self.integrated <= SILENCE {
+            return json!({ "integrated": null, "range": null, "peak": null });
+        }
+        json!({ "integrated": tenths(self.integrated), "range": tenths(self.range), "peak": tenths(self.peak) })
+    }
+
     /// The filter that brings it to `target` LUFS; `None` where there is nothing to make louder.
     pub(crate) fn step(self, target: f64) -> Option<String> {
         if self.integrated <= SILENCE {
@@ -130,7 +142,8 @@ impl Meter {
             (0..channels).filter_map(|channel| number(&format!("lavfi.r128.true_peaks_ch{channel}"))).fold(0.0, f64::max);
         let before = self.found.map_or(f64::NEG_INFINITY, |found| found.peak);
         let peak = before.max(20.0 * highest.max(1e-9).log10());
-        self.found = Some(Loudness { integrated, peak });
+        let range = number("lavfi.r128.LRA").unwrap_or(0.0);
+        self.found = Some(Loudness { integrated, range, peak });
     }
 }
 
@@ -140,10 +153,12 @@ mod tests {
 
     #[test]
     fn peaks_are_held_down_only_where_they_would_be_too_high() {
-        let quiet = Loudness { integrated: -30.0, peak: -20.0 };
+        let quiet = Loudness { integrated: -30.0, range: 3.0, peak: -20.0 };
         assert_eq!(quiet.step(-16.0).as_deref(), Some("volume=14.00dB:precision=float"), "there is room");
-        let peaky = Loudness { integrated: -30.0, peak: -10.0 };
+        let peaky = Loudness { peak: -10.0, ..quiet };
         assert!(peaky.step(-16.0).is_some_and(|step| step.contains("alimiter=limit=0.8913")), "there is none");
-        assert_eq!(Loudness { integrated: -70.0, peak: -90.0 }.step(-16.0), None, "silence stays");
+        let silent = Loudness { integrated: -70.0, peak: -90.0, ..quiet };
+        assert_eq!(silent.step(-16.0), None, "silence stays");
+        assert_eq!(silent.facts()["integrated"], Value::Null, "and has no loudness: {}", silent.facts());
     }
 }

@@ -131,7 +131,7 @@ fn run(job: &Job, mut files: Vec<File>, cancel: &Cancel, progress: &dyn Fn(f64))
     log::take();
     match (job.action, job.to.as_str()) {
         (Action::Metadata, _) => {
-            let made = facts::run(from, &input, cancel)?;
+            let made = facts::run(from, &input, job.measures_loudness, cancel)?;
             let text = serde_json::to_vec_pretty(&made.metadata).map_err(Failure::internal)?;
             output.set_len(0).map_err(Failure::internal)?;
             std::io::Write::write_all(&mut output, &text).map_err(Failure::internal)?;

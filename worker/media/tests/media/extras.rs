@@ -98,18 +98,53 @@ fn sound_becomes_as_loud_as_asked() {
 }
 
 #[test]
+fn facts_tell_how_loud_the_sound_is_where_that_is_asked() {
+    let (child, clips) = (Child::start(), Clips::new());
+    let facts = |path: &Path, format: &str, loudness: bool| {
+        let job = json!({ "action": "metadata", "from": format, "to": "json", "measures_loudness": loudness });
+        child.run(path, job, &Cancel::new()).expect(format).answer["metadata"].clone()
+    };
+    // A sine of that amplitude peaks at -12 dB.
+    let tone = clips.make("a.wav", "-f lavfi -i aevalsrc=0.25*sin(440*2*PI*t):s=48000:d=4 -c:a pcm_s24le");
+    let told = facts(&tone, "wav", true);
+    let number = |name: &str| told["loudness"][name].as_f64().unwrap_or_else(|| panic!("{name}: {told:#}"));
+    assert!((number("integrated") - loudness(&tone)).abs() < 0.11, "as FFmpeg's own program: {told:#}");
+    assert!((number("peak") + 12.04).abs() < 0.2 && number("range") < 0.5, "a steady tone: {told:#}");
+    assert!(facts(&tone, "wav", false)["loudness"].is_null(), "only where it is asked");
+    let silence = clips.make("silence.wav", "-f lavfi -i anullsrc=d=2 -t 2");
+    let told = facts(&silence, "wav", true);
+    assert!(told["loudness"].is_object() && told["loudness"]["integrated"].is_null(), "silence: {told:#}");
+    let mute = clips.make("mute.mp4", "-f lavfi -i testsrc2=d=1:s=64x36:r=5 -pix_fmt yuv420p");
+    let told = facts(&mute, "mp4", true);
+    assert!(told.as_object().is_some_and(|facts| facts["loudness"].is_null()), "no sound: {told:#}");
+}
+
+#[test]
 fn an_encoder_that_rests_is_not_tried() {
     let (child, clips) = (Child::start(), Clips::new());
     let input = clips.video("a.mp4", "64x36");
     let options = json!({ "encoder": "h264_nvenc" });
     let mut job = json!({ "action": "convert", "from": "mp4", "to": "mkv", "options": options });
     let tried = child.run(&input, job.clone(), &Cancel::new()).expect("software does it");
-    assert_eq!(tried.answer["explain"]["encoders_refused"][0]["encoder"], "h264_nvenc", "{:#}", tried.answer);
+    let refused = &tried.answer["explain"]["encoders_refused"][0];
+    assert_eq!((&refused["encoder"], &refused["fault"]), (&json!("h264_nvenc"), &json!("encoder")), "it works for nobody");
     job["resting"] = json!([{ "encoder": "h264_nvenc", "reason": "it has failed" }]);
     let rested = child.run(&input, job, &Cancel::new()).expect("software does it");
     assert!(rested.answer["explain"]["encoders_refused"].is_null(), "not tried: {:#}", rested.answer);
     assert_eq!(rested.answer["explain"]["encoders_resting"][0]["reason"], "it has failed", "and said: {:#}", rested.answer);
     assert_eq!(rested.tracks()[0]["encoder"], "libx264", "{:#}", rested.answer);
+}
+
+#[test]
+fn what_a_file_makes_an_encoder_refuse_is_not_its_own_fault() {
+    let (child, clips) = (Child::start(), Clips::new());
+    // SVT-AV1 takes nothing below 64 pixels a side.
+    let input = clips.video("a.mp4", "32x32");
+    let options = json!({ "video_codec": "av1", "encoder": "libsvtav1", "preset": "ultrafast", "end": 0.2 });
+    let made = child.convert(&input, "mp4", "mkv", options).expect("another encoder does it");
+    let refused = &made.answer["explain"]["encoders_refused"][0];
+    assert_eq!((&refused["encoder"], &refused["fault"]), (&json!("libsvtav1"), &json!("task")), "{:#}", made.answer);
+    assert_eq!(made.tracks()[0]["encoder"], "libaom-av1", "{:#}", made.answer);
 }
 
 #[test]

@@ -188,7 +188,10 @@ impl Engine for MediaEngine {
                 Action::Merge => actions::merge(self, work).await,
                 Action::Optimize => actions::optimize(self, work).await,
                 Action::Watermark => actions::watermark(self, work).await,
-                Action::Metadata => self.run(work, json!({})).await,
+                Action::Metadata => {
+                    let loudness = work.options.get("loudness") == Some(&Value::Bool(true));
+                    self.run(work, json!({ "measures_loudness": loudness })).await
+                }
                 Action::Convert => {
                     let (more, warnings) = (actions::convert(&work.options)?, unheeded(&work.options));
                     let mut made = self.run(work, more).await?;

@@ -57,3 +57,11 @@ crate::options! {
          a name such as h264_nvenc or libx264 is tried first." encoder: Option<String> = None => OptionKind::String { max_length: 32 },
     }
 }
+
+crate::options! {
+    /// Options of `metadata`.
+    pub struct MetadataOptions {
+        "Video and audio: measure how loud the sound is by EBU R128, too (integrated in LUFS, range in LU, true peak in dBFS); all of it is \
+         decoded for that." loudness: bool = false => OptionKind::Boolean,
+    }
+}
