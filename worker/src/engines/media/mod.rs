@@ -3,6 +3,7 @@
 mod actions;
 mod children;
 mod hardware;
+mod load;
 pub mod options;
 
 use std::os::fd::OwnedFd;
@@ -14,6 +15,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use self::children::Children;
+pub use self::children::Probed;
+use self::load::Load;
 use self::options::MediaOptions;
 use super::image::Runner;
 use super::{Action, Availability, Beside, Edge, Engine, Made, Progress, Work};
@@ -45,7 +48,7 @@ pub struct MediaConfig {
     pub program: Option<PathBuf>,
     /// Children at a time, each of which does one task at a time.
     pub children: usize,
-    /// Threads that one codec may use.
+    /// Threads that one codec may use while there is no other work.
     pub threads: usize,
     /// `auto`, `hardware`, `software` or a name, where a task says nothing.
     pub encoder: String,
@@ -57,7 +60,7 @@ pub struct MediaEngine {
     children: Children,
     /// Draws what is laid over pictures.
     runner: Runner,
-    threads: usize,
+    load: Load,
     encoder: String,
 }
 
@@ -65,8 +68,9 @@ impl MediaEngine {
     /// An engine that starts its children when there is work for them, and has drawings made by `runner`.
     pub fn new(config: MediaConfig, runner: Runner) -> Self {
         let program = find(config.program.as_deref());
-        let children = Children::new(program.as_ref().ok().cloned(), config.children.max(1));
-        Self { program, children, runner, threads: config.threads.max(1), encoder: config.encoder }
+        let most = config.children.max(1);
+        let children = Children::new(program.as_ref().ok().cloned(), most);
+        Self { program, children, runner, load: Load::new(config.threads, most), encoder: config.encoder }
     }
 
     /// Finds out which hardware encoders work here, so that the first task need not wait for it.
@@ -215,13 +219,15 @@ impl MediaEngine {
             "to": to,
             "beside": formats,
             "encoder": Some(&self.encoder).filter(|encoder| !encoder.is_empty()),
-            "threads": self.threads,
+            "threads": share.as_ref().map_or(1, |share| share.threads),
         });
         if let (Value::Object(job), Value::Object(more)) = (&mut job, more) {
             job.extend(more);
         }
         let files = [input].into_iter().chain(between).chain([output]).map(Into::into);
         let files: Vec<OwnedFd> = files.collect();
+        // What only reads a header is done before it could take a core from others.
+        let share = if action == Action::Metadata { None } else { Some(self.load.begin()) };
         let encodes = action != Action::Metadata && VIDEO.contains(&to.as_str());
         let made = if encodes {
             self.children.encode(job, files, &cancel, deadline, progress).await?
