@@ -74,8 +74,8 @@ impl MediaEngine {
     }
 
     /// Finds out which hardware encoders work here, so that the first task need not wait for it.
-    pub async fn look_for_hardware(&self) {
-        self.children.look_for_hardware().await;
+    pub async fn probed(&self) -> &[Probed] {
+        self.children.probed().await
     }
 
     /// Kills the children and waits until they are gone.
