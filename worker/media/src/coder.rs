@@ -13,6 +13,7 @@ use crate::encoding::{Encoding, Stop, Tags};
 use crate::fault;
 use crate::filters::{self, Looks, Pictures};
 use crate::geometry::Size;
+use crate::job::Job;
 use crate::mark::Mark;
 use crate::options::{AudioCodec, Fit, Options};
 use crate::sink::Sink;
@@ -28,6 +29,10 @@ pub(crate) enum Medium {
         /// Frames a second that the result has to keep to.
         constant: Option<Rational>,
         container: &'static str,
+        /// What is transparent gets white behind it.
+        transparent: bool,
+        /// The last picture, where it may be shown for longer than the others.
+        held: Option<Video>,
         frame: Video,
         filtered: Video,
         /// Of the first picture: what follows is brought to it.
@@ -53,13 +58,16 @@ pub(crate) struct Coder {
     metadata: Tags,
     threads: usize,
     graph: Option<(Looks, Graph)>,
+    /// Whether it ends before the file does.
+    is_part: bool,
     /// Time of the last frame, seconds.
     pub(crate) at: f64,
 }
 
 impl Coder {
-    pub(crate) fn new(decoder: Decoder, medium: Medium, metadata: Tags, slot: usize, threads: usize) -> Self {
-        Self { decoder, medium, encoding: Encoding::new(slot), metadata, threads, graph: None, at: 0.0 }
+    pub(crate) fn new(decoder: Decoder, medium: Medium, metadata: Tags, slot: usize, job: &Job) -> Self {
+        let (threads, is_part) = (job.threads(), job.options.span().is_part());
+        Self { decoder, medium, encoding: Encoding::new(slot), metadata, threads, graph: None, is_part, at: 0.0 }
     }
 
     /// Size of the pictures, once they are known.
@@ -78,9 +86,22 @@ impl Coder {
         }
         if packet.is_none() {
             self.end_graph(sink)?;
+            self.hold_last(sink)?;
             self.encoding.finish(sink)?;
         }
         Ok(())
+    }
+
+    /// The last picture of an animation is often shown for longer, for which a video has no word: it is shown once more at its end.
+    fn hold_last(&mut self, sink: &mut Sink) -> Result<(), Stop> {
+        let end = source::seconds(self.decoder.end(), self.decoder.unit);
+        match &mut self.medium {
+            Medium::Video { held, .. } => match held.take() {
+                Some(last) => self.encoding.hold_until(end, last, sink),
+                None => Ok(()),
+            },
+            Medium::Audio { .. } => Ok(()),
+        }
     }
 
     fn decode(&mut self) -> Result<bool, Failure> {
@@ -141,8 +162,8 @@ impl Coder {
         let unit = self.decoder.unit;
         let graph = match (&mut self.medium, looks) {
             (
-                Medium::Video { encoder, turn, rate, constant, container, canvas, frame, mark, .. },
-                Looks::Video { size, aspect, .. },
+                Medium::Video { encoder, turn, rate, constant, container, canvas, frame, mark, transparent, .. },
+                Looks::Video { size, aspect, format },
             ) => {
                 let fixed;
                 let asked = match canvas {
@@ -156,7 +177,10 @@ impl Coder {
                 let tone_map = filters::is_hdr(frame.color_transfer_characteristic());
                 let pictures =
                     Pictures { options: asked, turn: *turn, rate: *constant, even: true, formats: encoder.format, tone_map };
-                let (chain, size) = pictures.chain(size, aspect);
+                let (mut chain, size) = pictures.chain(size, aspect);
+                if *transparent && filters::has_alpha(format) {
+                    chain.insert_str(0, filters::OVER_WHITE);
+                }
                 let size = *canvas.get_or_insert(size);
                 let spec = format!("format=pix_fmts={}", encoder.format);
                 let mut graph = match mark {
@@ -204,7 +228,12 @@ impl Coder {
                 Medium::Audio { filtered, .. } => output.sink().frame(filtered),
             };
             match (found, &mut self.medium) {
-                (Ok(()), Medium::Video { filtered, .. }) => self.encoding.picture(filtered, sink)?,
+                (Ok(()), Medium::Video { filtered, held, constant, .. }) => {
+                    self.encoding.picture(filtered, sink)?;
+                    if self.decoder.says_durations && constant.is_none() && !self.is_part {
+                        *held = Some(std::mem::replace(filtered, Video::empty()));
+                    }
+                }
                 (Ok(()), Medium::Audio { filtered, .. }) => self.encoding.sound(filtered, sink)?,
                 (Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }), _) => return Ok(()),
                 (Err(error), _) => return Err(fault::ours("filters", error).into()),

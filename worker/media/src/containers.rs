@@ -30,6 +30,12 @@ pub(crate) struct Container {
     pub(crate) constant_rate: bool,
     /// Timestamps of its packets can be trusted in another container.
     pub(crate) timed: bool,
+    /// Each picture says how long it is shown, the last one as well.
+    pub(crate) says_durations: bool,
+    /// Pictures may be transparent, and nothing lies behind them.
+    pub(crate) transparent: bool,
+    /// Words for the muxer, beside those that all get.
+    pub(crate) words: &'static [(&'static str, &'static str)],
 }
 
 const NONE: Container = Container {
@@ -45,6 +51,9 @@ const NONE: Container = Container {
     chapters: false,
     constant_rate: false,
     timed: true,
+    says_durations: false,
+    transparent: false,
+    words: &[],
 };
 
 /// Every container.
@@ -122,7 +131,11 @@ static CONTAINERS: &[Container] = &[
         timed: false,
         ..NONE
     },
-    Container { name: "gif", title: "GIF", demuxer: "gif", muxer: "gif", constant_rate: true, ..NONE },
+    Container { name: "gif", title: "GIF", demuxer: "gif", muxer: "gif", constant_rate: true, says_durations: true, ..NONE },
+    // An animated one: it stands between pictures that move and that only the node can decode, and video.
+    Container { name: "png", title: "PNG", demuxer: "apng", says_durations: true, transparent: true, ..NONE },
+    // Without an end, as everywhere on the web.
+    Container { name: "webp", title: "WebP", muxer: "webp", constant_rate: true, words: &[("loop", "0")], ..NONE },
     Container {
         name: "mp3",
         title: "MP3",

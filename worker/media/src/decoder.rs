@@ -27,6 +27,8 @@ pub(crate) struct Decoder {
     offset: i64,
     /// When the next frame is expected, for frames that do not say.
     next: i64,
+    /// Whether each frame says how long it is shown.
+    pub(crate) says_durations: bool,
     /// Packets or frames that could not be decoded.
     pub(crate) broken: u64,
     in_a_row: u32,
@@ -56,7 +58,8 @@ impl Decoder {
         words.set("max_pixels", &MOST_PIXELS.to_string());
         let opened = context.open_as_with(found, words).map_err(|error| fault::reading(title, error))?;
         let offset = source::ticks(source::seconds(source.start(), source::MICROSECONDS), unit);
-        Ok(Self { opened, unit, offset, next: 0, broken: 0, in_a_row: 0, frames: 0 })
+        let says_durations = source.container.says_durations;
+        Ok(Self { opened, unit, offset, next: 0, says_durations, broken: 0, in_a_row: 0, frames: 0 })
     }
 
     /// Feeds a packet, or the end.
@@ -100,7 +103,8 @@ impl Decoder {
                     self.in_a_row = 0;
                     self.frames += 1;
                     let time = frame.timestamp().map_or(self.next, |time| time.saturating_sub(self.offset));
-                    self.next = time.saturating_add(duration.max(1));
+                    let said = if self.says_durations { frame.packet().duration } else { 0 };
+                    self.next = time.saturating_add(if said > 0 { said } else { duration }.max(1));
                     frame.set_pts(Some(time));
                     return Ok(true);
                 }

@@ -158,6 +158,20 @@ impl Encoding {
         self.drain(sink)
     }
 
+    /// Shows the last picture until then, seconds: once more, for as long as pictures are shown or for half of its time.
+    pub(crate) fn hold_until(&mut self, end: f64, mut last: Video, sink: &mut Sink) -> Result<(), Stop> {
+        let Some(shown) = self.last else { return Ok(()) };
+        let end = source::ticks(end, self.unit);
+        let left = end.saturating_sub(shown);
+        let is_right = (left - self.one).abs() <= source::ticks(0.001, self.unit).max(1);
+        if left < 2 || is_right {
+            return Ok(());
+        }
+        self.one = if self.one > 0 { self.one.min(left / 2) } else { left / 2 };
+        last.set_pts(Some(end - self.one));
+        self.picture(&mut last, sink)
+    }
+
     /// Takes sound.
     pub(crate) fn sound(&mut self, frame: &Audio, sink: &mut Sink) -> Result<(), Stop> {
         let Some(cutter) = &mut self.cutter else { return self.sound_cut(frame, sink) };

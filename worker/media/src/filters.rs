@@ -51,6 +51,17 @@ pub(crate) fn is_hdr(transfer: Transfer) -> bool {
     matches!(transfer, Transfer::SMPTE2084 | Transfer::ARIB_STD_B67)
 }
 
+/// The beginning of a chain that puts white behind what is transparent. (Debian's drawbox does not survive a format with alpha.)
+pub(crate) const OVER_WHITE: &str =
+    "split[shown][ground];[ground]format=rgb24,drawbox=c=white:t=fill[white];[white][shown]overlay=format=auto,";
+
+/// Whether pictures of that format may be transparent.
+pub(crate) fn has_alpha(format: ffmpeg_next::format::Pixel) -> bool {
+    format
+        .descriptor()
+        .is_some_and(|descriptor| matches!(descriptor.name(), "rgba" | "bgra" | "rgba64be" | "ya8" | "ya16be" | "pal8"))
+}
+
 /// What is done to pictures.
 pub(crate) struct Pictures<'a> {
     pub(crate) options: &'a Options,

@@ -1,4 +1,7 @@
-//! Video to GIF: a first pass finds the palette, a second one draws with it, so that memory does not grow with the length.
+//! Video to GIF: a first pass finds the palette, a second one draws with it, so that memory does not grow with the length. And to animated WebP,
+//! which has all colours and needs one pass.
+
+mod webp;
 
 use std::fs::File;
 use std::time::Instant;
@@ -32,7 +35,7 @@ const USUAL_WIDTH: u32 = 480;
 /// Most pixels over all frames: what a browser still plays.
 const MOST_PIXELS: f64 = 2e9;
 
-/// Writes the GIF.
+/// Writes the GIF, or the WebP.
 pub(crate) fn run(
     job: &Job,
     (from, to): (&'static Container, &'static Container),
@@ -41,16 +44,20 @@ pub(crate) fn run(
     around: &Surroundings<'_>,
 ) -> Result<Made, Failure> {
     let start = Instant::now();
-    let mut passes = Passes { job, from, input, around };
-    let palette = passes.palette()?;
+    let mut passes = Passes { job, from, to, input, around };
     let mut sink = Sink::open(output, to, 1, around.cancel)?;
-    let (size, frames) = passes.draw(&palette, &mut sink)?;
+    let (size, frames) = if to.name == "webp" {
+        webp::draw(&passes, &mut sink)?
+    } else {
+        let palette = passes.palette()?;
+        passes.draw(&palette, &mut sink)?
+    };
     if frames == 0 || !sink.finish()? {
         return Err(Failure::invalid("No picture of the video could be decoded. Check that it plays elsewhere"));
     }
     let mut made = Made { width: Some(size.0), height: Some(size.1), ..Made::default() };
     made.explain.insert("mode".into(), "encode".into());
-    made.explain.insert("tracks".into(), json!([{ "kind": "video", "how": "encoded", "encoder": "gif", "frames": frames }]));
+    made.explain.insert("tracks".into(), json!([{ "kind": "video", "how": "encoded", "encoder": to.name, "frames": frames }]));
     made.explain.insert("ms".into(), json!(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)));
     Ok(made)
 }
@@ -58,6 +65,7 @@ pub(crate) fn run(
 struct Passes<'a> {
     job: &'a Job,
     from: &'static Container,
+    to: &'static Container,
     input: &'a File,
     around: &'a Surroundings<'a>,
 }
@@ -95,9 +103,11 @@ impl Passes<'_> {
         let pixels = length * f64::from(self.rate()) * f64::from(size.0) * f64::from(size.1);
         if pixels > MOST_PIXELS {
             return Err(Failure::too_large(format!(
-                "The GIF would be {length:.0} s of {} x {} pixels, more than a GIF may hold here. Ask for a part (start, duration), \
+                "The {title} would be {length:.0} s of {} x {} pixels, more than one may hold here. Ask for a part (start, duration), \
                  fewer frames (fps) or a smaller size (width)",
-                size.0, size.1
+                size.0,
+                size.1,
+                title = self.to.title
             )));
         }
         Ok((chain, size))
@@ -125,7 +135,7 @@ impl Passes<'_> {
             let looks = Looks::of_video(&frame);
             let at = source::seconds(frame.pts().unwrap_or(0), reader.unit());
             let past = span.end.is_some_and(|end| more && at >= end);
-            // A GIF has one palette and one size: pictures that suddenly look different are left out.
+            // An animation has one palette and one size: pictures that suddenly look different are left out.
             if more && current.is_none() {
                 current = Some((looks, build(&reader, &frame)?));
             }
@@ -206,20 +216,7 @@ impl Passes<'_> {
             |graph, filtered| {
                 if encoder.is_none() {
                     size = (filtered.width(), filtered.height());
-                    let unit = graph.get("out").map_or(Rational(1, 100), |mut out| out.sink().time_base());
-                    let found = encoder::find_by_name("gif").ok_or(Error::EncoderNotFound).map_err(ours)?;
-                    let mut video = Context::new_with_codec(found).encoder().video().map_err(ours)?;
-                    video.set_width(size.0);
-                    video.set_height(size.1);
-                    video.set_format(filtered.format());
-                    video.set_time_base(unit);
-                    video.set_frame_rate(Some(rate));
-                    let opened = video.open_with(Dictionary::new()).map_err(ours)?;
-                    let parameters = Parameters::from(&opened);
-                    let track =
-                        Track { parameters, unit, rate: Some(rate), tag: 0, cover: false, matrix: None, metadata: Vec::new() };
-                    sink.begin(0, track)?;
-                    encoder = Some(opened);
+                    encoder = Some(open("gif", graph, filtered, rate, Dictionary::new(), sink)?);
                 }
                 let Some(opened) = &mut encoder else { return Ok(()) };
                 opened.send_frame(filtered).map_err(ours)?;
@@ -233,6 +230,30 @@ impl Passes<'_> {
         }
         Ok((size, frames))
     }
+}
+
+/// Opens the encoder of that name for pictures like the first one of a graph, and begins the track with it.
+fn open(
+    name: &str,
+    graph: &mut Graph,
+    first: &Video,
+    rate: Rational,
+    words: Dictionary<'_>,
+    sink: &mut Sink,
+) -> Result<encoder::video::Encoder, Failure> {
+    let ours = |error| fault::ours(name, error);
+    let unit = graph.get("out").map_or(Rational(1, 100), |mut out| out.sink().time_base());
+    let found = encoder::find_by_name(name).ok_or(Error::EncoderNotFound).map_err(ours)?;
+    let mut video = Context::new_with_codec(found).encoder().video().map_err(ours)?;
+    video.set_width(first.width());
+    video.set_height(first.height());
+    video.set_format(first.format());
+    video.set_time_base(unit);
+    video.set_frame_rate(Some(rate));
+    let opened = video.open_with(words).map_err(ours)?;
+    let parameters = Parameters::from(&opened);
+    sink.begin(0, Track { parameters, unit, rate: Some(rate), tag: 0, cover: false, matrix: None, metadata: Vec::new() })?;
+    Ok(opened)
 }
 
 fn receive(encoder: &mut encoder::video::Encoder, sink: &mut Sink) -> Result<(), Failure> {

@@ -139,7 +139,7 @@ fn run(job: &Job, mut files: Vec<File>, cancel: &Cancel, progress: &dyn Fn(f64))
         }
         (Action::Measure, _) => measure::run(from, &input, cancel),
         (Action::Convert, "png") => still::run(job, from, &input, &mut output, &around),
-        (Action::Convert, "gif") => gif::run(job, (from, container("gif")?), &input, &output, &around),
+        (Action::Convert, to @ ("gif" | "webp")) => gif::run(job, (from, container(to)?), &input, &output, &around),
         (Action::Convert, to) => transcode::run(job, (from, container(to)?), &input, &output, &around),
         (Action::Watermark, to) => {
             let mut drawing = beside.pop().ok_or_else(missing)?;

@@ -219,6 +219,9 @@ impl Sink {
         if self.container.has_index_at_front() {
             words.set("movflags", "+faststart");
         }
+        for (name, value) in self.container.words {
+            words.set(name, value);
+        }
         self.output.write_header_with(words).map(drop).map_err(ours)?;
         self.has_header = true;
         for (slot, packet) in std::mem::take(&mut self.waiting) {

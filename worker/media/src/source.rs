@@ -53,7 +53,12 @@ impl Source {
         let name = format!("input.{}", container.name);
         let opened = ffmpeg_next::format::input_from_stream(stream, Some(&name), Some(options));
         cancel.check()?;
-        let input = opened.map_err(|error| fault::reading(container.title, error))?;
+        let input = opened.map_err(|error| match container.name {
+            "png" => Failure::invalid(
+                "The picture does not move, so that no video can be made of it. Merge several into one, or send an animation",
+            ),
+            _ => fault::reading(container.title, error),
+        })?;
         Ok(Self { input, container })
     }
 

@@ -180,6 +180,11 @@ pub trait Engine: Send + Sync {
         &[]
     }
 
+    /// Pairs of its edges that it leaves to others in a task with those options.
+    fn leaves(&self, _options: &Map<String, Value>) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// Whether it can run here.
     fn probe(&self) -> Availability;
 

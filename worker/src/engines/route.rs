@@ -57,9 +57,22 @@ impl Router {
         Self { engines, edges, offers }
     }
 
-    /// The cheapest route; `None` where there is none.
+    /// The cheapest route where nothing is asked for; `None` where there is none.
     pub fn plan(&self, from: &str, to: &str) -> Option<Route> {
-        self.plan_without(from, to, &HashSet::new())
+        self.plan_for(from, to, &Map::new())
+    }
+
+    /// The cheapest route for a task with those options; `None` where there is none.
+    pub fn plan_for(&self, from: &str, to: &str, options: &Map<String, Value>) -> Option<Route> {
+        self.plan_without(from, to, &self.left(options))
+    }
+
+    /// What engines leave to others in a task with those options.
+    fn left(&self, options: &Map<String, Value>) -> HashSet<(usize, &'static str, &'static str)> {
+        let pairs = |(index, engine): (usize, &Arc<dyn Engine>)| {
+            engine.leaves(options).into_iter().map(move |(from, to)| (index, from, to)).collect::<Vec<_>>()
+        };
+        self.engines.iter().enumerate().flat_map(pairs).collect()
     }
 
     /// The name of the engine of a hop.
@@ -115,7 +128,7 @@ impl Router {
     /// that is not one to try another engine after.
     pub async fn convert(&self, work: Work) -> Result<Made, Failure> {
         let start = Instant::now();
-        let mut banned = HashSet::new();
+        let mut banned = self.left(&work.options);
         let mut attempts: Vec<Value> = Vec::new();
         let mut first: Option<Failure> = None;
         while let Some(route) = self.plan_without(&work.from, &work.to, &banned) {

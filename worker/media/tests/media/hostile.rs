@@ -2,9 +2,10 @@
 
 use std::net::TcpListener;
 
-use convertfly_sandbox::Failure;
+use convertfly_sandbox::{Cancel, Failure};
 use serde_json::json;
 
+use crate::animations::uneven;
 use crate::clips::{Clips, PICTURES, TONE, decode, probe};
 use crate::support::Child;
 
@@ -150,24 +151,108 @@ fn codecs_that_a_container_does_not_hold_name_their_field() {
     }
 }
 
-/// Bytes are changed, cut and repeated; the child answers every time. `CONVERTFLY_MUTATIONS` asks for more than continuous integration runs.
+#[test]
+fn tags_may_be_anything() {
+    let (child, clips) = (Child::start(), Clips::new());
+    let sources = "-f lavfi -i testsrc2=d=0.3:r=10:s=64x36 -f lavfi -i sine=duration=0.3";
+    let tags = "-metadata title=TITLE -metadata:s:v language=LNG -metadata:s:a title=SOUND";
+    let mut bytes = std::fs::read(clips.make("a.mkv", &format!("{sources} {tags} -c:v mpeg4 -c:a flac"))).expect("the clip");
+    // An old alphabet, half a letter at the end, a continuation of nothing.
+    for (text, other) in [(&b"TITLE"[..], &b"caf\xe9\xc3"[..]), (b"LNG", b"un\xff"), (b"SOUND", b"\x80\xbf\xf0\x9f\x98")] {
+        while let Some(at) = bytes.windows(text.len()).position(|window| window == text) {
+            bytes[at..at + text.len()].copy_from_slice(other);
+        }
+    }
+    let input = clips.write("b.mkv", &bytes);
+    let job = json!({ "action": "metadata", "from": "mkv", "to": "json" });
+    let facts = child.run(&input, job, &Cancel::new()).expect("facts").answer["metadata"].clone();
+    assert_eq!(facts["tags"]["title"], "caf\u{fffd}\u{fffd}", "{facts:#}");
+    assert_eq!(facts["streams"][0]["language"], "un\u{fffd}", "{facts:#}");
+    for to in ["mkv", "mp4", "webm"] {
+        let made = child.convert(&input, "mkv", to, json!({})).unwrap_or_else(|failure| panic!("{to}: {failure}"));
+        let path = clips.path(&format!("out.{to}"));
+        made.save(&path);
+        assert_eq!(decode(&path), 3, "{to}");
+    }
+    assert_eq!(child.pool.stats().crashes, 0, "the child is well");
+}
+
+/// Numbers that look like chance: xorshift64, the same every time.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+
+    /// The file with some bytes changed, cut and repeated.
+    fn mutated(&mut self, seed: &[u8]) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=self.next(12) {
+            // Half of the changes hit the headers, where they do most.
+            let place = if self.next(2) == 0 { self.next(bytes.len().min(600)) } else { self.next(bytes.len()) };
+            match self.next(4) {
+                0 => bytes.truncate(place.max(16)),
+                1 => bytes[place..].iter_mut().take(1 + self.next(8)).for_each(|byte| *byte = 0xff),
+                2 => bytes[place] ^= 1 << self.next(8),
+                _ => {
+                    let piece: Vec<u8> = bytes[place..].iter().take(64).copied().collect();
+                    let at = self.next(bytes.len());
+                    bytes.splice(at..at, piece);
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// How many files are changed; `CONVERTFLY_MUTATIONS` asks for more than continuous integration runs.
+fn mutations(usual: usize) -> usize {
+    std::env::var("CONVERTFLY_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// A small clip of 0.3 s.
+fn small(clips: &Clips, name: &str, codecs: &str) -> Vec<u8> {
+    let sources = "-f lavfi -i testsrc2=d=0.3:r=10:s=64x36 -f lavfi -i sine=duration=0.3";
+    std::fs::read(clips.make(name, &format!("{sources} {codecs} -pix_fmt yuv420p"))).expect("the clip")
+}
+
+/// Counts what was done; anything but a fault of the file fails, and so does a child that has ended.
+fn all_answered(child: &Child, clips: &Clips, results: impl Iterator<Item = (String, Result<crate::support::Made, Failure>)>) {
+    let (mut done, mut refused) = (0, 0);
+    for (what, result) in results {
+        match result {
+            Ok(_) => done += 1,
+            Err(Failure::Invalid { .. } | Failure::TooLarge { .. }) => refused += 1,
+            Err(failure) => {
+                let kept = std::env::temp_dir().join(format!("mutated-media-{}", std::process::id()));
+                std::fs::copy(clips.path("mutated"), &kept).expect("it is kept");
+                panic!("{what}, {}: {failure:?}", kept.display());
+            }
+        }
+    }
+    let stats = child.pool.stats();
+    assert_eq!((stats.crashes, stats.kills), (0, 0), "{done} done, {refused} refused: {stats:?}");
+    assert!(done > 0 && refused > 0, "some changes do not matter, some do: {done}, {refused}");
+}
+
 #[test]
 fn mutated_files_never_end_the_child() {
-    let count: u64 = std::env::var("CONVERTFLY_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
     let (child, clips) = (Child::start(), Clips::new());
-    let sound = |name: &str, codec: &str| clips.make(name, &format!("-f lavfi -i sine=duration=0.3 -c:a {codec}"));
-    let small = |name: &str, codecs: &str| {
-        clips.make(
-            name,
-            &format!("-f lavfi -i testsrc2=d=0.3:r=10:s=64x36 -f lavfi -i sine=duration=0.3 {codecs} -pix_fmt yuv420p"),
-        )
+    let sound = |name: &str, codec: &str| {
+        std::fs::read(clips.make(name, &format!("-f lavfi -i sine=duration=0.3 -c:a {codec}"))).expect("the clip")
     };
     let seeds = [
-        ("mp4", small("s.mp4", "-c:v libx264 -c:a aac"), "webm"),
-        ("mkv", small("s.mkv", "-c:v mpeg4 -c:a libvorbis"), "mp4"),
-        ("webm", small("s.webm", "-c:v libvpx-vp9 -c:a libopus"), "mp4"),
-        ("avi", small("s.avi", "-c:v mpeg4 -c:a libmp3lame"), "gif"),
-        ("mov", small("s.mov", "-c:v libx264 -c:a pcm_s16le"), "png"),
+        ("mp4", small(&clips, "s.mp4", "-c:v libx264 -c:a aac"), "webm"),
+        ("mkv", small(&clips, "s.mkv", "-c:v mpeg4 -c:a libvorbis"), "mp4"),
+        ("webm", small(&clips, "s.webm", "-c:v libvpx-vp9 -c:a libopus"), "mp4"),
+        ("avi", small(&clips, "s.avi", "-c:v mpeg4 -c:a libmp3lame"), "gif"),
+        ("mov", small(&clips, "s.mov", "-c:v libx264 -c:a pcm_s16le"), "png"),
+        ("mp4", small(&clips, "t.mp4", "-c:v libx264 -c:a aac"), "webp"),
+        ("png", std::fs::read(uneven(&clips, "s.apng", "-plays 0")).expect("the clip"), "mp4"),
         ("mp3", sound("s.mp3", "libmp3lame"), "wav"),
         ("wav", sound("s.wav", "pcm_s16le"), "mp3"),
         ("ogg", sound("s.ogg", "libvorbis"), "flac"),
@@ -175,41 +260,52 @@ fn mutated_files_never_end_the_child() {
         ("aac", sound("s.aac", "aac"), "m4a"),
         ("m4a", sound("s.m4a", "aac"), "mp3"),
     ];
-    let seeds = seeds.map(|(from, path, to)| (from, std::fs::read(path).expect("the clip"), to));
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = |bound: usize| {
-        // xorshift64: the same files every time.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random % bound.max(1) as u64) as usize
-    };
-    let mut done = 0;
-    for round in 0..count {
-        let (from, seed, to) = &seeds[(round % seeds.len() as u64) as usize];
-        let mut bytes = seed.clone();
-        for _ in 0..=next(12) {
-            // Half of the changes hit the headers, where they do most.
-            let place = if next(2) == 0 { next(bytes.len().min(600)) } else { next(bytes.len()) };
-            match next(4) {
-                0 => bytes.truncate(place.max(16)),
-                1 => bytes[place..].iter_mut().take(1 + next(8)).for_each(|byte| *byte = 0xff),
-                2 => bytes[place] ^= 1 << next(8),
-                _ => {
-                    let piece: Vec<u8> = bytes[place..].iter().take(64).copied().collect();
-                    let at = next(bytes.len());
-                    bytes.splice(at..at, piece);
-                }
+    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+    let results = (0..mutations(130)).map(|round| {
+        let (from, seed, to) = &seeds[round % seeds.len()];
+        let input = clips.write("mutated", &chance.mutated(seed));
+        (format!("round {round}, {from} -> {to}"), child.convert(&input, from, to, json!({})))
+    });
+    all_answered(&child, &clips, results);
+}
+
+#[test]
+fn mutated_files_end_no_other_action_either() {
+    let (child, clips) = (Child::start(), Clips::new());
+    let mark = clips.make("mark.png", "-f lavfi -i color=red@0.5:s=64x36:d=1,format=rgba -frames:v 1");
+    let whole = small(&clips, "whole.mp4", "-c:v libx264 -c:a aac");
+    let whole = clips.write("whole.mp4", &whole);
+    let seeds = [
+        ("mp4", small(&clips, "s.mp4", "-c:v libx264 -c:a aac")),
+        ("mkv", small(&clips, "s.mkv", "-c:v libx264 -c:a libvorbis")),
+        ("webm", small(&clips, "s.webm", "-c:v libvpx-vp9 -c:a libopus")),
+        ("avi", small(&clips, "s.avi", "-c:v mpeg4 -c:a libmp3lame")),
+        ("mov", small(&clips, "s.mov", "-c:v mpeg4 -c:a pcm_s16le")),
+    ];
+    let mut chance = Chance(0x2545_f491_4f6c_dd1d);
+    let quick = json!({ "preset": "ultrafast", "quality": 40 });
+    let results = (0..mutations(75)).map(|round| {
+        let (from, seed) = &seeds[round % seeds.len()];
+        let input = clips.write("mutated", &chance.mutated(seed));
+        // Every action with every seed in turn.
+        let (action, result) = match round / seeds.len() % 6 {
+            0 => ("merge", child.merge(&[(&whole, "mp4"), (&input, from)], "mp4", quick.clone())),
+            1 => ("merge", child.merge(&[(&input, from), (&input, from)], "mkv", json!({}))),
+            2 => {
+                let job = json!({ "action": "optimize", "from": from, "to": from, "options": quick, "max_bytes": 20_000 });
+                ("optimize", child.run(&input, job, &Cancel::new()))
             }
-        }
-        let input = clips.write("mutated", &bytes);
-        match child.convert(&input, from, to, json!({})) {
-            Ok(_) => done += 1,
-            Err(Failure::Invalid { .. } | Failure::TooLarge { .. }) => {}
-            Err(failure) => panic!("round {round}, {from} -> {to}: {failure:?}"),
-        }
-    }
-    let stats = child.pool.stats();
-    assert_eq!((stats.crashes, stats.kills), (0, 0), "{done} of {count} were converted: {stats:?}");
-    assert!(done > 0, "some changes do not matter");
+            3 => {
+                let job = json!({ "action": "watermark", "from": from, "to": from, "beside": ["png"], "options": quick });
+                ("watermark", child.run_all(&[&input, &mark], job, &Cancel::new()))
+            }
+            4 => ("sheet", child.convert(&input, from, "png", json!({ "count": 4 }))),
+            _ => {
+                let job = json!({ "action": "metadata", "from": from, "to": "json", "measures_loudness": true });
+                ("metadata", child.run(&input, job, &Cancel::new()))
+            }
+        };
+        (format!("round {round}, {action} of {from}"), result)
+    });
+    all_answered(&child, &clips, results);
 }

@@ -1,5 +1,6 @@
 //! The child as a node starts it: confined, work over its socket. Results are looked at with FFmpeg's own programs.
 
+mod animations;
 mod changes;
 mod clips;
 mod conversions;

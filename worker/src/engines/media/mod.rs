@@ -35,8 +35,11 @@ const VIDEO: [&str; 5] = ["mp4", "avi", "mov", "mkv", "webm"];
 /// Containers of sound.
 const AUDIO: [&str; 6] = ["mp3", "wav", "ogg", "flac", "aac", "m4a"];
 
-/// What a moving GIF becomes.
+/// What a moving GIF becomes, and a moving PNG.
 const FROM_GIF: [&str; 2] = ["mp4", "webm"];
+
+/// Images that move and become video by way of an animated PNG, which keeps their colours and times: FFmpeg cannot read them itself.
+const MOVING: [&str; 1] = ["webp"];
 
 /// Images that a frame becomes by way of a PNG, which the image engine makes into them.
 const STILLS: [&str; 6] = ["jpg", "webp", "avif", "bmp", "tiff", "pdf"];
@@ -125,13 +128,18 @@ pub(crate) fn edges() -> Vec<Edge> {
     add(&VIDEO, &["png"], 9, 1, Lane::Cpu);
     add(&AUDIO, &AUDIO, 5, 1, Lane::Cpu);
     add(&["gif"], &FROM_GIF, 10, 2, Lane::Video);
+    // A little less, so that other images that move come this way and not by that of a GIF's 256 colours.
+    add(&["png"], &FROM_GIF, 9, 2, Lane::Video);
+    // Where `animated` asks for it; see `Engine::leaves`.
+    add(&VIDEO, &["webp"], 10, 1, Lane::Cpu);
     edges
 }
 
 /// Pairs that a route makes of an edge of ours and one of the image engine: data for the catalogue.
 pub(crate) fn chained() -> Vec<Edge> {
     let stills = |from| STILLS.into_iter().map(move |to| Edge { from, to, cost: 10, credits: 1, lane: Lane::Cpu });
-    VIDEO.into_iter().flat_map(stills).collect()
+    let moving = |from| FROM_GIF.into_iter().map(move |to| Edge { from, to, cost: 10, credits: 2, lane: Lane::Video });
+    VIDEO.into_iter().flat_map(stills).chain(MOVING.into_iter().flat_map(moving)).collect()
 }
 
 /// What is done beside converting.
@@ -179,6 +187,11 @@ impl Engine for MediaEngine {
         &["timestamp", "count"]
     }
 
+    fn leaves(&self, options: &Map<String, Value>) -> Vec<(&'static str, &'static str)> {
+        // A WebP of a video is one picture, as every other image, unless it is said to move.
+        if options.get("animated") == Some(&Value::Bool(true)) { Vec::new() } else { VIDEO.map(|from| (from, "webp")).to_vec() }
+    }
+
     fn probe(&self) -> Availability {
         match &self.program {
             Ok(path) => Availability::Ready(path.display().to_string()),
@@ -213,6 +226,8 @@ impl MediaEngine {
     async fn run(&self, work: Work, more: Value) -> Result<Made, Failure> {
         let Work { action, from, to, input, beside, output, progress, cancel, deadline, .. } = work;
         let (formats, between): (Vec<_>, Vec<_>) = beside.into_iter().map(|Beside { format, file }| (format, file)).unzip();
+        // What only reads a header is done before it could take a core from others.
+        let share = if action == Action::Metadata { None } else { Some(self.load.begin()) };
         let mut job = json!({
             "action": action,
             "from": from,
@@ -226,8 +241,6 @@ impl MediaEngine {
         }
         let files = [input].into_iter().chain(between).chain([output]).map(Into::into);
         let files: Vec<OwnedFd> = files.collect();
-        // What only reads a header is done before it could take a core from others.
-        let share = if action == Action::Metadata { None } else { Some(self.load.begin()) };
         let encodes = action != Action::Metadata && VIDEO.contains(&to.as_str());
         let made = if encodes {
             self.children.encode(job, files, &cancel, deadline, progress).await?
@@ -284,8 +297,10 @@ mod tests {
         let image = ImageEngine::new(runner.clone(), Limits::default());
         let media = MediaEngine::new(MediaConfig { program: std::env::current_exe().ok(), ..MediaConfig::default() }, runner);
         let router = Router::new([Arc::new(image) as Arc<dyn Engine>, Arc::new(media)]);
+        let moves = json!({ "animated": true });
+        let moves = moves.as_object().expect("an object");
         for Edge { from, to, .. } in edges() {
-            let route = router.plan(from, to).expect("a route");
+            let route = router.plan_for(from, to, moves).expect("a route");
             assert_eq!(route.hops.len(), 1, "{from} -> {to}: {route:?}");
         }
         for Edge { from, to, .. } in chained() {

@@ -53,6 +53,8 @@ crate::options! {
             timestamp: Option<String> = None => OptionKind::String { max_length: 32 },
         "Video to image: so many pictures, spread evenly over the length, on one sheet." count: Option<u32> = None =>
             OptionKind::Integer { min: 1, max: 100 },
+        "Video to webp: all of it as an animation instead of one picture; 10 frames a second and 480 pixels wide where fps and width say \
+         nothing." animated: Option<bool> = None => OptionKind::Boolean,
         "Video: auto takes a hardware encoder where one works and falls back to software, hardware and software prefer one kind, and \
          a name such as h264_nvenc or libx264 is tried first." encoder: Option<String> = None => OptionKind::String { max_length: 32 },
     }
