@@ -150,7 +150,7 @@ fn a43_sound_frames_thumbnails_and_facts_of_a_video() {
         "frame": { "operation": "convert", "input": "import", "output_format": "png", "options": { "timestamp": "0.5" } },
         "small": { "operation": "convert", "input": "import", "output_format": "webp", "options": { "timestamp": "50%", "width": 48 } },
         "thumbnail": { "operation": "thumbnail", "input": "import", "options": { "timestamp": "0.9", "width": 32, "height": 32 } },
-        "facts": { "operation": "metadata", "input": "import" },
+        "facts": { "operation": "metadata", "input": "import", "options": { "loudness": true } },
         "export": { "operation": "export/url", "input": "thumbnail" },
     }}));
     assert_eq!(job["status"], "FINISHED", "{:#}", errors(&job));
@@ -168,6 +168,9 @@ fn a43_sound_frames_thumbnails_and_facts_of_a_video() {
     assert_eq!(job["tasks"]["m4a"]["explain"]["mode"], "copy", "the sound is taken out as it is: {job:#}");
     let facts = &job["tasks"]["facts"]["result"]["metadata"];
     assert_eq!((&facts["format"], &facts["streams"][0]["codec"]), (&json!("mp4"), &json!("h264")), "{facts:#}");
+    // A sine of FFmpeg's is an eighth of full scale.
+    let peak = facts["loudness"]["peak"].as_f64().expect("measured");
+    assert!((peak + 18.0).abs() < 1.0, "{facts:#}");
     assert_eq!(job["credits_used"], json!(2 + 2 + 1 + 1 + 1 + 1), "as the price list says");
 }
 
@@ -248,6 +251,63 @@ fn what_cannot_be_merged_or_marked_is_refused_in_words() {
 }
 
 #[test]
+fn a43_pictures_that_move_become_video_and_back() {
+    let server = Server::start();
+    let folder = Clips::new();
+    let film = folder.make("film.mp4", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
+    let convert = |input: &str, to: &str, options: Value| json!({ "operation": "convert", "input": input, "output_format": to, "options": options });
+    let job = server.run(&json!({ "tasks": {
+        "film": import(&film),
+        "still": convert("film", "webp", json!({})),
+        "webp": convert("film", "webp", json!({ "animated": true, "quality": 95, "fps": 12.5, "grayscale": true })),
+        "png": convert("webp", "png", json!({})),
+        "mp4": convert("webp", "mp4", json!({ "quality": 95 })),
+        "webm": convert("png", "webm", json!({ "quality": 95 })),
+        "gif": convert("webp", "gif", json!({})),
+        "export-mp4": { "operation": "export/url", "input": "mp4" },
+        "export-webm": { "operation": "export/url", "input": "webm" },
+    }}));
+    assert_eq!(job["status"], "FINISHED", "{:#}", errors(&job));
+    let result = |task: &str| &job["tasks"][task]["result"];
+    assert!(result("webp")["warnings"].to_string().contains("`grayscale` has no effect"), "{:#}", result("webp"));
+    let routes = |task: &str| job["tasks"][task]["explain"]["attempts"][0]["route"].to_string();
+    assert!(
+        routes("webp").contains("mp4 -> webp") && routes("still").contains("png -> webp"),
+        "{} {}",
+        routes("webp"),
+        routes("still")
+    );
+    assert!(routes("mp4").contains("png -> mp4"), "not by way of 256 colours: {}", routes("mp4"));
+    let was = colour_at(&film, 0.48, 40, 30);
+    for to in ["mp4", "webm"] {
+        let task = &job["tasks"][format!("export-{to}")]["result"];
+        let file = server.send("GET", task["url"].as_str().unwrap_or_else(|| panic!("{to}: {task:#}")), None, None, &[]);
+        let path = folder.path(&format!("back.{to}"));
+        std::fs::write(&path, &file.bytes).expect("written");
+        let (video, _, length) = look(&path);
+        assert!(video.is_some() && (length - 1.0).abs() < 0.05, "{to}: {video:?}, {length} s");
+        let back = colour_at(&path, 0.48, 40, 30);
+        assert!(back.iter().zip(was).all(|(a, b)| a.abs_diff(b) < 24), "{to}: {back:?} was {was:?}");
+    }
+    let plan = server.call(
+        "POST",
+        "/jobs?dry_run=true",
+        Some(&json!({ "tasks": {
+        "film": { "operation": "import/upload", "filename": "film.mp4" },
+        "photo": { "operation": "import/upload", "filename": "photo.jpg" },
+        "small": { "operation": "optimize", "input": "film" },
+        "marked": { "operation": "watermark", "input": "small", "options": { "text": "a" } },
+        "merged": { "operation": "merge", "input": ["film", "small"] },
+        "photos": { "operation": "optimize", "input": "photo" },
+    } })),
+    );
+    let plan = plan.json();
+    for (name, lane) in [("small", "video"), ("marked", "video"), ("merged", "video"), ("photos", "cpu")] {
+        assert_eq!(plan["data"]["tasks"][name]["lane"], lane, "{name}: {plan:#}");
+    }
+}
+
+#[test]
 fn f12_an_encoder_that_fails_again_and_again_rests() {
     let server = Server::start();
     let folder = Clips::new();
@@ -264,6 +324,10 @@ fn f12_an_encoder_that_fails_again_and_again_rests() {
     }
     let (tried, rested) = ((true, false), (false, true));
     assert_eq!(seen, [tried, tried, tried, rested, rested], "three times is enough");
+    let metrics = server.send("GET", &format!("{}/metrics", server.url), None, None, &[]);
+    let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
+    let line = "convertfly_video_encoder_probes_total{encoder=\"h264_v4l2m2m\",outcome=\"fails\"} 1";
+    assert!(text.contains(line), "what was found at the start is counted: {text}");
 }
 
 #[test]
