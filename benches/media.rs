@@ -31,6 +31,10 @@ fn cpu() -> f64 {
     let own = std::process::id().to_string();
     let mut ticks = 0.0;
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        // Beside the numbers of processes there are names for this one.
+        if entry.file_name().to_string_lossy().parse::<u32>().is_err() {
+            continue;
+        }
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
         // What stands in parentheses is a name, which may hold anything.
         let Some((start, rest)) = stat.rsplit_once(')') else { continue };
