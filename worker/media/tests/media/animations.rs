@@ -58,6 +58,25 @@ fn each_picture_of_an_animation_is_shown_for_its_time() {
 }
 
 #[test]
+fn the_last_picture_stands_as_long_as_it_says() {
+    let (child, clips) = (Child::start(), Clips::new());
+    // Of the many before it, FFmpeg knows how long one is shown; of the last one nothing.
+    let many = "-f lavfi -i testsrc2=s=64x36:d=4:r=10";
+    for last in [3_u32, 150] {
+        let png = clips.make(&format!("{last}.apng"), &format!("{many} -final_delay {last}/100 -plays 0"));
+        let gif = clips.make(&format!("{last}.gif"), &format!("{many} -final_delay {last}"));
+        for (input, from, to) in [(&png, "png", "mp4"), (&png, "png", "webm"), (&gif, "gif", "mp4")] {
+            let what = format!("{from} -> {to}, {last}");
+            let made = child.convert(input, from, to, json!({})).unwrap_or_else(|failure| panic!("{what}: {failure}"));
+            let path = clips.path(&format!("out.{to}"));
+            made.save(&path);
+            let expected = 3.9 + f64::from(last) / 100.0;
+            assert!((probe(&path).duration() - expected).abs() < 0.021, "{what}: {} s", probe(&path).duration());
+        }
+    }
+}
+
+#[test]
 fn behind_what_is_transparent_there_is_white() {
     let (child, clips) = (Child::start(), Clips::new());
     let input = clips.make(
