@@ -1,8 +1,10 @@
 //! Places an image on a larger canvas of one colour. Exact: rows are copied.
 
+use std::ops::Range;
+
 use super::{Kernel, Tolerance, wrong_step};
 use crate::failure::Failure;
-use crate::pixels::pass::Pass;
+use crate::pixels::pass::{Band, Pass};
 use crate::pixels::samples::{Bits8, Bits16, Samples, expect_shape, widen};
 use crate::pixels::{Channels, CpuLevel, Depth, Image, Layer, Shape, Step};
 
@@ -83,6 +85,26 @@ impl Kernel for Pad {
         let &Step::Pad { x, y, color, .. } = step else { return Err(wrong_step(self.name(), step)) };
         let ([a, b, c, d], _) = canvas(color, src);
         Ok(vec![Pass::over_words(self.name(), src, dst, [x, y, a, b, c, d, 0, 0])])
+    }
+
+    fn band(&self, step: &Step, layers: &[Layer], src: Shape, rows: Range<u32>) -> Result<Option<Band>, Failure> {
+        let whole = self.output(step, src)?;
+        let &Step::Pad { x, y, color, .. } = step else { return Err(wrong_step(self.name(), step)) };
+        let height = rows.end - rows.start;
+        let on = |row: u32| row.clamp(y, y + src.height) - y;
+        let (from, to) = (on(rows.start), on(rows.end));
+        if from == to {
+            // Canvas alone. A device reads something all the same: one pixel, which lies below what is made.
+            let part = Shape { width: 1, height: 1, ..src };
+            let step = Step::Pad { x: 0, y: 0, width: whole.width, height, color };
+            let (mut passes, made) = (self.gpu(&step, layers, part)?, self.output(&step, part)?);
+            passes.iter_mut().for_each(|pass| pass.params.own[1] = height);
+            return Ok(Some(Band { columns: 0..1, rows: 0..1, passes, made, skip: 0 }));
+        }
+        let part = Shape { height: to - from, ..src };
+        let step = Step::Pad { x, y: (y + from) - rows.start, width: whole.width, height, color };
+        let (passes, made) = (self.gpu(&step, layers, part)?, self.output(&step, part)?);
+        Ok(Some(Band { columns: 0..src.width, rows: from..to, passes, made, skip: 0 }))
     }
 }
 
