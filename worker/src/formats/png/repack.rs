@@ -6,7 +6,7 @@ use ::oxipng::{BitDepth, ColorType, Deflater, IndexSet, Options, RGBA8, RawImage
 
 use super::{TITLE, chunks};
 use crate::failure::Failure;
-use crate::formats::support::{encoding, palette, samples};
+use crate::formats::support::{encoding, palette, samples, veiled};
 use crate::formats::{EncodeOptions, RepackOptions, Tags};
 use crate::pixels::{Channels, Depth, Image};
 
@@ -76,26 +76,18 @@ pub(super) fn with_tags(mut png: Vec<u8>, tags: &Tags) -> Vec<u8> {
     png
 }
 
-/// A still of 8 bits in at most `colors` colours, where its pixels are opaque or do not show at all; `None` where some are in
-/// between.
+/// A still of 8 bits in at most `colors` colours; `None` where there are more bits.
 pub(super) fn few_colors(
     image: &Image,
     colors: u16,
     icc: Option<&[u8]>,
     how: &EncodeOptions,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let Some(rgba) = opaque_or_not(image) else { return Ok(None) };
-    let hole = rgba.chunks_exact(4).any(|pixel| pixel[3] == 0);
-    let room = usize::from(colors).clamp(2, palette::ENTRIES) - usize::from(hole);
-    let (mut entries, mut indices) = palette::of(TITLE, image.width(), image.height(), &rgba, room)?;
-    if hole {
-        let number = entries.len() as u8;
-        entries.push([0; 3]);
-        indices.iter_mut().zip(rgba.chunks_exact(4)).filter(|(_, pixel)| pixel[3] == 0).for_each(|(index, _)| *index = number);
-    }
-    let last = entries.len() - 1;
-    let alpha = |index: usize| if hole && index == last { 0 } else { 255 };
-    let palette = entries.iter().enumerate().map(|(index, &[r, g, b])| RGBA8::new(r, g, b, alpha(index))).collect();
+    let Some(rgba) = eight_bits(image) else { return Ok(None) };
+    let room = usize::from(colors).clamp(2, palette::ENTRIES);
+    let hides_or_shows = rgba.chunks_exact(4).all(|pixel| matches!(pixel[3], 0 | 255));
+    let (entries, indices) = if hides_or_shows { with_hole(image, &rgba, room)? } else { veiled::of(&rgba, room) };
+    let palette = entries.into_iter().map(|[r, g, b, a]| RGBA8::new(r, g, b, a)).collect();
     let fail = |error| encoding(TITLE, error);
     let bytes = indices.len() as u64;
     let mut raw =
@@ -108,19 +100,31 @@ pub(super) fn few_colors(
     Ok(Some(with_tags(png, &how.tags)))
 }
 
-/// 8-bit RGBA whose alpha is 0 or 255, where the image is like that.
-fn opaque_or_not(image: &Image) -> Option<Vec<u8>> {
+/// Opaque colours, and one entry for what does not show, if something does not.
+fn with_hole(image: &Image, rgba: &[u8], room: usize) -> Result<(Vec<[u8; 4]>, Vec<u8>), Failure> {
+    let hole = rgba.chunks_exact(4).any(|pixel| pixel[3] == 0);
+    let (entries, mut indices) = palette::of(TITLE, image.width(), image.height(), rgba, room - usize::from(hole))?;
+    let mut entries: Vec<[u8; 4]> = entries.into_iter().map(|[r, g, b]| [r, g, b, 255]).collect();
+    if hole {
+        let number = entries.len() as u8;
+        entries.push([0; 4]);
+        indices.iter_mut().zip(rgba.chunks_exact(4)).filter(|(_, pixel)| pixel[3] == 0).for_each(|(index, _)| *index = number);
+    }
+    Ok((entries, indices))
+}
+
+/// RGBA of 8 bits, where the image has no more.
+fn eight_bits(image: &Image) -> Option<Vec<u8>> {
     if image.depth() != Depth::U8 {
         return None;
     }
     let grey = |pixel: &[u8], alpha: u8| [pixel[0], pixel[0], pixel[0], alpha];
-    let rgba: Vec<u8> = match image.channels() {
+    Some(match image.channels() {
         Channels::Grey => image.data().iter().flat_map(|&level| grey(&[level], 255)).collect(),
         Channels::GreyAlpha => image.data().chunks_exact(2).flat_map(|pixel| grey(pixel, pixel[1])).collect(),
         Channels::Rgb => samples::with_alpha(image.data()),
         Channels::Rgba => image.data().to_vec(),
-    };
-    rgba.chunks_exact(4).all(|pixel| matches!(pixel[3], 0 | 255)).then_some(rgba)
+    })
 }
 
 #[cfg(test)]
@@ -150,6 +154,29 @@ mod tests {
                 assert_eq!(decode("png", file), decode("png", &png), "{channels:?}");
             }
             assert!(found[1].len() < found[0].len(), "{channels:?}: {} of {}", found[1].len(), found[0].len());
+        }
+    }
+
+    #[test]
+    fn half_transparent_pixels_are_in_the_palette() {
+        let encoder = by_name("png").and_then(|format| format.encode).expect("it is written");
+        for channels in [Channels::GreyAlpha, Channels::Rgba] {
+            let mut image = picture(120, 80, channels);
+            let count = channels.count();
+            image.data_mut().chunks_exact_mut(count).enumerate().for_each(|(at, pixel)| pixel[count - 1] = (at % 120 * 2) as u8);
+            let mut out = std::io::Cursor::new(Vec::new());
+            let options = EncodeOptions { colors: Some(256), ..EncodeOptions::default() };
+            encoder(&still(image.clone()), &options, &mut out).expect("it is written");
+            let data = out.into_inner();
+            let found = decode("png", &data).frames.remove(0).image;
+            let unlike: std::collections::HashSet<&[u8]> = found.data().chunks_exact(found.channels().count()).collect();
+            assert!((200..=256).contains(&unlike.len()), "{channels:?}: {} colours", unlike.len());
+            let seen = |image: &Image, count: usize| -> Vec<u8> {
+                let pixels = image.data().chunks_exact(count);
+                pixels.flat_map(|pixel| [(u16::from(pixel[0]) * u16::from(pixel[count - 1]) / 255) as u8, pixel[count - 1]]).collect()
+            };
+            let near = psnr(&seen(&found, found.channels().count()), &seen(&image, count));
+            assert!(near > 30.0, "{channels:?}: {near:.1} dB");
         }
     }
 

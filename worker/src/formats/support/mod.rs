@@ -12,6 +12,7 @@ pub(super) mod palette;
 pub(super) mod samples;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(super) mod veiled;
 
 use std::fmt::Display;
 

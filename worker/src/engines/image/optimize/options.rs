@@ -61,7 +61,7 @@ crate::options! {
         "Quality of the result. A number from 1 to 100: of a jpg or webp as `convert` has it; of a png or gif the percentage of 256 \
          colours that are kept, 100 keeping all. `auto`: the lowest at which the result cannot be told from the source (SSIMULACRA 2 of \
          90 or more). Absent: as the profile says. Video and audio have the scale of `convert`; absent: 75, with profile print 85, with max 65, \
-         and with archive nothing is encoded anew. A drawing (svg), an animated png and one with half-transparent pixels always keep \
+         and with archive nothing is encoded anew. A drawing (svg), an animated png and one of 16 bits always keep \
          everything." quality: Option<Quality> = None =>
             OptionKind::IntegerOrWord { min: 1, max: 100, words: vec!["auto".to_owned()] },
         "What the result is for. web: jpg and lossy webp as small as looks the same side by side (SSIMULACRA 2 of 80), all others \

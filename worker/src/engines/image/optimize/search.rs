@@ -5,7 +5,7 @@ use std::io::Cursor;
 use super::compare::{sample, score};
 use crate::failure::Failure;
 use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Limits, Tags};
-use crate::pixels::{Depth, Image};
+use crate::pixels::Depth;
 
 /// Qualities between which is looked: below, no picture looks good, and above, files grow without any gain.
 const QUALITIES: std::ops::RangeInclusive<u8> = 20..=95;
@@ -38,9 +38,8 @@ impl Lossy<'_> {
     pub(super) fn is_possible(&self) -> bool {
         let flags = self.format.flags;
         let still = self.decoded.frames.len() == 1;
-        // A format that holds more than a palette (png) gets one here for a still of 8 bits without half-transparent pixels.
-        let fits = |image: &Image| image.depth() == Depth::U8 && hides_or_shows(image);
-        flags.lossy || (flags.palette && (!flags.deep || still && fits(&self.decoded.frames[0].image)))
+        // A format that holds more than a palette (png) gets one here for a still of 8 bits.
+        flags.lossy || (flags.palette && (!flags.deep || still && self.decoded.frames[0].image.depth() == Depth::U8))
     }
 
     /// All of it, that way.
@@ -157,10 +156,4 @@ impl Lossy<'_> {
         }
         Ok(Ok(good))
     }
-}
-
-/// Whether each pixel is opaque or does not show at all.
-fn hides_or_shows(image: &Image) -> bool {
-    let count = image.channels().count();
-    !image.channels().has_alpha() || image.data().chunks_exact(count).all(|pixel| matches!(pixel[count - 1], 0 | 255))
 }
