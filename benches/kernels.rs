@@ -43,7 +43,7 @@ fn kernels(criterion: &mut Criterion) {
         ("sharpen 1", Channels::Rgb, unsharp),
         ("curve to linear", Channels::Rgb, Step::Curve { curve: 0, depth: Depth::U16 }),
         ("matrix", Channels::Rgb, Step::Matrix { curves: 1, matrix: [0.9, 0.1, 0.0, 0.0, 1.0, 0.0, 0.0, 0.1, 0.9], out: 0 }),
-        ("lut of 33 points", Channels::Rgb, Step::Lut { table: 2 }),
+        ("lut of 33 points", Channels::Rgb, Step::Lut { curves: 1, table: 2 }),
         ("resize lanczos3 to 800x600", Channels::Rgb, resize(Filter::Lanczos3)),
         ("resize lanczos3 to 800x600", Channels::Rgba, resize(Filter::Lanczos3)),
         ("resize box to 800x600", Channels::Rgb, resize(Filter::Box)),

@@ -33,15 +33,20 @@ impl<'a> Points<'a> {
         self.layer.channels().count()
     }
 
-    /// What becomes of `value` of `max` in that channel, 16 bits. No product exceeds 32 bits, since 65535 squared plus 32767 fits.
+    /// See [`on`]; one curve serves all channels, if it is alone.
     fn at(&self, channel: usize, value: u32, max: u32) -> u32 {
-        let channel = channel % self.curves();
-        let point = |index: u32| Bits16::get(self.layer.data(), index as usize * self.curves() + channel);
-        let along = value * (self.layer.width() - 1);
-        let (index, part) = (along / max, along % max);
-        let next = (index + 1).min(self.layer.width() - 1);
-        (point(index) * (max - part) + point(next) * part + max / 2) / max
+        on(self.layer, channel % self.curves(), value, max)
     }
+}
+
+/// What becomes of `value` of `max` on that curve of a layer, 16 bits. No product exceeds 32 bits, since 65535 squared plus 32767
+/// fits.
+pub(super) fn on(layer: &Image, curve: usize, value: u32, max: u32) -> u32 {
+    let point = |index: u32| Bits16::get(layer.data(), index as usize * layer.channels().count() + curve);
+    let along = value * (layer.width() - 1);
+    let (index, part) = (along / max, along % max);
+    let next = (index + 1).min(layer.width() - 1);
+    (point(index) * (max - part) + point(next) * part + max / 2) / max
 }
 
 /// A 16-bit value, or one of `max`, in the samples of `to`.

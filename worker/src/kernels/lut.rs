@@ -1,30 +1,66 @@
 //! Colours through a table over all of them, by tetrahedral interpolation: of the eight corners around a colour the four that its
 //! order of channels picks (US patent 3,893,166 by Pugh, 1974, long expired). Exact: whole numbers, rounded to the nearest.
 //!
-//! The table is a layer of 16-bit RGB, n x n pixels a row and n rows: red runs along n pixels, green along the next n, blue down.
-//! Alpha stays.
+//! In front of the table each channel has a curve, which says where in the table a sample lies: one row of 16-bit RGB. The table is
+//! a layer of 16-bit RGB, n x n pixels a row and n rows: red runs along n pixels, green along the next n, blue down. What its words
+//! stand for is in [`crate::pixels::lut`]; what they have beyond 0 and 1 is cut off after the interpolation. Alpha stays.
 
-use super::{Kernel, Tolerance, by_depth, wrong_step};
+use super::{Kernel, Tolerance, by_depth, curve, wrong_step};
 use crate::failure::Failure;
+use crate::pixels::lut::{RANGE, ZERO};
 use crate::pixels::pass::Pass;
-use crate::pixels::samples::{Bits16, Samples, expect_shape};
+use crate::pixels::samples::{Bits8, Bits16, Samples, expect_shape};
 use crate::pixels::{Channels, CpuLevel, Depth, Image, Layer, Shape, Step};
 
 /// See [`Step::Lut`].
 pub(super) struct Lut;
 
-/// The table of a step, and how many points it has along each channel.
-fn table<'a>(step: &Step, layers: &'a [Layer]) -> Result<(&'a Image, u32), Failure> {
-    let Step::Lut { table } = *step else { return Err(wrong_step("lut", step)) };
-    let layer = layers.get(table as usize).ok_or_else(|| Failure::internal(format!("there is no layer for {step:?}")))?;
-    let Shape { width, height, channels, depth } = layer.shape();
-    if !(2..=256).contains(&height) || width != height * height || channels != Channels::Rgb || depth != Depth::U16 {
-        return Err(Failure::internal(format!(
-            "{:?} is no table of colours: n rows of n * n pixels, RGB, 16 bits",
-            layer.shape()
-        )));
+/// What a step names.
+struct Parts<'a> {
+    curves: &'a Image,
+    table: &'a Image,
+    /// Points of the table along each channel.
+    side: u32,
+}
+
+impl<'a> Parts<'a> {
+    fn of(step: &Step, layers: &'a [Layer]) -> Result<Self, Failure> {
+        let Step::Lut { curves, table } = *step else { return Err(wrong_step("lut", step)) };
+        let layer = |index: u32| -> Result<&'a Image, Failure> {
+            let layer = layers.get(index as usize).ok_or_else(|| Failure::internal(format!("there is no layer for {step:?}")))?;
+            if layer.channels() != Channels::Rgb || layer.depth() != Depth::U16 {
+                return Err(Failure::internal(format!("{:?} is neither curves nor a table: RGB, 16 bits", layer.shape())));
+            }
+            Ok(layer)
+        };
+        let (curves, table) = (layer(curves)?, layer(table)?);
+        if !(2..=65_536).contains(&curves.width()) || curves.height() != 1 {
+            return Err(Failure::internal(format!("{:?} are no curves: one row of 2 to 65536 values", curves.shape())));
+        }
+        let side = table.height();
+        if !(2..=256).contains(&side) || table.width() != side * side {
+            return Err(Failure::internal(format!("{:?} is no table of colours: n rows of n * n pixels", table.shape())));
+        }
+        Ok(Self { curves, table, side })
     }
-    Ok((layer, height))
+
+    /// The cell for a sample of `max`, and how far into it of [`WHOLE`].
+    fn place(&self, channel: usize, value: u32, max: u32) -> (u32, u32) {
+        let along = curve::on(self.curves, channel, value, max) * (self.side - 1);
+        // The last point has no cell behind it: it is the end of the one before.
+        let cell = (along / WHOLE).min(self.side - 2);
+        (cell, along - cell * WHOLE)
+    }
+}
+
+/// Parts of a cell.
+const WHOLE: u32 = 0xffff;
+
+/// Points by their weights, which add up to [`WHOLE`], to 16 bits: what is between 0 and 1. No number exceeds 32 bits.
+#[inline(always)]
+fn shown(sum: u32) -> u32 {
+    let rest = sum.saturating_sub(ZERO * WHOLE).min(RANGE * WHOLE);
+    ((rest * 2 + WHOLE / 2) / WHOLE).min(0xffff)
 }
 
 impl Kernel for Lut {
@@ -49,26 +85,27 @@ impl Kernel for Lut {
 
     fn cpu(&self, level: CpuLevel, step: &Step, layers: &[Layer], src: &Image, dst: &mut Image) -> Result<(), Failure> {
         expect_shape(dst, self.output(step, src.shape())?)?;
-        let (layer, points) = table(step, layers)?;
+        let parts = Parts::of(step, layers)?;
         if level == CpuLevel::Scalar {
-            by_depth!(src.depth(), S => scalar::<S>(layer, points, src, dst));
+            by_depth!(src.depth(), S => scalar::<S>(&parts, src, dst));
             return Ok(());
         }
-        // The table as whole numbers once, and no division for a pixel.
-        let corners: Vec<[u32; 3]> = layer.data().chunks_exact(6).map(|p| [0, 1, 2].map(|c| Bits16::get(p, c))).collect();
         match (src.channels().has_alpha(), src.depth()) {
-            (false, Depth::U8) => prepared::<crate::pixels::samples::Bits8, 3>(&corners, points, src, dst),
-            (true, Depth::U8) => prepared::<crate::pixels::samples::Bits8, 4>(&corners, points, src, dst),
-            (false, Depth::U16) => prepared::<Bits16, 3>(&corners, points, src, dst),
-            (true, Depth::U16) => prepared::<Bits16, 4>(&corners, points, src, dst),
+            (false, Depth::U8) => prepared::<Bits8, 3>(&parts, src, dst),
+            (true, Depth::U8) => prepared::<Bits8, 4>(&parts, src, dst),
+            (false, Depth::U16) => prepared::<Bits16, 3>(&parts, src, dst),
+            (true, Depth::U16) => prepared::<Bits16, 4>(&parts, src, dst),
         }
         Ok(())
     }
 
     fn gpu(&self, step: &Step, layers: &[Layer], src: Shape) -> Result<Vec<Pass>, Failure> {
-        let (layer, points) = table(step, layers)?;
-        let made = self.output(step, src)?;
-        Ok(vec![Pass::over_words(self.name(), src, made, [points, 0, 0, 0, 0, 0, 0, 0]).with_layer(layer)])
+        let parts = Parts::of(step, layers)?;
+        let mut pass = Pass::over_words(self.name(), src, self.output(step, src)?, [0; 8]).with_layer(parts.curves);
+        let table = pass.table.len() as u32;
+        pass = pass.with_layer(parts.table);
+        pass.params.own = [parts.side, parts.curves.width(), table, 0, 0, 0, 0, 0];
+        Ok(vec![pass])
     }
 
     fn reach(&self, _step: &Step) -> Option<u32> {
@@ -79,10 +116,10 @@ impl Kernel for Lut {
 /// Of the corner of a cell, how far to go in the table, and how much it counts.
 type Corner = (usize, u32);
 
-/// The four corners for a colour that is `parts` of `max` into its cell; a step along a channel is `strides` in the table. Weights
-/// add up to `max`.
+/// The four corners for a colour that is `parts` of [`WHOLE`] into its cell; a step along a channel is `strides` in the table.
+/// Weights add up to that.
 #[inline(always)]
-fn corners(parts: [u32; 3], strides: [usize; 3], max: u32) -> [Corner; 4] {
+fn corners(parts: [u32; 3], strides: [usize; 3]) -> [Corner; 4] {
     // Along the channel that is farthest first, then the next one: the way to the opposite corner.
     let mut order = [0, 1, 2];
     if parts[order[0]] < parts[order[1]] {
@@ -97,7 +134,7 @@ fn corners(parts: [u32; 3], strides: [usize; 3], max: u32) -> [Corner; 4] {
     let [most, middle, least] = order;
     let (first, second) = (strides[most], strides[most] + strides[middle]);
     [
-        (0, max - parts[most]),
+        (0, WHOLE - parts[most]),
         (first, parts[most] - parts[middle]),
         (second, parts[middle] - parts[least]),
         (second + strides[least], parts[least]),
@@ -110,20 +147,18 @@ fn narrow<S: Samples>(value: u32) -> u32 {
     if S::MAX == 0xff { (value + 128) / 257 } else { value }
 }
 
-fn scalar<S: Samples>(layer: &Image, points: u32, src: &Image, dst: &mut Image) {
+fn scalar<S: Samples>(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
     let count = src.channels().count();
-    let n = points as usize;
+    let n = parts.side as usize;
     for pixel in 0..src.data().len() / (count * S::BYTES) {
-        let along = [0, 1, 2].map(|channel| S::get(src.data(), pixel * count + channel) * (points - 1));
-        // The last point has no cell behind it: it is the end of the one before.
-        let cell = along.map(|along| (along / S::MAX).min(points - 2));
-        let parts = [0, 1, 2].map(|channel| along[channel] - cell[channel] * S::MAX);
-        let origin = (cell[2] as usize * n + cell[1] as usize) * n + cell[0] as usize;
-        let found = corners(parts, [1, n, n * n], S::MAX);
+        let places = [0, 1, 2].map(|channel| parts.place(channel, S::get(src.data(), pixel * count + channel), S::MAX));
+        let [r, g, b] = places.map(|(cell, _)| cell as usize);
+        let origin = (b * n + g) * n + r;
+        let found = corners(places.map(|(_, part)| part), [1, n, n * n]);
         for channel in 0..3 {
-            // Weights add up to the largest sample and a point is at most 65535, so the sum fits 32 bits.
-            let sum: u32 = found.iter().map(|(at, weight)| Bits16::get(layer.data(), (origin + at) * 3 + channel) * weight).sum();
-            S::set(dst.data_mut(), pixel * count + channel, narrow::<S>((sum + S::MAX / 2) / S::MAX));
+            let point = |at: usize| Bits16::get(parts.table.data(), (origin + at) * 3 + channel);
+            let sum: u32 = found.iter().map(|(at, weight)| point(*at) * weight).sum();
+            S::set(dst.data_mut(), pixel * count + channel, narrow::<S>(shown(sum)));
         }
         if count == 4 {
             S::set(dst.data_mut(), pixel * 4 + 3, S::get(src.data(), pixel * 4 + 3));
@@ -131,29 +166,28 @@ fn scalar<S: Samples>(layer: &Image, points: u32, src: &Image, dst: &mut Image) 
     }
 }
 
-fn prepared<S: Samples, const COUNT: usize>(table: &[[u32; 3]], points: u32, src: &Image, dst: &mut Image) {
-    let n = points as usize;
+/// The table as whole numbers once, and where each level lies in it.
+fn prepared<S: Samples, const COUNT: usize>(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
+    let table: Vec<[u32; 3]> = parts.table.data().chunks_exact(6).map(|p| [0, 1, 2].map(|c| Bits16::get(p, c))).collect();
+    let n = parts.side as usize;
     let strides = [1, n, n * n];
-    let places: Vec<(u32, u32)> = (0..=S::MAX)
-        .map(|value| {
-            let along = value * (points - 1);
-            let cell = (along / S::MAX).min(points - 2);
-            (cell, along - cell * S::MAX)
-        })
-        .collect();
+    let places = [0, 1, 2].map(|channel| -> Vec<(u32, u32)> {
+        let place = |value| parts.place(channel, value, S::MAX);
+        (0..=S::MAX).map(place).map(|(cell, part)| (cell * strides[channel] as u32, part)).collect()
+    });
     let pixels = src.data().chunks_exact(COUNT * S::BYTES).zip(dst.data_mut().chunks_exact_mut(COUNT * S::BYTES));
     for (from, to) in pixels {
-        let found = [0, 1, 2].map(|channel| places[S::get(from, channel) as usize]);
-        let origin = found.iter().zip(strides).map(|((cell, _), stride)| *cell as usize * stride).sum::<usize>();
-        let mut sums = [S::MAX / 2; 3];
-        for (at, weight) in corners(found.map(|(_, part)| part), strides, S::MAX) {
+        let found = [0, 1, 2].map(|channel| places[channel][S::get(from, channel) as usize]);
+        let origin = found.iter().map(|(at, _)| *at as usize).sum::<usize>();
+        let mut sums = [0; 3];
+        for (at, weight) in corners(found.map(|(_, part)| part), strides) {
             let point = table[origin + at];
             for channel in 0..3 {
                 sums[channel] += point[channel] * weight;
             }
         }
         for (channel, sum) in sums.into_iter().enumerate() {
-            S::set(to, channel, narrow::<S>(sum / S::MAX));
+            S::set(to, channel, narrow::<S>(shown(sum)));
         }
         if COUNT == 4 {
             S::set(to, 3, S::get(from, 3));

@@ -11,6 +11,7 @@ mod gpu;
 mod image;
 mod level;
 pub(crate) mod lines;
+pub mod lut;
 pub mod pass;
 mod pool;
 mod processor;

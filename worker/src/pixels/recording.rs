@@ -252,10 +252,12 @@ pub enum Step {
         /// Wanted depth.
         depth: Depth,
     },
-    /// Take colours through a table over all of them.
+    /// Take each colour channel through its curve, and what that gives through a table over all colours.
     Lut {
+        /// The layer that holds the curves: one row of 16-bit RGB, straight between its values, which are places in the table.
+        curves: u32,
         /// The layer that holds the table: n rows of n x n pixels of 16-bit RGB; red runs along n pixels, green along the next n, blue
-        /// down.
+        /// down. Its words are those of [`crate::pixels::lut`].
         table: u32,
     },
     /// Take each colour channel through its curve, all three through a matrix, and each through the curve of the result.

@@ -152,7 +152,7 @@ pub(super) fn steps(width: u32, height: u32) -> Vec<Step> {
     for matrix in [[0.8, 0.15, 0.05, 0.1, 0.85, 0.05, 0.0, 0.1, 0.9], [1.7, -0.6, -0.1, -0.1, 1.2, -0.1, 0.0, -0.2, 1.2]] {
         steps.extend([4, 5].map(|out| Step::Matrix { curves: 3, matrix, out }));
     }
-    steps.extend([6, 7].map(|table| Step::Lut { table }));
+    steps.extend([6, 7].map(|table| Step::Lut { curves: 3, table }));
     steps.push(Step::Flatten { color: [255, 255, 255] });
     steps.push(Step::Flatten { color: [3, 130, 64] });
     for (layer, x, y) in [(0, 0, 0), (1, -2, 3), (2, width as i32 - 2, -1), (0, width as i32 + 9, 0)] {

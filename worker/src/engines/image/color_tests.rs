@@ -1,14 +1,12 @@
 //! Colours against the formulas of the profiles that the tests make, and what becomes of broken ones.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use super::*;
 use crate::engines::image::options::ConvertOptions;
 use crate::engines::image::plan::{Source, plan};
-use crate::formats::support::inputs::icc::{gamma, matrix, profile};
+use crate::formats::support::inputs::icc::{Lut, gamma, matrix, profile, tables};
 use crate::formats::support::testing::{picture, still};
 use crate::formats::{Cancel, Frame, by_name};
+use crate::icc::lcms;
 use crate::options::Options;
 use crate::pixels::{CpuLevel, GpuPolicy, Orientation, Processor};
 
@@ -141,6 +139,72 @@ fn broken_profiles_are_taken_for_srgb_and_said_so() {
 }
 
 #[test]
+fn tables_serve_all_layouts() {
+    for (name, icc) in tables().into_iter().filter(|(_, icc)| &icc[16..20] == b"RGB ").take(3) {
+        let transform = Transform::read(&icc).expect("a profile in order").expect("a table");
+        let exact = |color: [f64; 3]| transform.srgb([color[0], color[1], color[2], 0.0]).map(|value| value.clamp(0.0, 1.0));
+        // 16 bits: what 8 bits would round away is there.
+        let words: Vec<u16> = (0..600u32).map(|index| (index * 40_503 % 65_536) as u16).collect();
+        let data = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let result = converted(&Image::new(200, 1, Channels::Rgb, Depth::U16, data).expect("200 pixels"), &icc);
+        let found: Vec<f64> =
+            result.data().as_chunks::<2>().0.iter().map(|word| f64::from(u16::from_ne_bytes(*word)) / 65_535.0).collect();
+        let off: Vec<f64> = words
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .zip(found.as_chunks::<3>().0)
+            .flat_map(|(before, after)| {
+                let wanted = exact(before.map(|word| f64::from(word) / 65_535.0));
+                [0, 1, 2].map(|index| (after[index] - wanted[index]).abs() * 255.0)
+            })
+            .collect();
+        let mean = off.iter().sum::<f64>() / off.len() as f64;
+        assert!(mean < 0.1, "{name}: {mean:.3} levels of 8 bits on average, where rounding to them takes 0.25");
+        // Grey pixels: the axis of equal channels.
+        let grey = Image::new(256, 1, Channels::Grey, Depth::U8, (0..=255).collect()).expect("256 pixels");
+        for (level, &found) in converted(&grey, &icc).data().iter().enumerate() {
+            let wanted = exact([level as f64 / 255.0; 3])[1] * 255.0;
+            assert!((f64::from(found) - wanted).abs() < 0.6, "{name}: grey {level} became {found}, wanted {wanted:.2}");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_says_srgb_is_left_alone() {
+    let (same, light) = (|_: usize, x: f64| x, |_: usize, x: f64| if x <= 0.04045 { x / 12.92 } else { ((x + 0.055) / 1.055).powf(2.4) });
+    let point = |c: &[f64]| [0, 1, 2].map(|row| (0..3).map(|column| SRGB[column][row] * c[column]).sum::<f64>() * 32_768.0 / 65_535.0);
+    let lut = Lut { is_wide: true, channels: 3, side: 2, before: &light, point: &point, after: &same };
+    let icc = profile(b"mntr", b"RGB ", b"XYZ ", &[(b"A2B0", lut.bytes())]);
+    for channels in [Channels::Grey, Channels::Rgba] {
+        let image = picture(30, 20, channels);
+        assert_eq!(converted(&image, &icc), image, "{channels:?}");
+    }
+    assert!(is_srgb(&icc), "it needs not be kept");
+    assert!(!tables().iter().any(|(_, icc)| is_srgb(icc)), "the others say something else");
+}
+
+#[test]
+fn broken_tables_are_said_so() {
+    let (_, good) = tables().swap_remove(0);
+    let mut large = good.clone();
+    // The side of the table: 255 points of three channels.
+    let tag = good.windows(4).position(|bytes| bytes == b"mft1").expect("a table");
+    large[tag + 10] = 255;
+    for (name, icc) in [("cut", good[..good.len() - 2000].to_vec()), ("large", large)] {
+        let mut decoded = Decoded { icc: Some(icc), ..still(picture(9, 9, Channels::Rgb)) };
+        let warning = applied(&mut decoded).warning.unwrap_or_default();
+        assert!(warning.contains("profile"), "{name}: {warning}");
+    }
+    for at in (0..good.len()).step_by(7).chain(100..300) {
+        let mut bad = good.clone();
+        bad[at] ^= 0xff;
+        let mut decoded = Decoded { icc: Some(bad), ..still(picture(3, 3, Channels::Grey)) };
+        Colors::read(&mut decoded).expect("no failure");
+    }
+}
+
+#[test]
 fn every_page_is_converted() {
     let frames = [(Channels::Rgb, 4), (Channels::Grey, 5), (Channels::Rgba, 6)]
         .map(|(channels, side)| Frame { image: picture(side, side, channels), delay_ms: 0 });
@@ -151,61 +215,20 @@ fn every_page_is_converted() {
     }
 }
 
-/// Reads a profile and, in lines of three, colours of 8 bits and what became of them; prints how far that is from what lcms2 makes
-/// of the profile in double precision, and how far the nearest 8 bits are: the mean and the greatest dE2000 of each.
-const LCMS: &str = r"
-import ctypes, sys
-lcms = ctypes.CDLL('liblcms2.so.2')
-for name in ('cmsOpenProfileFromMem', 'cmsCreate_sRGBProfile', 'cmsCreateLab4Profile', 'cmsCreateTransform'):
-    getattr(lcms, name).restype = ctypes.c_void_p
-lcms.cmsCIE2000DeltaE.restype = ctypes.c_double
-icc = bytes.fromhex(sys.stdin.readline())
-rows = [[int(value) for value in line.split()] for line in sys.stdin]
-RGB, LAB, EXACT = (1 << 22) | (4 << 16) | (3 << 3), (1 << 22) | (10 << 16) | (3 << 3), 0x100
-def transform(source, from_type, target, to_type, colors):
-    made = lcms.cmsCreateTransform(ctypes.c_void_p(source), from_type, ctypes.c_void_p(target), to_type, 0, EXACT)
-    flat = [value for color in colors for value in color]
-    out = (ctypes.c_double * len(flat))()
-    lcms.cmsDoTransform(ctypes.c_void_p(made), (ctypes.c_double * len(flat))(*flat), out, len(colors))
-    return [out[at:at + 3] for at in range(0, len(flat), 3)]
-srgb, lab = lcms.cmsCreate_sRGBProfile(), lcms.cmsCreateLab4Profile(None)
-profile = lcms.cmsOpenProfileFromMem(icc, len(icc))
-wanted = transform(profile, RGB, srgb, RGB, [[value / 255 for value in row[:3]] for row in rows])
-wanted = [[min(1, max(0, value)) for value in color] for color in wanted]
-seen = lambda colors: transform(srgb, RGB, lab, LAB, colors)
-one, Color = ctypes.c_double(1), ctypes.c_double * 3
-def differences(colors):
-    pairs = zip(seen(colors), seen(wanted))
-    found = [lcms.cmsCIE2000DeltaE(Color(*a), Color(*b), one, one, one) for a, b in pairs]
-    return sum(found) / len(found), max(found)
-ours = [[value / 255 for value in row[3:]] for row in rows]
-nearest = [[round(value * 255) / 255 for value in color] for color in wanted]
-print(*differences(ours), *differences(nearest))
-";
-
-/// The mean and the greatest dE2000 between our 8 bits and lcms2, then between the nearest 8 bits and lcms2.
-fn differences(icc: &[u8]) -> [f64; 4] {
+/// The mean and the greatest dE2000 between what becomes of colours of that depth and lcms2, then between the nearest 8 bits and
+/// lcms2.
+fn differences(icc: &[u8], depth: Depth) -> [f64; 4] {
     // Closer in the dark, where a level shows most.
     let axis: [u8; 16] = [0, 1, 2, 3, 5, 8, 12, 20, 33, 51, 77, 102, 140, 179, 220, 255];
-    let data: Vec<u8> = (0..4096usize).flat_map(|index| [axis[index / 256], axis[index / 16 % 16], axis[index % 16]]).collect();
-    let image = Image::new(4096, 1, Channels::Rgb, Depth::U8, data).expect("4096 colours");
-    let found = converted(&image, icc);
-    let mut text: String = icc.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]).collect();
-    for (from, to) in image.data().chunks_exact(3).zip(found.data().chunks_exact(3)) {
-        let values: Vec<String> = from.iter().chain(to).map(u8::to_string).collect();
-        text += &(values.join(" ") + "\n");
-    }
-    let mut python = Command::new("python3")
-        .args(["-c", LCMS])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 is there (deploy/install-deps.sh test)");
-    python.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
-    let output = python.wait_with_output().expect("it ends");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let figures: Vec<f64> = printed.split_whitespace().map(|figure| figure.parse().expect("a figure")).collect();
-    figures.try_into().unwrap_or_else(|_| panic!("lcms2 (liblcms2-2) compares: {printed}"))
+    let levels: Vec<u8> = (0..4096usize).flat_map(|index| [axis[index / 256], axis[index / 16 % 16], axis[index % 16]]).collect();
+    let words = |levels: &[u8]| levels.iter().flat_map(|&level| (u16::from(level) * 257).to_ne_bytes()).collect();
+    let data = if depth == Depth::U8 { levels.clone() } else { words(&levels) };
+    let found = converted(&Image::new(4096, 1, Channels::Rgb, depth, data).expect("4096 colours"), icc);
+    let found: Vec<f64> = match depth {
+        Depth::U8 => found.data().iter().map(|&level| f64::from(level)).collect(),
+        Depth::U16 => found.data().as_chunks::<2>().0.iter().map(|word| f64::from(u16::from_ne_bytes(*word)) / 257.0).collect(),
+    };
+    lcms::differences(icc, &levels, &found)
 }
 
 #[test]
@@ -213,14 +236,25 @@ fn colors_are_those_of_lcms2() {
     // ProPhoto, the widest that cameras write, as in its ICC profile.
     let prophoto = [[0.79767, 0.28804, 0.0], [0.13518, 0.71188, 0.0], [0.03134, 0.00009, 0.82491]];
     for (name, icc) in [("Adobe RGB", matrix(ADOBE, 2.2)), ("ProPhoto", matrix(prophoto, 1.8)), ("linear", matrix(SRGB, 1.0))] {
-        let [mean, greatest, least_mean, least] = differences(&icc);
+        let [mean, greatest, least_mean, least] = differences(&icc, Depth::U8);
         println!("{name}: dE2000 mean {mean:.3}, at most {greatest:.3}; the nearest 8 bits {least_mean:.3}, {least:.3}");
         assert!(greatest < 1.0, "{name}: dE2000 of {greatest:.3} from lcms2, where rounding takes {least:.3}");
         assert!(mean < least_mean + 0.01, "{name}: dE2000 is {mean:.3} on average, and of rounding {least_mean:.3}");
     }
+    let tables = tables().into_iter().filter(|(_, icc)| &icc[16..20] == b"RGB ");
+    assert_eq!(tables.clone().count(), 7, "every kind of table");
+    for (name, icc) in tables {
+        let [mean, greatest, least_mean, least] = differences(&icc, Depth::U8);
+        println!("{name}: dE2000 mean {mean:.3}, at most {greatest:.3}; the nearest 8 bits {least_mean:.3}, {least:.3}");
+        assert!(greatest < least.max(0.9) + 0.1, "{name}: dE2000 of {greatest:.3} from lcms2, where rounding takes {least:.3}");
+        assert!(mean < least_mean + 0.02, "{name}: dE2000 is {mean:.3} on average, and of rounding {least_mean:.3}");
+        let [mean, greatest, ..] = differences(&icc, Depth::U16);
+        println!("{name}, 16 bits: dE2000 mean {mean:.3}, at most {greatest:.3}");
+        assert!(greatest < 0.7 && mean < 0.05, "{name}: with 16 bits dE2000 of {greatest:.3} from lcms2, on average {mean:.3}");
+    }
     // For looking at profiles that are no part of this project.
     for path in std::env::var("CONVERTFLY_PROFILES").unwrap_or_default().split(':').filter(|path| !path.is_empty()) {
-        let [mean, greatest, least_mean, least] = differences(&std::fs::read(path).expect("a profile"));
+        let [mean, greatest, least_mean, least] = differences(&std::fs::read(path).expect("a profile"), Depth::U8);
         println!("{path}: dE2000 mean {mean:.3}, at most {greatest:.3}; the nearest 8 bits {least_mean:.3}, {least:.3}");
     }
 }
