@@ -50,7 +50,9 @@ impl Curve {
                 let points = tag.get(12..end).ok_or(Broken::Cut)?;
                 let curve = match count {
                     0 => Self::Formula(0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
-                    1 => Self::Formula(0, [f64::from(u16::from_be_bytes(bytes(points, 0)?)) / 256.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
+                    1 => {
+                        Self::Formula(0, [f64::from(u16::from_be_bytes(bytes(points, 0)?)) / 256.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+                    }
                     _ => Self::Points(words(points)),
                 };
                 Ok((curve, end))

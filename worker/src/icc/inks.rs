@@ -57,7 +57,8 @@ impl<'a> Inks<'a> {
             srgb::linear(transform.stretch.map_or(xyz, |stretch| stretch.at(xyz)))
         };
         let [none, x, y, z] = [[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(light_of);
-        let matrix = [0, 1, 2].map(|row| [x[row] - none[row], y[row] - none[row], z[row] - none[row], none[row]].map(|v| v as f32));
+        let matrix =
+            [0, 1, 2].map(|row| [x[row] - none[row], y[row] - none[row], z[row] - none[row], none[row]].map(|v| v as f32));
         let light = |step: usize| srgb::encoded(step as f64 / LIGHT as f64) as f32 * f32::from(max);
         Some(Self {
             transform,

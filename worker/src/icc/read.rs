@@ -90,7 +90,8 @@ pub(super) fn stages(tag: &[u8], channels: usize, is_lab: bool) -> Result<Vec<St
 fn simple(tag: &[u8], channels: usize, is_wide: bool) -> Result<Vec<Stage>, Broken> {
     let side = usize::from(bytes::<1>(tag, 10)?[0]);
     let (width, head) = if is_wide { (2, 52) } else { (1, 48) };
-    let lengths = if is_wide { [bytes(tag, 48)?, bytes(tag, 50)?].map(|two| usize::from(u16::from_be_bytes(two))) } else { [256; 2] };
+    let lengths =
+        if is_wide { [bytes(tag, 48)?, bytes(tag, 50)?].map(|two| usize::from(u16::from_be_bytes(two))) } else { [256; 2] };
     if lengths.iter().any(|&length| length < 2) {
         return Err(Broken::Unknown);
     }

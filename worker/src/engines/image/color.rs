@@ -70,7 +70,8 @@ impl Colors {
             }
             match Way::read(&icc, layout)? {
                 Ok((way, fault)) => {
-                    let text = |fault| format!("The colour profile is not in order: {fault}. Colours may differ from what was meant");
+                    let text =
+                        |fault| format!("The colour profile is not in order: {fault}. Colours may differ from what was meant");
                     colors.warning = colors.warning.take().or(fault.map(text));
                     colors.ways.push((layout, way));
                 }

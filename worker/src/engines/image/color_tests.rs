@@ -172,8 +172,10 @@ fn tables_serve_all_layouts() {
 
 #[test]
 fn a_table_that_says_srgb_is_left_alone() {
-    let (same, light) = (|_: usize, x: f64| x, |_: usize, x: f64| if x <= 0.04045 { x / 12.92 } else { ((x + 0.055) / 1.055).powf(2.4) });
-    let point = |c: &[f64]| [0, 1, 2].map(|row| (0..3).map(|column| SRGB[column][row] * c[column]).sum::<f64>() * 32_768.0 / 65_535.0);
+    let (same, light) =
+        (|_: usize, x: f64| x, |_: usize, x: f64| if x <= 0.04045 { x / 12.92 } else { ((x + 0.055) / 1.055).powf(2.4) });
+    let point =
+        |c: &[f64]| [0, 1, 2].map(|row| (0..3).map(|column| SRGB[column][row] * c[column]).sum::<f64>() * 32_768.0 / 65_535.0);
     let lut = Lut { is_wide: true, channels: 3, side: 2, before: &light, point: &point, after: &same };
     let icc = profile(b"mntr", b"RGB ", b"XYZ ", &[(b"A2B0", lut.bytes())]);
     for channels in [Channels::Grey, Channels::Rgba] {

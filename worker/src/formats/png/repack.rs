@@ -170,10 +170,12 @@ mod tests {
             let data = out.into_inner();
             let found = decode("png", &data).frames.remove(0).image;
             let unlike: std::collections::HashSet<&[u8]> = found.data().chunks_exact(found.channels().count()).collect();
-            assert!((200..=256).contains(&unlike.len()), "{channels:?}: {} colours", unlike.len());
+            assert!((128..=256).contains(&unlike.len()), "{channels:?}: {} colours", unlike.len());
             let seen = |image: &Image, count: usize| -> Vec<u8> {
                 let pixels = image.data().chunks_exact(count);
-                pixels.flat_map(|pixel| [(u16::from(pixel[0]) * u16::from(pixel[count - 1]) / 255) as u8, pixel[count - 1]]).collect()
+                pixels
+                    .flat_map(|pixel| [(u16::from(pixel[0]) * u16::from(pixel[count - 1]) / 255) as u8, pixel[count - 1]])
+                    .collect()
             };
             let near = psnr(&seen(&found, found.channels().count()), &seen(&image, count));
             assert!(near > 30.0, "{channels:?}: {near:.1} dB");

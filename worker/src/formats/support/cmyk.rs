@@ -106,7 +106,8 @@ mod tests {
     fn inks_are_those_of_lcms2() {
         // Closer where there is little of an ink.
         let axis: [u8; 7] = [0, 3, 20, 77, 140, 200, 255];
-        let inks: Vec<u8> = (0..2401usize).flat_map(|at| [axis[at / 343], axis[at / 49 % 7], axis[at / 7 % 7], axis[at % 7]]).collect();
+        let inks: Vec<u8> =
+            (0..2401usize).flat_map(|at| [axis[at / 343], axis[at / 49 % 7], axis[at / 7 % 7], axis[at % 7]]).collect();
         let words: Vec<u16> = inks.iter().map(|&ink| u16::from(ink) * 257).collect();
         let tables = icc::tables().into_iter().filter(|(_, icc)| &icc[16..20] == b"CMYK");
         assert_eq!(tables.clone().count(), 2, "both kinds");
@@ -115,7 +116,10 @@ mod tests {
             let levels: Vec<f64> = found.iter().map(|&level| f64::from(level)).collect();
             let [mean, greatest, least_mean, least] = lcms::differences(&icc, &inks, &levels);
             println!("{name}: dE2000 mean {mean:.3}, at most {greatest:.3}; the nearest 8 bits {least_mean:.3}, {least:.3}");
-            assert!(greatest < least.max(0.9) + 0.1, "{name}: dE2000 of {greatest:.3} from lcms2, where rounding takes {least:.3}");
+            assert!(
+                greatest < least.max(0.9) + 0.1,
+                "{name}: dE2000 of {greatest:.3} from lcms2, where rounding takes {least:.3}"
+            );
             assert!(mean < least_mean + 0.01, "{name}: dE2000 is {mean:.3} on average, and of rounding {least_mean:.3}");
             let deep = words_by_profile(&words, &icc).expect("a usable profile");
             let levels: Vec<f64> = deep.iter().map(|&word| f64::from(word) / 257.0).collect();

@@ -57,8 +57,10 @@ fn chosen(pixels: impl Iterator<Item = [u8; 4]>, room: usize) -> Vec<[u8; 4]> {
     // In an order that is the same every time.
     let mut cells: Vec<_> = cells.into_iter().collect();
     cells.sort_by_key(|(cell, _)| *cell);
-    let mut kinds: Vec<Kind> =
-        cells.iter().map(|(_, (sum, count))| Kind { middle: sum.map(|sum| (sum / count) as f32), weight: *count as f32 }).collect();
+    let mut kinds: Vec<Kind> = cells
+        .iter()
+        .map(|(_, (sum, count))| Kind { middle: sum.map(|sum| (sum / count) as f32), weight: *count as f32 })
+        .collect();
     let mut middles = halved(&mut kinds, room);
     for _ in 0..if kinds.len() <= MOVED { ROUNDS } else { 0 } {
         let mut sums = vec![([0.0f32; 4], 0.0f32); middles.len()];

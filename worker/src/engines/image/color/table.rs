@@ -35,9 +35,10 @@ pub(super) fn way(icc: &[u8], transform: &Transform, (channels, depth): Layered)
         (Channels::Grey, _) => {
             // A point for each level that there can be. A colour profile's greys are those of equal channels.
             let curve: Vec<u16> = (0..levels).map(|level| word(transform.srgb([share(level, levels); 4])[1])).collect();
-            let same = curve.iter().enumerate().all(|(level, &word)| {
-                (f64::from(word) / 257.0 - share(level, levels) * 255.0).abs() < f64::from(SAME) + 0.5
-            });
+            let same = curve
+                .iter()
+                .enumerate()
+                .all(|(level, &word)| (f64::from(word) / 257.0 - share(level, levels) * 255.0).abs() < f64::from(SAME) + 0.5);
             Ok(Some(if same { Way::Same } else { Way::Curve(super::layer(levels as u32, 1, Channels::Grey, &curve)?) }))
         }
         (_, 3) if is_standard(transform) => Ok(Some(Way::Same)),

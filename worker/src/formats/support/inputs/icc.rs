@@ -97,7 +97,9 @@ fn number(value: f64, is_wide: bool) -> Vec<u8> {
 /// Every point with so many along each channel, the first slowest.
 fn grid(sides: &[usize]) -> Vec<Vec<f64>> {
     sides.iter().fold(vec![vec![]], |colors, &side| {
-        let on = |color: &Vec<f64>| (0..side).map(|step| [&color[..], &[step as f64 / (side - 1) as f64]].concat()).collect::<Vec<_>>();
+        let on = |color: &Vec<f64>| {
+            (0..side).map(|step| [&color[..], &[step as f64 / (side - 1) as f64]].concat()).collect::<Vec<_>>()
+        };
         colors.iter().flat_map(on).collect()
     })
 }
@@ -221,7 +223,11 @@ pub(crate) fn tables() -> Vec<(&'static str, Vec<u8>)> {
     let all = composed(
         [sampled(300, |x| x.powf(1.7)), formula(0, &[0.5]), sampled(50, wave)],
         ([7, 7, 7], false, |c: &[f64]| [c[0], (c[1] + 0.1 * c[2]) / 1.1, c[2]]),
-        [formula(4, &[2.4, 0.9, 0.1, 0.1858, 0.1, 0.0, 0.0]), formula(1, &[2.2, 0.95, 0.05]), formula(2, &[2.0, 0.9, 0.01, 0.02])],
+        [
+            formula(4, &[2.4, 0.9, 0.1, 0.1858, 0.1, 0.0, 0.0]),
+            formula(1, &[2.2, 0.95, 0.05]),
+            formula(2, &[2.0, 0.9, 0.01, 0.02]),
+        ],
         [x[0], x[1], x[2], y[0], y[1], y[2], z[0], z[1], z[2], 0.001, 0.0, -0.001],
         [0, 1, 2].map(|_| sampled(64, |x| x.powf(0.95))),
     );
