@@ -142,6 +142,11 @@ impl Coefficients {
         Opened::new(data, limits)?.coefficients(64)
     }
 
+    /// Whether nothing had to be guessed and nothing is missing.
+    pub fn is_sound(&self) -> bool {
+        self.sound && self.complete
+    }
+
     /// The size that a file's header says, and how it is coded.
     pub fn header(data: &[u8], limits: &Limits) -> Result<Frame, Error> {
         Ok(Opened::new(data, limits)?.frame)

@@ -1,4 +1,6 @@
-//! Coefficients row by row: as they are decoded where a file has one scan, so that no picture of them is kept.
+//! Coefficients row by row: as they are decoded where a file has one scan, so that no picture of them is kept; or out of those that are kept.
+
+use std::borrow::Cow;
 
 use crate::coefficients::{Coefficients, Opened};
 use crate::error::Error;
@@ -22,7 +24,7 @@ enum Source<'a> {
         row: Vec<Vec<Block>>,
         wanted: Wanted,
     },
-    Planes(Coefficients),
+    Planes(Cow<'a, Coefficients>),
 }
 
 impl<'a> Rows<'a> {
@@ -40,9 +42,15 @@ impl<'a> Rows<'a> {
             let wanted = if end < 64 { Wanted::Below(end) } else { Wanted::All };
             Source::Scan { opened: Box::new(opened), decoder, row, wanted }
         } else {
-            Source::Planes(opened.coefficients(end)?)
+            Source::Planes(Cow::Owned(opened.coefficients(end)?))
         };
         Ok(Rows { source, number: 0, strides })
+    }
+
+    /// Of coefficients that are there already.
+    pub(crate) fn kept(coefficients: &'a Coefficients) -> Self {
+        let strides = coefficients.frame.components.iter().map(|c| c.stride).collect();
+        Rows { source: Source::Planes(Cow::Borrowed(coefficients)), number: 0, strides }
     }
 
     pub(crate) fn frame(&self) -> &Frame {
@@ -56,7 +64,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn is_sound(&self) -> bool {
         match &self.source {
             Source::Scan { opened, .. } => opened.markers.sound,
-            Source::Planes(coefficients) => coefficients.sound && coefficients.complete,
+            Source::Planes(coefficients) => coefficients.is_sound(),
         }
     }
 

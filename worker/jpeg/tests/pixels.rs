@@ -45,6 +45,19 @@ fn what_needs_no_guess_is_sound_and_nothing_else_is() {
 }
 
 #[test]
+fn kept_coefficients_give_the_same_pixels_as_their_file() {
+    for (name, file) in fixtures() {
+        let kept = Coefficients::read(&file, &Limits::default()).expect("read");
+        assert!(kept.is_sound(), "{name}: nothing was guessed");
+        assert_eq!(Picture::of(&kept), Picture::decode(&file, &Limits::default()), "{name}: the whole picture");
+        for scale in [Scale::Eighth, Scale::Quarter, Scale::Half] {
+            let planes = Planes::decode(&file, scale, &Limits::default());
+            assert_eq!(Ok(Planes::of(&kept, scale)), planes, "{name}: {scale:?}");
+        }
+    }
+}
+
+#[test]
 fn real_files_give_the_same_pixels() {
     for (path, file) in corpus() {
         let whole = Coefficients::read(&file, &Limits::default()).expect("read").complete;

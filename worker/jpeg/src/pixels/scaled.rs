@@ -1,7 +1,7 @@
 //! Fewer samples out of the low coefficients, for thumbnails: what is above them is passed over, not decoded.
 
 use super::idct;
-use crate::coefficients::Opened;
+use crate::coefficients::{Coefficients, Opened};
 use crate::error::{Error, Limits};
 use crate::frame::Frame;
 use crate::rows::Rows;
@@ -62,7 +62,15 @@ pub struct Planes {
 impl Planes {
     /// Decodes a file at a scale. A plane covers as much as the whole component, rounded up.
     pub fn decode(data: &[u8], scale: Scale, limits: &Limits) -> Result<Self, Error> {
-        let mut rows = Rows::new(Opened::new(data, limits)?, scale.end())?;
+        Ok(Self::of_rows(Rows::new(Opened::new(data, limits)?, scale.end())?, scale))
+    }
+
+    /// The same planes as [`Self::decode`] makes of the file that the coefficients are of.
+    pub fn of(coefficients: &Coefficients, scale: Scale) -> Self {
+        Self::of_rows(Rows::kept(coefficients), scale)
+    }
+
+    fn of_rows(mut rows: Rows<'_>, scale: Scale) -> Self {
         let frame = rows.frame().clone();
         let mut planes: Vec<Plane> = (frame.components.iter())
             .map(|c| {
@@ -86,7 +94,7 @@ impl Planes {
             }
             number += 1;
         }
-        Ok(Planes { frame, planes })
+        Planes { frame, planes }
     }
 }
 
