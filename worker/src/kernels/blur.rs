@@ -122,10 +122,11 @@ fn scalar<S: Samples>(sigma: f32, src: &Image, dst: &mut Image) {
     let samples: Vec<f64> = (0..size.0 * size.1 * count).map(load).collect();
     let bell = bell(sigma);
     let blurred = blur_axis(&blur_axis(&samples, count, size, true, &bell), count, size, false, &bell);
+    let out = dst.data_mut();
     for (index, value) in blurred.iter().enumerate() {
         let last = index / count * count + count - 1;
         let value =
             if alpha && index != last { unmultiply(*value as f32, blurred[last] as f32, S::MAX as f32) } else { *value as f32 };
-        S::set(dst.data_mut(), index, (value + 0.5).floor() as u32);
+        S::set(out, index, (value + 0.5).floor() as u32);
     }
 }

@@ -100,14 +100,15 @@ impl Kernel for Curve {
 
 fn scalar<S: Samples, D: Samples>(points: &Points<'_>, src: &Image, dst: &mut Image) {
     let (count, alpha, depth) = (src.channels().count(), src.channels().has_alpha(), dst.depth());
-    for index in 0..dst.data().len() / D::BYTES {
+    let out = dst.data_mut();
+    for index in 0..out.len() / D::BYTES {
         let (channel, value) = (index % count, S::get(src.data(), index));
         let made = if alpha && channel == count - 1 {
             deepen(value, S::MAX, depth)
         } else {
             deepen(points.at(channel, value, S::MAX), 0xffff, depth)
         };
-        D::set(dst.data_mut(), index, made);
+        D::set(out, index, made);
     }
 }
 

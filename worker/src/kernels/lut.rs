@@ -150,6 +150,7 @@ fn narrow<S: Samples>(value: u32) -> u32 {
 fn scalar<S: Samples>(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
     let count = src.channels().count();
     let n = parts.side as usize;
+    let out = dst.data_mut();
     for pixel in 0..src.data().len() / (count * S::BYTES) {
         let places = [0, 1, 2].map(|channel| parts.place(channel, S::get(src.data(), pixel * count + channel), S::MAX));
         let [r, g, b] = places.map(|(cell, _)| cell as usize);
@@ -158,10 +159,10 @@ fn scalar<S: Samples>(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
         for channel in 0..3 {
             let point = |at: usize| Bits16::get(parts.table.data(), (origin + at) * 3 + channel);
             let sum: u32 = found.iter().map(|(at, weight)| point(*at) * weight).sum();
-            S::set(dst.data_mut(), pixel * count + channel, narrow::<S>(shown(sum)));
+            S::set(out, pixel * count + channel, narrow::<S>(shown(sum)));
         }
         if count == 4 {
-            S::set(dst.data_mut(), pixel * 4 + 3, S::get(src.data(), pixel * 4 + 3));
+            S::set(out, pixel * 4 + 3, S::get(src.data(), pixel * 4 + 3));
         }
     }
 }

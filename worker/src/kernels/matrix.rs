@@ -103,15 +103,16 @@ fn at(curve: &Image, channel: usize, along: f64) -> f64 {
 
 fn scalar<S: Samples>(parts: &Parts<'_>, src: &Image, dst: &mut Image) {
     let (count, max) = (src.channels().count(), f64::from(S::MAX));
+    let out = dst.data_mut();
     for first in (0..src.data().len() / S::BYTES).step_by(count) {
         let light = [0, 1, 2].map(|channel| at(parts.curves, channel, f64::from(S::get(src.data(), first + channel)) / max));
         for (channel, row) in parts.matrix.chunks_exact(3).enumerate() {
             let value: f64 = row.iter().zip(light).map(|(weight, light)| f64::from(*weight) * light).sum();
             let value = at(parts.out, 0, value.clamp(0.0, 1.0)) * max;
-            S::set(dst.data_mut(), first + channel, (value + 0.5).floor() as u32);
+            S::set(out, first + channel, (value + 0.5).floor() as u32);
         }
         if count == 4 {
-            S::set(dst.data_mut(), first + 3, S::get(src.data(), first + 3));
+            S::set(out, first + 3, S::get(src.data(), first + 3));
         }
     }
 }

@@ -185,6 +185,7 @@ fn scalar<S: Samples>(filter: Filter, src: &Image, dst: &mut Image) -> Result<()
     } else {
         plane.resample(&across, false, max)?.resample(&down, true, max)?
     };
+    let out = dst.data_mut();
     for (pixel, samples) in plane.samples.chunks_exact(count).enumerate() {
         let coverage = samples[count - 1];
         for (channel, sample) in samples.iter().enumerate() {
@@ -195,7 +196,7 @@ fn scalar<S: Samples>(filter: Filter, src: &Image, dst: &mut Image) -> Result<()
             } else {
                 (sample / coverage * max).min(max)
             };
-            S::set(dst.data_mut(), pixel * count + channel, (value + 0.5).floor() as u32);
+            S::set(out, pixel * count + channel, (value + 0.5).floor() as u32);
         }
     }
     Ok(())

@@ -226,14 +226,15 @@ fn scalar<S: Samples>(sigma: f32, mask: Mask, src: &Image, dst: &mut Image) {
     let seen: Vec<f64> = (0..size.0 * size.1).flat_map(|pixel| [luma(pixel) * coverage(pixel), coverage(pixel)]).collect();
     let bell = bell(sigma);
     let blurred = blur_axis(&blur_axis(&seen, 2, size, true, &bell), 2, size, false, &bell);
-    dst.data_mut().copy_from_slice(src.data());
+    let out = dst.data_mut();
+    out.copy_from_slice(src.data());
     for (pixel, around) in blurred.chunks_exact(2).enumerate() {
         let surroundings = if around[1] > 0.0 { around[0] / around[1] } else { 0.0 };
         let difference = luma(pixel) - surroundings;
         let beyond = (difference.abs() - f64::from(mask.threshold)).max(0.0).copysign(difference);
         for channel in 0..count - usize::from(alpha) {
             let value = (sample(pixel, channel) + f64::from(mask.amount) * beyond).clamp(0.0, max);
-            S::set(dst.data_mut(), pixel * count + channel, (value + 0.5).floor() as u32);
+            S::set(out, pixel * count + channel, (value + 0.5).floor() as u32);
         }
     }
 }

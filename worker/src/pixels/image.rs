@@ -1,5 +1,7 @@
 //! An image in memory.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -94,13 +96,15 @@ impl Shape {
 }
 
 /// A packed image: rows top to bottom without padding, samples interleaved, sRGB-encoded, alpha straight.
+///
+/// A clone has the same pixels in memory until one of them is changed, so that tasks that read one file can have its picture each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     width: u32,
     height: u32,
     channels: Channels,
     depth: Depth,
-    data: Vec<u8>,
+    data: Arc<Vec<u8>>,
 }
 
 impl Image {
@@ -116,7 +120,7 @@ impl Image {
                 data.len()
             )));
         }
-        Ok(Self { width, height, channels, depth, data })
+        Ok(Self { width, height, channels, depth, data: Arc::new(data) })
     }
 
     /// An image of zeros.
@@ -173,14 +177,14 @@ impl Image {
         &self.data
     }
 
-    /// The bytes, to change in place.
+    /// The bytes, to change in place; copied before, where a clone has them as well.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.data
+        Arc::<Vec<u8>>::make_mut(&mut self.data)
     }
 
     /// Gives the bytes away.
     pub fn into_data(self) -> Vec<u8> {
-        self.data
+        Arc::unwrap_or_clone(self.data)
     }
 
     /// Bytes of a row.
