@@ -85,6 +85,49 @@ impl LocalStorage {
         Ok(Object { meta, offset, length, stream: read_stream(file, offset, length) })
     }
 
+    /// Copies an object into a file that is made or replaced, within the kernel.
+    pub(super) async fn copy_to(&self, key: &str, path: &Path, limit: u64) -> Result<u64, StorageError> {
+        let (source, target, key) = (self.root.join(key), path.to_owned(), key.to_owned());
+        blocking(move || {
+            let mut source = File::open(source).map_err(|error| not_found(error, &key, "open an object"))?;
+            let size = source.metadata().map_err(StorageError::io("read an object's size"))?.len();
+            if size > limit {
+                return Err(StorageError::TooLarge { limit });
+            }
+            let mut file = File::create(&target).map_err(StorageError::io("create the file to download to"))?;
+            let guard = RemoveOnDrop::new(target);
+            let copied = io::copy(&mut source, &mut file).map_err(StorageError::io("write the downloaded file"))?;
+            if copied != size {
+                return Err(StorageError::Unavailable(format!("{copied} of {size} bytes could be read")));
+            }
+            guard.keep();
+            Ok(size)
+        })
+        .await
+    }
+
+    /// Gives an object a second name; no object is ever changed in its place, so it is as good as a copy.
+    pub(super) async fn link(&self, from: &str, to: &str) -> Result<bool, StorageError> {
+        let (root, source, target, key) = (self.root.clone(), self.root.join(from), self.root.join(to), from.to_owned());
+        blocking(move || {
+            let folder = target.parent().unwrap_or(&root);
+            for _ in 0..FOLDER_TRIES {
+                make_folder(&root, folder)?;
+                match fs::hard_link(&source, &target) {
+                    Ok(()) => return sync_folder(folder).map(|()| true),
+                    // The folder was empty and a deletion took it, or it is the source that is not there.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        fs::metadata(&source).map_err(|error| not_found(error, &key, "open an object"))?;
+                    }
+                    // Not on this file system, too many names, or a name that is taken: then bytes are copied.
+                    Err(_) => return Ok(false),
+                }
+            }
+            Ok(false)
+        })
+        .await
+    }
+
     pub(super) async fn head(&self, key: &str) -> Result<Meta, StorageError> {
         let (path, key) = (self.root.join(key), key.to_owned());
         blocking(move || match fs::metadata(path) {

@@ -205,6 +205,9 @@ impl Storage {
     /// [`StorageError::TooLarge`] over `limit` bytes, before anything is written; else as [`Storage::get`];
     /// [`StorageError::Unavailable`] when the bytes stop half-way.
     pub async fn download_to(&self, key: &StorageKey, path: &Path, limit: u64) -> Result<u64, StorageError> {
+        if let BackEnd::Local(local) = &self.0 {
+            return local.copy_to(&key.checked()?, path, limit).await;
+        }
         let mut object = self.get(key, None).await?;
         if object.length > limit {
             return Err(StorageError::TooLarge { limit });
@@ -219,6 +222,18 @@ impl Storage {
         file.flush().await.map_err(failed)?;
         guard.keep();
         Ok(object.length)
+    }
+
+    /// Stores an object under another key as well, where that takes no copy of its bytes: each lives until it is deleted. False where it
+    /// cannot be done like that.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] and storage's own failures.
+    pub async fn link(&self, from: &StorageKey, to: &StorageKey) -> Result<bool, StorageError> {
+        match &self.0 {
+            BackEnd::Local(local) => local.link(&from.checked()?, &to.checked()?).await,
+            BackEnd::S3(_) => Ok(false),
+        }
     }
 
     /// Asks for an object's size without reading it.

@@ -236,6 +236,20 @@ async fn files_go_in_and_out(home: &Home) {
     assert!(matches!(error, StorageError::Source(_)), "got {error:?}");
 }
 
+async fn a_linked_object_outlives_the_first(home: &Home) {
+    let (first, second) = (output("job_a", "f", 0), output("job_b", "f", 0));
+    let bytes = sample(5000);
+    home.storage.put_stream(&first, chunks(&bytes), limit(9000)).await.expect("stored");
+    if !home.storage.link(&first, &second).await.expect("asked") {
+        return;
+    }
+    home.storage.delete(&first).await.expect("deleted");
+    assert_eq!(read(&home.storage, &second, None).await.expect("there"), bytes, "the second one stays");
+    let gone = home.storage.link(&first, &output("job_c", "f", 0)).await;
+    assert!(matches!(gone, Err(StorageError::NotFound(_))), "what is not there has no second name: {gone:?}");
+    assert!(!home.storage.link(&second, &second).await.expect("asked"), "a name that is taken is left alone");
+}
+
 async fn a_second_fence_is_another_object(home: &Home) {
     let (first, second) = (output("job_1", "1-1-a", 0), output("job_1", "1-2-b", 0));
     home.storage.put_stream(&first, chunks(b"committed"), limit(99)).await.expect("stored");
@@ -378,6 +392,7 @@ suite!(
     a_dropped_put_leaves_nothing,
     files_go_in_and_out,
     a_second_fence_is_another_object,
+    a_linked_object_outlives_the_first,
     deletions_take_what_they_name,
     listings_are_complete_and_ordered,
     large_objects_use_little_memory,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use convertfly_scheduler::ids;
 use convertfly_scheduler::storage::{StorageError, StorageKey, names};
 use convertfly_scheduler::task::FileRef;
+use futures_util::StreamExt;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::formats::{self, Format};
+use crate::formats::{self, Format, SNIFF_BYTES};
 use crate::node::LocalFile;
 use crate::scratch::TaskDir;
 
@@ -38,6 +39,11 @@ pub(super) async fn fetch(context: &Context<'_>, file: &FileRef, folder: &Arc<Ta
     if let Some(local) = context.services.cached(&file.key) {
         return Ok(local);
     }
+    let turn = context.services.turn(&file.key);
+    let _turn = turn.lock().await;
+    if let Some(local) = context.services.cached(&file.key) {
+        return Ok(local);
+    }
     let key = StorageKey::parse(&file.key).ok_or_else(|| Failure::internal(format!("unreadable storage key {}", file.key)))?;
     let path = folder.path().join(ids::new_id("in"));
     let size = context.services.storage.download_to(&key, &path, MAX_FILE).await.map_err(storage_failure)?;
@@ -50,6 +56,35 @@ pub(super) async fn fetch(context: &Context<'_>, file: &FileRef, folder: &Arc<Ta
 pub(super) fn sniff(path: &std::path::Path) -> Result<Option<&'static Format>, Failure> {
     let file = std::fs::File::open(path).map_err(Failure::internal)?;
     formats::sniff_file(&file).map_err(Failure::internal)
+}
+
+/// Bytes of an archive's end that are looked at.
+const TAIL: u64 = 256 << 10;
+
+/// What an object of that size holds, by as little of it as that takes.
+pub(super) async fn sniff_stored(context: &Context<'_>, key: &StorageKey, size: u64) -> Result<Option<&'static Format>, Failure> {
+    let part = async |from: u64, length: u64| -> Result<Vec<u8>, Failure> {
+        let last = (from + length).min(size).saturating_sub(1);
+        let mut object = context.services.storage.get(key, Some((from, last))).await.map_err(storage_failure)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = object.stream.next().await {
+            bytes.extend_from_slice(&chunk.map_err(Failure::internal)?);
+        }
+        Ok(bytes)
+    };
+    let head = part(0, SNIFF_BYTES as u64).await?;
+    let seen = formats::sniff(&head);
+    if seen.is_some() || !head.starts_with(b"PK") {
+        return Ok(seen);
+    }
+    // The list of contents of an archive lies at its end. What it does not hold of it is told when the file is converted.
+    let start = size.saturating_sub(TAIL);
+    let tail = part(start, TAIL).await?;
+    let read = |at: u64, length: usize| {
+        let from = usize::try_from(at.checked_sub(start)?).ok()?;
+        tail.get(from..tail.len().min(from + length)).map(<[u8]>::to_vec)
+    };
+    Ok(formats::sniff_parts(&head, size, &read))
 }
 
 /// What a file is: by content (what was seen in it) first, then by the customer's word, then by its name. The warning says where they differ.
@@ -110,6 +145,13 @@ pub(super) fn suffixed(name: &str, suffix: &str) -> String {
     })
 }
 
+/// The key of the next object that the task stores.
+pub(super) fn next_key(context: &Context<'_>) -> StorageKey {
+    let lease = context.lease;
+    let index = (context.next_index)();
+    StorageKey::Output { account: lease.account.clone(), job: lease.job.clone(), fence: lease.fence.clone(), index }
+}
+
 /// Stores a file that the task has made, keeps it at hand for what follows, and describes it.
 pub(super) async fn store(
     context: &Context<'_>,
@@ -119,12 +161,7 @@ pub(super) async fn store(
     format: Option<&Format>,
 ) -> Result<FileRef, Failure> {
     let lease = context.lease;
-    let key = StorageKey::Output {
-        account: lease.account.clone(),
-        job: lease.job.clone(),
-        fence: lease.fence.clone(),
-        index: (context.next_index)(),
-    };
+    let key = next_key(context);
     let mime = format.map_or("application/octet-stream", |format| format.mime);
     let stored = context.services.storage.put_file(&key, &path, mime).await.map_err(storage_failure)?;
     context.services.keep(key.to_string(), LocalFile::new(path, stored.size, Arc::clone(folder)));

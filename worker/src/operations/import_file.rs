@@ -1,11 +1,11 @@
-//! `import/file`: a file of the account's own, taken from another job. It is copied, so that it lives as long as its new job.
+//! `import/file`: a file of the account's own, taken from another job. It is stored for its new job as well, so that it lives as long.
 
 use std::collections::BTreeMap;
 
 use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
 use convertfly_scheduler::ids;
 use convertfly_scheduler::storage::{StorageKey, names};
-use convertfly_scheduler::task::TaskResult;
+use convertfly_scheduler::task::{FileRef, TaskResult};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -43,18 +43,39 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
     async move {
         let source = context.lease.upload.clone().ok_or_else(|| Failure::internal("a reused file without its object"))?;
         let key = StorageKey::parse(&source.key).ok_or_else(|| Failure::internal(format!("unreadable key {}", source.key)))?;
-        let folder = files::folder(context)?;
-        let path = folder.path().join(ids::new_id("in"));
         let start = std::time::Instant::now();
-        context.services.storage.download_to(&key, &path, files::MAX_FILE).await.map_err(files::storage_failure)?;
-        explain.insert("fetch_ms".into(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());
-        explain.insert("bytes".into(), source.size.into());
         let filename = names::sanitise_filename(context.field("filename").unwrap_or(&source.filename));
         let said = context.field("input_format").or(source.format.as_deref());
-        let (format, warning) = files::recognise(files::sniff(&path)?, said, &filename);
-        let mut file = files::store(context, path, &folder, filename, format).await?;
+        let (mut file, warning) = match linked(context, &source, &key).await? {
+            Some(own) => {
+                let (format, warning) = files::recognise(files::sniff_stored(context, &own, source.size).await?, said, &filename);
+                let format = format.map(|format| format.name.to_owned());
+                let file_id = ids::file_id(&context.lease.job);
+                (FileRef { file_id, key: own.to_string(), filename, format, page: None, ..source.clone() }, warning)
+            }
+            None => {
+                let folder = files::folder(context)?;
+                let path = folder.path().join(ids::new_id("in"));
+                let storage = &context.services.storage;
+                storage.download_to(&key, &path, files::MAX_FILE).await.map_err(files::storage_failure)?;
+                let (format, warning) = files::recognise(files::sniff(&path)?, said, &filename);
+                (files::store(context, path, &folder, filename, format).await?, warning)
+            }
+        };
+        explain.insert("fetch_ms".into(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());
+        explain.insert("bytes".into(), source.size.into());
         (file.width, file.height) = (source.width, source.height);
         Ok(TaskResult { files: vec![file], warnings: warning.into_iter().collect(), ..TaskResult::default() })
     }
     .boxed()
+}
+
+/// The object under a key of this task as well, where storage can do that without a copy and all is known about it that an import finds out.
+async fn linked(context: &Context<'_>, source: &FileRef, from: &StorageKey) -> Result<Option<StorageKey>, Failure> {
+    if source.size == 0 || source.sha256.is_none() || source.crc32.is_none() {
+        return Ok(None);
+    }
+    let own = files::next_key(context);
+    let linked = context.services.storage.link(from, &own).await.map_err(files::storage_failure)?;
+    Ok(linked.then_some(own))
 }
