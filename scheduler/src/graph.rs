@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use crate::catalog::Lane;
 use crate::task::TaskSpec;
 
 /// A fault of the graph; names the task and what to change.
@@ -108,10 +109,27 @@ pub fn dependents(tasks: &[TaskSpec]) -> Vec<Vec<usize>> {
     result
 }
 
+/// How many tasks take what each task makes as their input and work on it where pixels are worked on, by index.
+pub fn readers(tasks: &[TaskSpec]) -> Vec<u32> {
+    let reads = |task: &TaskSpec, name: &String| task.lane == Lane::Cpu && task.input.contains(name);
+    let count = |of: &TaskSpec| tasks.iter().filter(|task| reads(task, &of.name)).count();
+    tasks.iter().map(|of| u32::try_from(count(of)).unwrap_or(u32::MAX)).collect()
+}
+
+/// Notes in each task how many others take its files and what it makes.
+pub fn note_readers(tasks: &mut [TaskSpec]) {
+    let readers = readers(tasks);
+    let names: HashMap<String, u32> = tasks.iter().map(|task| task.name.clone()).zip(readers.iter().copied()).collect();
+    for (task, readers) in tasks.iter_mut().zip(readers) {
+        task.readers = readers;
+        let most = task.input.iter().filter_map(|input| names.get(input)).max().copied().unwrap_or(0);
+        task.siblings = if task.lane == Lane::Cpu { most } else { 0 };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Lane;
 
     fn task(name: &str, input: &[&str]) -> TaskSpec {
         TaskSpec {
@@ -134,6 +152,16 @@ mod tests {
     fn every_unknown_input_is_named() {
         let faults = check(&[task("a", &["x"]), task("b", &["y", "b"])]).expect_err("three faults");
         assert_eq!(faults.len(), 3, "x, y and b itself: {faults:?}");
+    }
+
+    #[test]
+    fn tasks_know_who_reads_the_same_file() {
+        let mut tasks =
+            [task("in", &[]), task("a", &["in"]), task("b", &["in", "a"]), task("c", &["in"]), task("out", &["a", "b"])];
+        (tasks[0].lane, tasks[4].lane) = (Lane::Io, Lane::Io);
+        note_readers(&mut tasks);
+        let counts: Vec<(u32, u32)> = tasks.iter().map(|task| (task.siblings, task.readers)).collect();
+        assert_eq!(counts, [(0, 3), (3, 1), (3, 0), (3, 0), (0, 0)], "exports read no pixels");
     }
 
     #[test]

@@ -213,6 +213,18 @@ pub struct TaskSpec {
     /// Part of a job of a test key: what it makes is marked TEST.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// How many tasks of the job that work on pixels take a file that this one takes, itself included: what they have in common
+    /// can be done once. Reckoned at submit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub siblings: u32,
+    /// How many tasks of the job that work on pixels take what this one makes. Reckoned at submit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub readers: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl TaskSpec {

@@ -33,7 +33,9 @@ impl Store {
             .arg(job.created_by_key.as_deref().unwrap_or(""))
             .arg(to_json(&job.choices)?)
             .arg(Claim::argument(job.claim.as_ref()));
-        for (task, next) in job.tasks.iter().zip(&dependents) {
+        let mut tasks = job.tasks.clone();
+        graph::note_readers(&mut tasks);
+        for (task, next) in tasks.iter().zip(&dependents) {
             let distinct: std::collections::HashSet<&String> = task.needs().collect();
             let needs: Vec<&str> = task.needs().map(String::as_str).collect();
             let next: Vec<&str> = next.iter().map(|&i| job.tasks[i].name.as_str()).collect();

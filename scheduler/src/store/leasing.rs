@@ -69,7 +69,7 @@ impl Store {
         Ok(pulses)
     }
 
-    /// Commits a result; the first successor that becomes ready in one of `lanes` is leased to `worker` in the same step.
+    /// Commits a result; successors that become ready are leased to `worker` in the same step, one for each time that `lanes` names theirs.
     /// Safe to repeat until a reply arrives.
     ///
     /// # Errors

@@ -31,11 +31,11 @@ async fn work(store: Store, shard: u16, stop: CancellationToken, seed: u64) {
 }
 
 async fn follow(store: &Store, lease: Lease) {
-    let mut next = Some(lease);
-    while let Some(lease) = next {
+    let mut next = vec![lease];
+    while let Some(lease) = next.pop() {
         let done = store.finish("w", &lease, &result(&lease), &Value::Null, &[Lane::Io, Lane::Cpu], 1000).await;
-        let Ok(Finished::Committed { next: mut more }) = done else { return };
-        next = more.pop();
+        let Ok(Finished::Committed { next: more }) = done else { return };
+        next.extend(more);
     }
 }
 

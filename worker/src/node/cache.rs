@@ -1,8 +1,8 @@
 //! Files that this node has at hand: what it has just made or fetched, so that a continuation need not fetch it again.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::scratch::TaskDir;
 
@@ -32,16 +32,35 @@ impl LocalFile {
 
 /// The files at hand, by storage key.
 #[derive(Default)]
-pub(super) struct Cache(Mutex<VecDeque<(String, LocalFile)>>);
+pub(super) struct Cache {
+    entries: Mutex<VecDeque<(String, LocalFile)>>,
+    /// Files that are on their way, and the lock of whoever fetches one.
+    fetched: Mutex<HashMap<String, Weak<Turn>>>,
+}
+
+/// Held by the one that fetches a file.
+pub(super) type Turn = tokio::sync::Mutex<()>;
 
 impl Cache {
     pub(super) fn get(&self, key: &str) -> Option<LocalFile> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.iter().find(|(name, _)| name == key).map(|(_, file)| file.clone())
     }
 
+    /// The lock under which a file is fetched, so that several tasks that need it fetch it once.
+    pub(super) fn turn(&self, key: &str) -> Arc<Turn> {
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = fetched.get(key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        fetched.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(Turn::default());
+        fetched.insert(key.to_owned(), Arc::downgrade(&turn));
+        turn
+    }
+
     pub(super) fn put(&self, key: String, file: LocalFile) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|(name, _)| *name != key);
         entries.push_back((key, file));
         let mut bytes: u64 = entries.iter().map(|(_, file)| file.size).sum();

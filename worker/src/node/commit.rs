@@ -21,17 +21,18 @@ pub(super) async fn run_and_report(shared: &Arc<Shared>, entry: Arc<Entry>, mut 
         let next = report(shared, &entry, outcome, &mut permit).await;
         shared.active.leave(&entry.lease.fence);
         let Some(next) = next else { return };
-        entry = shared.active.enter(next);
+        entry = next;
     }
 }
 
-/// Tells the store, and returns the successor that it leased to us, with its slot in `permit`.
+/// Tells the store, and returns the successor that goes on in the same place, with its slot in `permit`. Others that were leased to us
+/// run beside it.
 async fn report(
     shared: &Arc<Shared>,
     entry: &Entry,
     outcome: Result<Outcome, Failure>,
     permit: &mut Option<OwnedSemaphorePermit>,
-) -> Option<Lease> {
+) -> Option<Arc<Entry>> {
     let lease = &entry.lease;
     match (outcome, entry.stopped()) {
         (Ok(outcome), _) => return commit(shared, entry, outcome, permit).await,
@@ -54,34 +55,55 @@ async fn report(
     None
 }
 
-/// Commits a result. Our own lane, and those in which a slot is free and nothing waits for it, may continue in the same step:
-/// without the latter, an account that keeps a node busy would keep all others, and its own older jobs, from their turns.
-async fn commit(shared: &Shared, entry: &Entry, outcome: Outcome, permit: &mut Option<OwnedSemaphorePermit>) -> Option<Lease> {
-    let lease = &entry.lease;
-    let mut reserved: Vec<(Lane, Option<OwnedSemaphorePermit>)> = vec![(lease.spec.lane, permit.take())];
-    for (lane, slots) in &shared.slots {
-        if *lane != lease.spec.lane
-            && !shared.backlog.is_in(*lane)
-            && let Ok(slot) = Arc::clone(slots).try_acquire_owned()
-        {
-            reserved.push((*lane, Some(slot)));
-        }
+/// Slots in which successors may continue: ours, one of each other lane where one is free, and of the lane of pixels as many as there are
+/// tasks that wait for this file, since what they have in common is done once where they meet. Beyond our own, only where nothing waits in that
+/// lane: otherwise an account that keeps a node busy would keep all others, and its own older jobs, from their turns.
+fn reserve(shared: &Shared, lease: &Lease, own: Option<OwnedSemaphorePermit>) -> Vec<(Lane, Option<OwnedSemaphorePermit>)> {
+    let mut reserved = vec![(lease.spec.lane, own)];
+    for (lane, slots) in shared.slots.iter().filter(|(lane, _)| !shared.backlog.is_in(**lane)) {
+        let wanted = if *lane == Lane::Cpu { lease.spec.readers.max(1) } else { 1 };
+        let wanted = if *lane == lease.spec.lane { wanted - 1 } else { wanted };
+        let free = (0..wanted).map_while(|_| Arc::clone(slots).try_acquire_owned().ok());
+        reserved.extend(free.map(|slot| (*lane, Some(slot))));
     }
+    reserved
+}
+
+/// Commits a result. Successors may continue here in the same step.
+async fn commit(
+    shared: &Arc<Shared>,
+    entry: &Entry,
+    outcome: Outcome,
+    permit: &mut Option<OwnedSemaphorePermit>,
+) -> Option<Arc<Entry>> {
+    let lease = &entry.lease;
+    let mut reserved = reserve(shared, lease, permit.take());
     let lanes: Vec<Lane> = if shared.tasks.is_closed() { Vec::new() } else { reserved.iter().map(|(lane, _)| *lane).collect() };
     let call = || shared.store.finish(&shared.worker, lease, &outcome.result, &outcome.explain, &lanes, shared.ttl_ms);
-    match persist("finish", call).await {
-        Some(Finished::Committed { next } | Finished::Already { next }) => {
-            let next = next.into_iter().next()?;
-            *permit = reserved.into_iter().find(|(lane, _)| *lane == next.spec.lane).and_then(|(_, slot)| slot);
-            Some(next)
-        }
+    let next = match persist("finish", call).await {
+        Some(Finished::Committed { next } | Finished::Already { next }) => next,
         Some(Finished::Stale) => {
             tracing::info!(job = lease.job, task = lease.spec.name, "result of a lost lease: discarded");
             discard(shared, entry).await;
-            None
+            return None;
         }
-        None => None,
+        None => return None,
+    };
+    // Registered before anything is awaited, so that heartbeats begin at once.
+    let mut first = None;
+    for lease in next {
+        let slot = reserved.iter().position(|(lane, _)| *lane == lease.spec.lane);
+        let slot = slot.and_then(|at| reserved.swap_remove(at).1);
+        let entry = shared.active.enter(lease);
+        match first {
+            None => (first, *permit) = (Some(entry), slot),
+            Some(_) => shared.go_on(entry, slot),
+        }
     }
+    // Whoever looks for work finds the slots that were not needed, and the one that this task had.
+    drop(reserved);
+    shared.freed.notify_one();
+    first
 }
 
 /// Deletes what an uncommitted lease has stored. Its keys carry its fence, so nobody else's object can be meant.

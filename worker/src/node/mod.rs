@@ -17,11 +17,11 @@ use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::ids;
 use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_WORKS};
 use convertfly_scheduler::store::{Backlog, Lease, Leaser, Store};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use active::Active;
+use active::{Active, Entry};
 
 use crate::engines::media::{MediaEngine, Probed};
 
@@ -167,6 +167,12 @@ impl Shared {
         // faster, the task waits for its slot with its lease kept alive.
         let slots = self.slots.get(&entry.lease.spec.lane).cloned();
         let permit = slots.as_ref().and_then(|slots| Arc::clone(slots).try_acquire_owned().ok());
+        self.go_on(entry, permit);
+    }
+
+    /// Runs a task that is registered, in its slot if it has one already.
+    fn go_on(self: &Arc<Self>, entry: Arc<Entry>, permit: Option<OwnedSemaphorePermit>) {
+        let slots = self.slots.get(&entry.lease.spec.lane).cloned();
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             let permit = match (permit, slots) {

@@ -51,6 +51,8 @@ pub struct WorkerConfig {
     pub media: Option<PathBuf>,
     /// `CONVERTFLY_ENCODER`: `auto`, `hardware`, `software` or the name of a video encoder, where a task says nothing.
     pub encoder: String,
+    /// `CONVERTFLY_SHARE_DECODES`: whether tasks on one image share what has been decoded of it; results are the same either way.
+    pub share_decodes: bool,
 }
 
 impl Default for WorkerConfig {
@@ -69,6 +71,7 @@ impl Default for WorkerConfig {
             cpu: String::new(),
             media: None,
             encoder: String::new(),
+            share_decodes: true,
         }
     }
 }
@@ -131,6 +134,8 @@ pub struct Services {
     pub router: Router,
     /// How long one task may take.
     pub task_timeout: Duration,
+    /// Whether tasks on one image share what has been decoded of it.
+    pub share_decodes: bool,
     /// How long a download link is valid.
     pub link_lifetime: Duration,
     /// The confined children behind the image engine.
@@ -176,6 +181,7 @@ impl Services {
             scratch,
             router: Router::new(engines),
             task_timeout: Duration::from_secs(config.task_timeout),
+            share_decodes: config.share_decodes,
             link_lifetime: Duration::from_secs(config.link_lifetime),
             pool,
             media,
@@ -187,6 +193,11 @@ impl Services {
     /// A file that this node has at hand.
     pub fn cached(&self, key: &str) -> Option<LocalFile> {
         self.cache.get(key)
+    }
+
+    /// The lock under which a file is brought here: whoever has to wait for it finds the file at hand.
+    pub fn turn(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
+        self.cache.turn(key)
     }
 
     /// Keeps a file at hand.

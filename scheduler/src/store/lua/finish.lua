@@ -1,5 +1,5 @@
 -- ARGV: job, task, fence, result, explain, worker, ttl ms, random, what the work is worth ('' for what was reserved), then the
--- lanes that the worker continues in.
+-- lanes that the worker continues in, each as often as it has a slot there.
 -- Replies {'ok' | 'already', lease…} | {'stale'}
 local job, name, fence = ARGV[1], ARGV[2], ARGV[3]
 local key = k_task(job, name)
@@ -8,7 +8,7 @@ if t[2] ~= fence then return {'stale'} end
 local account = redis.call('HGET', k_job(job), 'account')
 if not account then return {'stale'} end
 local lanes = {}
-for i = 10, #ARGV do lanes[ARGV[i]] = true end
+for i = 10, #ARGV do lanes[ARGV[i]] = (lanes[ARGV[i]] or 0) + 1 end
 
 if t[1] == 'FINISHED' then
   -- The same call again after a lost reply: hand out once more what it had leased.
@@ -40,9 +40,10 @@ for dependent in words(t[5]) do
   if is_blocked(d) then
     if d[4] ~= '1' then
       redis.call('HINCRBY', k_task(job, dependent), 'deps', -1)
-    elseif lanes[d[5]] and #reply == 1 then
-      -- Continuation: the first successor stays on this node, whose scratch still holds its input.
-      reply[2] = grant(account, job, dependent, d, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence, {[name] = ARGV[4]})
+    elseif (lanes[d[5]] or 0) > 0 then
+      -- Continuation: successors stay on this node, whose scratch still holds their input, as long as it has slots for them.
+      lanes[d[5]] = lanes[d[5]] - 1
+      reply[#reply + 1] = grant(account, job, dependent, d, ARGV[6], tonumber(ARGV[7]), ARGV[8], fence, {[name] = ARGV[4]})
     else
       ready[#ready + 1] = {dependent, d[5]}
     end

@@ -484,8 +484,15 @@ impl Book {
         let (name, price, run) = (task.name.clone(), task.price, task.run);
         let next = task.next.clone();
         let ready: Vec<usize> = next.into_iter().filter(|&d| job.tasks[d].is_blocked() && job.deps(d) == 0).collect();
-        let continues = ready.iter().copied().find(|&d| lanes.contains(&job.tasks[d].lane));
-        let continues: Vec<_> = continues.map(|d| (id.clone(), job.tasks[d].name.clone())).into_iter().collect();
+        // One for each slot that the worker names.
+        let mut slots = lanes.to_vec();
+        let mut continues = Vec::new();
+        for &d in &ready {
+            if let Some(slot) = slots.iter().position(|lane| *lane == job.tasks[d].lane) {
+                slots.swap_remove(slot);
+                continues.push((id.clone(), job.tasks[d].name.clone()));
+            }
+        }
         for d in ready {
             job.tasks[d].place = Place::Ready;
         }

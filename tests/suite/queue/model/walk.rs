@@ -166,7 +166,8 @@ impl Walk<'_> {
                 Some(Call::Lease(worker(random), lanes.to_vec()))
             }
             6..=9 => lease(random).map(|lease| {
-                let lanes = [&[Lane::Io, Lane::Cpu][..], &[Lane::Cpu], &[]][random.below(3)].to_vec();
+                let lanes =
+                    [&[Lane::Io, Lane::Cpu][..], &[Lane::Cpu], &[Lane::Cpu, Lane::Io, Lane::Cpu], &[]][random.below(4)].to_vec();
                 // Worth what was reserved, or less, or more (which costs no more).
                 let credits = [None, Some(random.below(4) as u32)][random.below(2)];
                 let made = Box::new(TaskResult { credits, ..result(&lease) });
