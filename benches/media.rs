@@ -90,6 +90,7 @@ impl Bench {
             output: tempfile::tempfile_in(folder)?,
             options: options.as_object().cloned().unwrap_or_else(Map::new),
             test: false,
+            share: None,
             scratch: folder.to_owned(),
             progress: Progress::default(),
             cancel: Cancel::new(),

@@ -92,6 +92,7 @@ impl Ours {
             output,
             options: if let Value::Object(options) = options { options } else { Map::new() },
             test: false,
+            share: None,
             scratch: scratch.path().to_owned(),
             progress: Progress::default(),
             cancel: Cancel::new(),

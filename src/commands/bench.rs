@@ -31,6 +31,9 @@ pub(crate) enum What {
         /// Jobs.
         #[arg(long, default_value_t = 1000)]
         jobs: usize,
+        /// Five sizes of each picture in one job, instead of the mix.
+        #[arg(long)]
+        renditions: bool,
         /// Jobs in flight at once (closed loop).
         #[arg(long, default_value_t = 16)]
         in_flight: usize,
@@ -126,10 +129,11 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        What::Node { corpus, jobs, in_flight, rate, peer, html, json } => {
+        What::Node { corpus, jobs, renditions, in_flight, rate, peer, html, json } => {
             let plan = node::Plan {
                 program: std::env::current_exe()?,
                 corpus: corpus.clone(),
+                mix: if *renditions { node::RENDITIONS } else { node::MIX },
                 jobs: *jobs,
                 in_flight: *in_flight,
                 rate: *rate,

@@ -12,8 +12,8 @@ pub struct Work {
     pub name: &'static str,
     /// Target.
     pub format: &'static str,
-    /// Width of the result; none keeps it.
-    pub width: Option<u32>,
+    /// Widths of the results, one each; none keeps the size, in one result.
+    pub widths: &'static [u32],
     /// Of those formats that have one.
     pub quality: u32,
     /// How many of ten jobs do it.
@@ -22,12 +22,16 @@ pub struct Work {
 
 /// What a site with pictures of its users does: mostly thumbnails.
 pub const MIX: &[Work] = &[
-    Work { name: "thumbnail", format: "jpg", width: Some(320), quality: 85, share: 4 },
-    Work { name: "page", format: "webp", width: Some(800), quality: 80, share: 2 },
-    Work { name: "large", format: "jpg", width: Some(1600), quality: 85, share: 2 },
-    Work { name: "requality", format: "jpg", width: None, quality: 85, share: 1 },
-    Work { name: "lossless", format: "png", width: Some(1200), quality: 85, share: 1 },
+    Work { name: "thumbnail", format: "jpg", widths: &[320], quality: 85, share: 4 },
+    Work { name: "page", format: "webp", widths: &[800], quality: 80, share: 2 },
+    Work { name: "large", format: "jpg", widths: &[1600], quality: 85, share: 2 },
+    Work { name: "requality", format: "jpg", widths: &[], quality: 85, share: 1 },
+    Work { name: "lossless", format: "png", widths: &[1200], quality: 85, share: 1 },
 ];
+
+/// Five sizes of each picture, in one job.
+pub const RENDITIONS: &[Work] =
+    &[Work { name: "renditions", format: "jpg", widths: &[320, 640, 800, 1200, 1600], quality: 85, share: 1 }];
 
 /// Formats that both sides know.
 const FORMATS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "tiff"];
@@ -51,11 +55,11 @@ pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The work of each job: files in turn, and with each ten jobs the shares of the mix, spread.
-pub(super) fn jobs(count: usize, files: usize) -> Vec<(usize, &'static Work)> {
+pub(super) fn jobs(mix: &'static [Work], count: usize, files: usize) -> Vec<(usize, &'static Work)> {
     let mut ten: Vec<&'static Work> = Vec::new();
-    let rounds = MIX.iter().map(|work| work.share).max().unwrap_or(0);
+    let rounds = mix.iter().map(|work| work.share).max().unwrap_or(0);
     for round in 0..rounds {
-        ten.extend(MIX.iter().filter(|work| work.share > round));
+        ten.extend(mix.iter().filter(|work| work.share > round));
     }
     // Every file meets every kind of work, whatever their numbers have in common.
     (0..count).map(|i| (i % files, ten[(i + i / files) % ten.len()])).collect()
@@ -67,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_shares_are_kept_and_every_file_meets_every_work() {
-        let jobs = jobs(1000, 10);
+        let jobs = jobs(MIX, 1000, 10);
         for work in MIX {
             let share = jobs.iter().filter(|(_, other)| other.name == work.name).count();
             assert_eq!(share, work.share * 100, "{}", work.name);

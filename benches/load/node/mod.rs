@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-pub use mix::{MIX, Work};
+pub use mix::{MIX, RENDITIONS, Work};
 
 use load::Ended;
 use server::Server;
@@ -29,6 +29,8 @@ pub struct Plan {
     pub program: PathBuf,
     /// A folder with pictures; those below it, too.
     pub corpus: PathBuf,
+    /// What is done, in which shares.
+    pub mix: &'static [Work],
     /// Jobs.
     pub jobs: usize,
     /// Jobs in flight at once, in the closed loop.
@@ -115,7 +117,7 @@ pub fn run(plan: &Plan, mut tell: impl FnMut(usize, usize)) -> anyhow::Result<Re
     for file in files {
         // What either side cannot read takes no part: its price is not what this is about.
         let id = server.upload(&file)?;
-        if server.convert(&id, &MIX[0]).is_ok() {
+        if server.convert(&id, &plan.mix[0]).is_ok() {
             uploaded.push((file, id));
         }
     }
@@ -126,7 +128,7 @@ pub fn run(plan: &Plan, mut tell: impl FnMut(usize, usize)) -> anyhow::Result<Re
     if uploaded.is_empty() {
         bail!("no picture in {} can be read by both sides", plan.corpus.display());
     }
-    let jobs: Vec<(usize, &'static Work)> = mix::jobs(plan.jobs, uploaded.len());
+    let jobs: Vec<(usize, &'static Work)> = mix::jobs(plan.mix, plan.jobs, uploaded.len());
     let ids: Vec<&str> = uploaded.iter().map(|(_, id)| id.as_str()).collect();
     let cpu = server.cpu_seconds();
     let (ended, wall) = match plan.rate {

@@ -34,7 +34,7 @@ pub(super) fn run<'a>(folder: &Path, work: impl Iterator<Item = (&'a Path, &'sta
         .enumerate()
         .map(|(i, (source, work))| {
             let output = results.path().join(format!("{i}.{}", work.format));
-            json!({ "source": source, "output": output, "format": work.format, "width": work.width, "quality": work.quality })
+            json!({ "source": source, "output": output, "format": work.format, "widths": work.widths, "quality": work.quality })
         })
         .collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

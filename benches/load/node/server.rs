@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use serde_json::{Value, json};
+use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::mix::Work;
@@ -20,6 +20,21 @@ pub(super) struct Made {
     pub(super) bytes_out: u64,
     /// Milliseconds of each stage.
     pub(super) stages: Vec<(String, f64)>,
+}
+
+impl Made {
+    /// Adds a task's results.
+    fn add(&mut self, explain: &Value) {
+        let stages = explain["ms"].as_object().into_iter().flatten();
+        self.stages.extend(stages.filter_map(|(name, ms)| Some((name.clone(), ms.as_f64()?))));
+        for stage in ["queued_ms", "fetch_ms", "store_ms"] {
+            self.stages.extend(explain[stage].as_f64().map(|ms| (stage.trim_end_matches("_ms").to_owned(), ms)));
+        }
+        let figure = |name: &str| explain[name].as_u64().unwrap_or(0);
+        // Of several results of one picture, it is one picture.
+        self.pixels_in = figure("pixels_in");
+        self.bytes_out += figure("bytes_out");
+    }
 }
 
 pub(super) struct Server {
@@ -81,28 +96,29 @@ impl Server {
     /// # Errors
     /// What the job says, if it does not finish.
     pub(super) fn convert(&self, file: &str, work: &Work) -> anyhow::Result<Made> {
-        let mut options = json!({ "quality": work.quality, "enlarge": false });
-        if let Some(width) = work.width {
-            options["width"] = json!(width);
+        let plain = json!({ "quality": work.quality, "enlarge": false });
+        let options: Vec<Value> = match work.widths {
+            [] => vec![plain],
+            widths => widths.iter().map(|width| json!({ "quality": work.quality, "enlarge": false, "width": width })).collect(),
+        };
+        let mut tasks = Map::new();
+        tasks.insert("import".to_owned(), json!({ "operation": "import/file", "file_id": file }));
+        for (at, options) in options.iter().enumerate() {
+            let convert = json!({ "operation": "convert", "input": "import", "output_format": work.format, "options": options });
+            tasks.insert(format!("convert{at}"), convert);
+            tasks.insert(format!("export{at}"), json!({ "operation": "export/url", "input": format!("convert{at}") }));
         }
-        let job = self.submit(&json!({ "tasks": {
-            "import": { "operation": "import/file", "file_id": file },
-            "convert": { "operation": "convert", "input": "import", "output_format": work.format, "options": options },
-            "export": { "operation": "export/url", "input": "convert" },
-        }}))?;
+        let job = self.submit(&json!({ "tasks": tasks }))?;
         let job = self.wait(&job)?;
-        if job["status"] != "FINISHED" {
-            let error = &job["tasks"]["convert"]["error"]["code"];
-            return Err(anyhow!("{}", error.as_str().unwrap_or("it did not finish")));
+        let mut made = Made { pixels_in: 0, bytes_out: 0, stages: Vec::new() };
+        for at in 0..options.len() {
+            let task = &job["tasks"][format!("convert{at}")];
+            if job["status"] != "FINISHED" {
+                bail!("{}", task["error"]["code"].as_str().unwrap_or("it did not finish"));
+            }
+            made.add(&task["explain"]);
         }
-        let explain = &job["tasks"]["convert"]["explain"];
-        let mut stages: Vec<(String, f64)> =
-            explain["ms"].as_object().into_iter().flatten().filter_map(|(name, ms)| Some((name.clone(), ms.as_f64()?))).collect();
-        for stage in ["queued_ms", "fetch_ms", "store_ms"] {
-            stages.extend(explain[stage].as_f64().map(|ms| (stage.trim_end_matches("_ms").to_owned(), ms)));
-        }
-        let figure = |name: &str| explain[name].as_u64().unwrap_or(0);
-        Ok(Made { pixels_in: figure("pixels_in"), bytes_out: figure("bytes_out"), stages })
+        Ok(made)
     }
 
     fn submit(&self, body: &Value) -> anyhow::Result<Value> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
+use convertfly_worker::engines::image::decodes::Share;
 use convertfly_worker::engines::image::{ImageEngine, Runner};
 use convertfly_worker::engines::{Action, Beside, Engine, Progress, Work};
 use convertfly_worker::formats::{Cancel, Limits};
@@ -43,6 +44,7 @@ impl Ours {
         Ok(Cost { cpu_ms: millis(cpu.elapsed()), wall_ms: millis(wall.elapsed()) })
     }
 
+    /// One result of a row.
     fn one(&self, row: &Row, options: Value, source: &Path, mark: &Path, output: &Path, scratch: &Path) -> anyhow::Result<()> {
         let mut options = options.as_object().cloned().unwrap_or_else(Map::new);
         let mut beside = Vec::new();
@@ -68,6 +70,7 @@ impl Ours {
             output: File::options().read(true).write(true).create(true).truncate(true).open(output)?,
             options,
             test: false,
+            share: share(row),
             scratch: scratch.to_owned(),
             progress: Progress::default(),
             cancel: Cancel::new(),
@@ -76,4 +79,10 @@ impl Ours {
         self.runtime.block_on(self.engine.convert(work)).map_err(|failure| anyhow!("{}: {failure}", row.name))?;
         Ok(())
     }
+}
+
+/// Results of one picture share what is decoded of it, as the tasks of one job do.
+fn share(row: &Row) -> Option<Share> {
+    let readers = u32::try_from(row.widths.len()).unwrap_or(u32::MAX);
+    (readers > 1).then(|| Share { account: "bench".to_owned(), readers, followers: 0 })
 }

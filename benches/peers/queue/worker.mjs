@@ -11,10 +11,15 @@ const connection = new Redis({ path: process.argv[2], maxRetriesPerRequest: null
 const worker = new Worker(
   'images',
   async ({ data }) => {
-    let image = sharp(data.source);
-    if (data.width) image = image.resize(data.width, null, { withoutEnlargement: true });
     const options = data.format === 'png' ? {} : { quality: data.quality };
-    await image.toFormat(data.format === 'jpg' ? 'jpeg' : data.format, options).toFile(data.output);
+    const widths = data.widths.length ? data.widths : [null];
+    // Several sizes are several pipelines: sharp decodes each at the scale that suits it.
+    for (const [at, width] of widths.entries()) {
+      let image = sharp(data.source);
+      if (width) image = image.resize(width, null, { withoutEnlargement: true });
+      const output = at ? `${data.output}.${at}` : data.output;
+      await image.toFormat(data.format === 'jpg' ? 'jpeg' : data.format, options).toFile(output);
+    }
   },
   { connection, concurrency: 2 },
 );
