@@ -173,11 +173,16 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
             *place = value;
         }
     }
-    match text("CONVERTFLY_REFUND_ON_ERROR").as_deref() {
-        None => {}
-        Some("true") => config.refund_on_error = true,
-        Some("false") => config.refund_on_error = false,
-        Some(_) => problems.push("CONVERTFLY_REFUND_ON_ERROR must be true or false, for example true".to_owned()),
+    for (name, place) in [
+        ("CONVERTFLY_REFUND_ON_ERROR", &mut config.refund_on_error),
+        ("CONVERTFLY_SHARE_DECODES", &mut config.worker.share_decodes),
+    ] {
+        match text(name).as_deref() {
+            None => {}
+            Some("true") => *place = true,
+            Some("false") => *place = false,
+            Some(_) => problems.push(format!("{name} must be true or false, for example true")),
+        }
     }
     let requests = &mut config.default_account.requests_per_minute;
     number(&text, "CONVERTFLY_REQUESTS_PER_MINUTE", "6000", requests, &mut problems);
@@ -216,7 +221,7 @@ mod tests {
     fn every_problem_is_reported() {
         let mut config = Config::default();
         let lookup = |name: &str| match name {
-            "CONVERTFLY_IO_SLOTS" | "CONVERTFLY_SHARDS" => Some("many".to_owned()),
+            "CONVERTFLY_IO_SLOTS" | "CONVERTFLY_SHARE_DECODES" => Some("many".to_owned()),
             _ => None,
         };
         let problems = apply_variables(&mut config, &lookup);

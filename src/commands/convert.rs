@@ -205,6 +205,7 @@ fn convert_one(
         output: temporary.reopen()?,
         options: options.clone(),
         test: false,
+        share: None,
         scratch: scratch.path().to_owned(),
         progress: Progress::default(),
         cancel: Cancel::new(),

@@ -41,6 +41,7 @@ mod public_net;
 mod queue;
 mod quick_start;
 mod rate_limits;
+mod renditions;
 mod roles;
 mod s3;
 mod secrets;

@@ -44,7 +44,8 @@ impl Engine for MarkdownEngine {
 
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
         let Work { action, from, to, input, output, options, test, cancel, deadline, .. } = work;
-        let job = ImageJob { action, from, to, beside: Vec::new(), options, limits: Limits::default(), test, pdf: None };
+        let job =
+            ImageJob { action, from, to, beside: Vec::new(), options, limits: Limits::default(), test, pdf: None, share: None };
         Box::pin(run_job(&self.runner, job, vec![input, output], cancel, deadline))
     }
 }

@@ -111,6 +111,8 @@ pub struct Work {
     pub options: Map<String, Value>,
     /// Whether the result is marked TEST.
     pub test: bool,
+    /// Who else reads the input or the output.
+    pub share: Option<image::decodes::Share>,
     /// The task's folder: where results beside the first one go ([`Made::more`]), and what passes between two engines.
     pub scratch: PathBuf,
     /// Told the share done.

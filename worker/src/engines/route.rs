@@ -225,6 +225,7 @@ impl Router {
                     // Options speak of the result; a step on the way takes the source as it is, or the part of it that is asked for.
                     options: if is_last { work.options.clone() } else { only(&work.options, engine.source_options()) },
                     test: is_last && work.test,
+                    share: work.share.as_ref().map(|share| share.of_step(index == 0, is_last)),
                     scratch: work.scratch.clone(),
                     progress: work.progress.part(index as f64 / count, (index + 1) as f64 / count),
                     cancel: work.cancel.clone(),

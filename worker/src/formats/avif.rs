@@ -26,10 +26,10 @@ pub(super) static FORMAT: Format = Format {
     flags: Flags { alpha: true, lossy: true, ..Flags::NONE },
     magic: brands::is_avif,
     #[cfg(feature = "heif")]
-    decode: Some(super::Decoder {
-        probe: |data, limits| super::heic::decode::probe(TITLE, data, limits),
-        decode: |data, options| super::heic::decode::decode(TITLE, data, options),
-    }),
+    decode: Some(super::Decoder::whole(
+        |data, limits| super::heic::decode::probe(TITLE, data, limits),
+        |data, options| super::heic::decode::decode(TITLE, data, options),
+    )),
     #[cfg(not(feature = "heif"))]
     decode: None,
     encode: Some(encode),

@@ -20,14 +20,14 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["bmp", "dib"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { grey: true, ..Flags::NONE },
+    flags: Flags { grey: true, exact: true, ..Flags::NONE },
     magic: is_bmp,
     decode: Some(DECODER),
     encode: Some(encode),
 };
 
 /// How bitmaps are read: icons hold some.
-pub(super) const DECODER: Decoder = Decoder { probe, decode };
+pub(super) const DECODER: Decoder = Decoder::whole(probe, decode);
 
 /// `BM` alone is too common to trust: the size of the header that follows has to be one of the known ones as well.
 fn is_bmp(head: &[u8]) -> bool {

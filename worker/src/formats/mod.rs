@@ -15,6 +15,7 @@ mod ico;
 mod jpg;
 mod jxl;
 mod m4a;
+mod memo;
 mod mkv;
 mod mov;
 mod mp3;
@@ -34,6 +35,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 pub use convertfly_sandbox::Cancel;
+pub use memo::{Held, Known, Memo, Part, Reserve};
 
 use crate::failure::Failure;
 use crate::pixels::{Channels, Depth, Image, Orientation};
@@ -97,6 +99,8 @@ pub struct Flags {
     pub largest: Option<u32>,
     /// Can hold a JPEG file as it is, for a picture of its own.
     pub embeds_jpeg: bool,
+    /// One picture without profile and tags is read back from it sample for sample, in the layout that was written.
+    pub exact: bool,
     /// Is drawn at any size, not stored as pixels: a decoder of it gives the very size that is asked for.
     pub vector: bool,
 }
@@ -115,6 +119,7 @@ impl Flags {
         palette: false,
         largest: None,
         embeds_jpeg: false,
+        exact: false,
         vector: false,
     };
 }
@@ -154,6 +159,18 @@ pub struct Decoder {
     pub probe: fn(&[u8], &Limits) -> Result<Header, Failure>,
     /// Reads the pixels. `all_frames` asks for every frame of an animation, otherwise the first one.
     pub decode: fn(&[u8], &DecodeOptions) -> Result<Decoded, Failure>,
+    /// What [`DecodeOptions::at_least`] comes down to: sizes of which this says the same give the same pixels.
+    pub variant: fn(&Header, (u32, u32)) -> (u32, u32),
+}
+
+impl Decoder {
+    /// One that gives the whole picture whatever size is wanted.
+    pub const fn whole(
+        probe: fn(&[u8], &Limits) -> Result<Header, Failure>,
+        decode: fn(&[u8], &DecodeOptions) -> Result<Decoded, Failure>,
+    ) -> Self {
+        Self { probe, decode, variant: |_, _| (0, 0) }
+    }
 }
 
 /// Writes frames to a file.
@@ -317,6 +334,8 @@ pub struct DecodeOptions {
     /// shrink cheaply may then give a smaller image, so much larger than that size that the result hardly differs; others
     /// ignore it. One that draws ([`Flags::vector`]) gives exactly this size.
     pub at_least: Option<(u32, u32)>,
+    /// What other tasks know about the file, where there are any.
+    pub known: Option<Arc<Known>>,
     /// Set when the work is no longer wanted; long decoders look at it between rows or frames.
     pub cancel: Cancel,
 }

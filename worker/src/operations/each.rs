@@ -11,6 +11,7 @@ use convertfly_scheduler::task::{FileRef, TaskResult};
 use serde_json::{Map, Value};
 
 use super::{Context, files};
+use crate::engines::image::decodes::Share;
 use crate::engines::{Action, Beside, Made, Piece, Work};
 use crate::failure::Failure;
 use crate::formats::{Category, Format};
@@ -158,6 +159,7 @@ impl Each<'_> {
             output,
             options: self.options.clone(),
             test: context.lease.spec.test,
+            share: share(context),
             scratch: folder.path().to_owned(),
             progress: context.progress.part(index as f64 / inputs, (index + 1) as f64 / inputs),
             cancel: context.cancel.clone(),
@@ -200,6 +202,13 @@ fn with_assets(inputs: Vec<&FileRef>) -> Result<(Vec<&FileRef>, Vec<&FileRef>), 
         return Err(Failure::invalid_field("assets", reason));
     }
     Ok((documents, assets))
+}
+
+/// Who else reads the files of the task, where the node lets tasks share what they have in common.
+fn share(context: &Context<'_>) -> Option<Share> {
+    let spec = &context.lease.spec;
+    let account = context.lease.account.clone();
+    context.services.share_decodes.then_some(Share { account, readers: spec.siblings, followers: spec.readers })
 }
 
 /// What a conversion is worth by the pairs that ran: the prices of its files, but for an input of several files (the pages of a

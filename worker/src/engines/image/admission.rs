@@ -6,6 +6,7 @@
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::decodes::Decodes;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
@@ -20,6 +21,8 @@ pub struct Memory {
     total: u64,
     free: Mutex<u64>,
     freed: Condvar,
+    /// Gives back what is only kept in case somebody asks for it again.
+    relief: fn(),
 }
 
 /// Bytes that a task may use until this is dropped.
@@ -31,14 +34,29 @@ pub struct Permit<'a> {
 impl Memory {
     /// A budget of `total` bytes.
     pub fn new(total: u64) -> Self {
-        Self { total, free: Mutex::new(total), freed: Condvar::new() }
+        Self { total, free: Mutex::new(total), freed: Condvar::new(), relief: || () }
+    }
+
+    /// The whole budget, bytes.
+    pub(super) fn total(&self) -> u64 {
+        self.total
     }
 
     /// This process' budget: half of what was available when it was first asked for. The executor asks before it locks itself
     /// in, since `/proc` is out of its reach afterwards.
     pub fn of_process() -> &'static Self {
         static MEMORY: OnceLock<Memory> = OnceLock::new();
-        MEMORY.get_or_init(|| Self::new(available().map_or(FALLBACK, |bytes| bytes / 2)))
+        MEMORY.get_or_init(|| Self {
+            relief: || Decodes::of_process().let_go(),
+            ..Self::new(available().map_or(FALLBACK, |bytes| bytes / 2))
+        })
+    }
+
+    /// The bytes, where they are free right now.
+    pub(super) fn try_acquire(&self, bytes: u64) -> Option<Permit<'_>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        *free = free.checked_sub(bytes)?;
+        Some(Permit { memory: self, bytes })
     }
 
     /// Waits until `bytes` are free. A task that needs more than the whole budget gets all of it, alone.
@@ -47,6 +65,10 @@ impl Memory {
     /// [`Failure::Cancelled`] once `cancel` is set.
     pub fn acquire(&self, bytes: u64, cancel: &Cancel) -> Result<Permit<'_>, Failure> {
         let bytes = bytes.min(self.total);
+        if let Some(permit) = self.try_acquire(bytes) {
+            return Ok(permit);
+        }
+        (self.relief)();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free < bytes {
             cancel.check()?;

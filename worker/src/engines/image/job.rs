@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::decodes::Share;
 use super::{merge, metadata, optimize, pipeline, watermark};
 use crate::engines::{Action, Beside, Made};
 use crate::failure::Failure;
@@ -37,6 +38,9 @@ pub struct ImageJob {
     /// What is done with a PDF file, where the input is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pdf: Option<super::pdf::PdfTask>,
+    /// Who else reads the input or the output, where what they have in common is done once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
 }
 
 /// The files of a job, opened.

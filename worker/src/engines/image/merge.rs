@@ -64,7 +64,7 @@ struct Source {
 ///
 /// # Errors
 /// As [`super::job::run`].
-pub(super) fn run(job: &ImageJob, files: Files, processor: &Processor, cancel: &Cancel) -> Result<Made, Failure> {
+pub(super) fn run(job: &ImageJob, mut files: Files, processor: &Processor, cancel: &Cancel) -> Result<Made, Failure> {
     let options = MergeOptions::read(&job.options)?;
     let to = format(&job.to)?;
     let sheet = options.layout == Layout::Sheet;
@@ -111,7 +111,7 @@ pub(super) fn run(job: &ImageJob, files: Files, processor: &Processor, cancel: &
     let made = Decoded { frames, orientation: Orientation::Upright, icc: None, loops: options.loops };
     let how =
         EncodeOptions { quality: options.quality, density: options.density, cancel: cancel.clone(), ..EncodeOptions::default() };
-    let bytes_out = clock.time("encode", || encode(to, &made, &how, files.output))?;
+    let bytes_out = clock.time("encode", || encode(to, &made, &how, &mut files.output))?;
     let explain = json!({
         "engine": super::ID,
         "pictures": count,

@@ -24,6 +24,7 @@ fn plain(width: u32, height: u32, color: [u8; 3]) -> Vec<u8> {
 fn merge(pictures: &[Vec<u8>], to: &str, options: Value) -> Result<Vec<u8>, Failure> {
     let job = ImageJob {
         pdf: None,
+        share: None,
         action: Action::Merge,
         from: "png".to_owned(),
         to: to.to_owned(),

@@ -3,6 +3,7 @@
 pub mod admission;
 mod analysis;
 mod color;
+pub mod decodes;
 pub mod job;
 mod keep;
 #[cfg(feature = "documents")]
@@ -100,9 +101,9 @@ impl Engine for ImageEngine {
     }
 
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
-        let Work { action, from, to, input, beside, output, options, test, cancel, deadline, .. } = work;
+        let Work { action, from, to, input, beside, output, options, test, share, cancel, deadline, .. } = work;
         let (formats, between): (Vec<_>, Vec<_>) = beside.into_iter().map(|beside| (beside.format, beside.file)).unzip();
-        let job = ImageJob { action, from, to, beside: formats, options, limits: self.limits, test, pdf: None };
+        let job = ImageJob { action, from, to, beside: formats, options, limits: self.limits, test, pdf: None, share };
         let files = [input].into_iter().chain(between).chain([output]).collect();
         Box::pin(run_job(&self.runner, job, files, cancel, deadline))
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::admission::Memory;
 use super::analysis;
 use super::color::Colors;
+use super::decodes::{self, Decodes, Joined};
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
 use super::plan::{Source, cut, plan, reduced_size, scale};
@@ -38,13 +39,14 @@ pub(super) type Meant<'a> = &'a dyn Fn(u32, u32) -> Result<bool, Failure>;
 pub(super) fn run(
     job: &ImageJob,
     options: &ConvertOptions,
-    files: Files,
+    mut files: Files,
     processor: &Processor,
     cancel: &Cancel,
     finish: Finish<'_>,
     meant: Meant<'_>,
 ) -> Result<Made, Failure> {
     let (from, to) = (format(&job.from)?, format(&job.to)?);
+    let joined = job.share.as_ref().and_then(|share| Decodes::of_process().join(share, &files.input));
     let data = read(files.input)?;
     let mut clock = Clock::default();
     let header = probe(from, to, job, options.density, &data, cancel, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
@@ -58,9 +60,10 @@ pub(super) fn run(
         all_frames: count > 1,
         page: options.page - 1,
         at_least: Some(wanted_size(&header, options, from, &job.limits)),
+        known: joined.as_ref().map(Joined::known),
         cancel: cancel.clone(),
     };
-    let mut decoded = decode(from, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
+    let mut decoded = decodes::decode(from, &header, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;
     // With all that is kept the profile stays, too; where the target has no room for one, its colours are better off as sRGB.
     let keep_icc = options.keep_icc || (!options.strip && to.flags.profile);
     let colors = if keep_icc { Colors::default() } else { clock.time("color", || Colors::read(&mut decoded))? };
@@ -96,7 +99,10 @@ pub(super) fn run(
         cancel: cancel.clone(),
         ..EncodeOptions::default()
     };
-    let bytes_out = clock.time("encode", || encode(to, &made, &how, files.output))?;
+    let bytes_out = clock.time("encode", || encode(to, &made, &how, &mut files.output))?;
+    if let (Some(share), true) = (&job.share, is_exact(to, &made, &how)) {
+        Decodes::of_process().put(share, &files.output, &made);
+    }
 
     warnings.dedup();
     let pixels = |width: u32, height: u32| u64::from(width) * u64::from(height) * frames as u64;
@@ -112,10 +118,13 @@ pub(super) fn run(
         "pixels_out": pixels(width, height),
         "ms": clock.stages,
     });
-    let explain = match explain {
+    let mut explain = match explain {
         Value::Object(explain) => explain,
         _ => Map::new(),
     };
+    if let Some(joined) = &joined {
+        joined.explain(&mut explain);
+    }
     Ok(Made { width: Some(width), height: Some(height), warnings, explain, ..Made::default() })
 }
 
@@ -370,11 +379,16 @@ fn trimmed(
     Ok((decoded, left))
 }
 
+/// Whether what is written will be read back just like that.
+fn is_exact(to: &Format, made: &Decoded, how: &EncodeOptions) -> bool {
+    to.flags.exact && made.frames.len() == 1 && made.icc.is_none() && how.tags.is_empty()
+}
+
 /// Writes the result and returns its length.
-pub(super) fn encode(to: &Format, made: &Decoded, how: &EncodeOptions, mut output: File) -> Result<u64, Failure> {
+pub(super) fn encode(to: &Format, made: &Decoded, how: &EncodeOptions, output: &mut File) -> Result<u64, Failure> {
     let encoder = to.encode.ok_or_else(|| Failure::unsupported(format!("{} files cannot be written", to.title)))?;
     output.rewind().and_then(|()| output.set_len(0)).map_err(Failure::internal)?;
-    encoder(made, how, &mut output)?;
+    encoder(made, how, output)?;
     output.flush().map_err(Failure::internal)?;
     Ok(output.metadata().map_err(Failure::internal)?.len())
 }

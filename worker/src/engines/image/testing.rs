@@ -24,6 +24,7 @@ pub(super) fn file(data: &[u8]) -> File {
 pub(super) fn job(action: Action, from: &str, to: &str, options: &Value) -> ImageJob {
     ImageJob {
         pdf: None,
+        share: None,
         action,
         from: from.to_owned(),
         to: to.to_owned(),

@@ -27,6 +27,7 @@ fn job(from: &str, to: &str, options: Value) -> ImageJob {
     let options = options.as_object().expect("options are an object").clone();
     ImageJob {
         pdf: None,
+        share: None,
         action: Action::Convert,
         from: from.to_owned(),
         to: to.to_owned(),
@@ -359,6 +360,7 @@ async fn the_engine_offers_all_pairs_and_runs_them_anywhere() {
         output: output.try_clone().expect("a second handle"),
         options: serde_json::Map::new(),
         test: false,
+        share: None,
         scratch: std::env::temp_dir(),
         progress: Progress::default(),
         cancel: Cancel::new(),

@@ -118,6 +118,7 @@ pub(super) async fn watermark(engine: &MediaEngine, mut work: Work) -> Result<Ma
         limits: Limits::default(),
         test: work.test,
         pdf: None,
+        share: None,
     };
     let files =
         [reopen(&ground).map_err(ours)?].into_iter().chain(pictures).chain([drawing.try_clone().map_err(ours)?]).collect();

@@ -129,6 +129,7 @@ impl PdfEngine {
             limits: self.limits,
             test: work.test,
             pdf: None,
+            share: None,
         };
         let files = vec![reopened(&work.input)?, clone(&work.output)?];
         run_job(&self.runner, job, files, work.cancel.clone(), work.deadline).await
@@ -147,6 +148,7 @@ impl PdfEngine {
             limits: self.limits,
             test: work.test,
             pdf: Some(task),
+            share: None,
         };
         let input = reopened(&work.input)?;
         let files = [input].into_iter().chain(files).collect();

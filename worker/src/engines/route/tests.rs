@@ -80,6 +80,7 @@ async fn convert(router: &Router, from: &str, to: &str) -> (Result<Made, Failure
         output: output.try_clone().expect("a second handle"),
         options: Map::from_iter([("width".to_owned(), json!(5))]),
         test: false,
+        share: None,
         scratch: std::env::temp_dir(),
         progress: Progress::default(),
         cancel: Cancel::new(),

@@ -27,7 +27,7 @@ pub(super) static FORMAT: Format = Format {
     category: Category::Image,
     flags: Flags { alpha: true, animated: true, palette: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"),
-    decode: Some(Decoder { probe, decode }),
+    decode: Some(Decoder::whole(probe, decode)),
     encode: Some(encode::encode),
 };
 

@@ -18,10 +18,10 @@ pub(super) static FORMAT: Format = Format {
     category: Category::Image,
     flags: Flags { alpha: true, lossy: true, ..Flags::NONE },
     magic: brands::is_heic,
-    decode: Some(Decoder {
-        probe: |data, limits| decode::probe(TITLE, data, limits),
-        decode: |data, options| decode::decode(TITLE, data, options),
-    }),
+    decode: Some(Decoder::whole(
+        |data, limits| decode::probe(TITLE, data, limits),
+        |data, options| decode::decode(TITLE, data, options),
+    )),
     encode: None,
 };
 

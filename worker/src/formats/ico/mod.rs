@@ -27,7 +27,7 @@ pub(super) static FORMAT: Format = Format {
     category: Category::Image,
     flags: Flags { alpha: true, largest: Some(MAX_SIDE), ..Flags::NONE },
     magic: is_ico,
-    decode: Some(Decoder { probe, decode }),
+    decode: Some(Decoder::whole(probe, decode)),
     encode: Some(encode),
 };
 

@@ -5,6 +5,7 @@ mod inks;
 mod plain;
 mod repack;
 mod segments;
+mod shared;
 
 use ::convertfly_jpeg::Picture;
 use ::turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
@@ -79,7 +80,7 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
     }
     let image = match options.at_least.and_then(|size| reduced(data, &segments, &header, size)) {
         Some(image) => image,
-        None => match sound(data, &segments, &header) {
+        None => match sound(data, &segments, &header, options)? {
             Some(image) => image,
             None => full(data, &segments, &header)?,
         },
@@ -89,13 +90,23 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
 
 /// Decodes at full size what is in order: equal to libjpeg-turbo's pixels, and faster than the decoder that is asked about all others, which knows
 /// what can be made of them.
-fn sound(data: &[u8], segments: &Segments<'_>, header: &Header) -> Option<Image> {
+fn sound(data: &[u8], segments: &Segments<'_>, header: &Header, options: &DecodeOptions) -> Result<Option<Image>, Failure> {
     if !segments.is_complete(data) {
-        return None;
+        return Ok(None);
     }
+    let picture = match shared::coefficients(data, header, options)? {
+        Some(coefficients) => Picture::of(&coefficients).ok(),
+        None => Picture::decode_sound(data, &limits(header)).ok().flatten(),
+    };
+    Ok(picture.and_then(|picture| image(picture, header)))
+}
+
+fn limits(header: &Header) -> ::convertfly_jpeg::Limits {
     let pixels = u64::from(header.width) * u64::from(header.height);
-    let limits = ::convertfly_jpeg::Limits { side: header.width.max(header.height), pixels, scans: MAX_SCANS as u32 };
-    let picture = Picture::decode_sound(data, &limits).ok()??;
+    ::convertfly_jpeg::Limits { side: header.width.max(header.height), pixels, scans: MAX_SCANS as u32 }
+}
+
+fn image(picture: Picture, header: &Header) -> Option<Image> {
     let same = (picture.width, picture.height, picture.channels)
         == (header.width as usize, header.height as usize, header.channels.count());
     if !same {
@@ -133,13 +144,22 @@ fn failure(error: DecodeErrors) -> Failure {
     }
 }
 
-/// Decodes at 1/2, 1/4 or 1/8 of the size ([`REDUCTIONS`]), where `size` is small enough for that. `None` where it cannot: the full decoder then says why, if the file is at fault.
-fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u32)) -> Option<Image> {
+/// By how much the picture may shrink for that size ([`REDUCTIONS`]).
+fn reduction(header: &Header, size: (u32, u32)) -> Option<u32> {
+    if u64::from(header.width) * u64::from(header.height) < REDUCE_FROM {
+        return None;
+    }
     let leaves = |side: u32, factor: u32, margin: u32, wanted: u32| side / factor >= wanted.saturating_mul(margin);
-    let (factor, _) = REDUCTIONS.into_iter().find(|&(factor, margin)| {
+    let fits = |&(factor, margin): &(u32, u32)| {
         leaves(header.width, factor, margin, size.0) && leaves(header.height, factor, margin, size.1)
-    })?;
-    if u64::from(header.width) * u64::from(header.height) < REDUCE_FROM || !segments.is_complete(data) {
+    };
+    REDUCTIONS.into_iter().find(fits).map(|(factor, _)| factor)
+}
+
+/// Decodes at 1/2, 1/4 or 1/8 of the size, where `size` is small enough for that. `None` where it cannot: the full decoder then says why, if the file is at fault.
+fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u32)) -> Option<Image> {
+    let factor = reduction(header, size)?;
+    if !segments.is_complete(data) {
         return None;
     }
     let mut decoder = Decompressor::new().ok()?;
@@ -165,7 +185,7 @@ pub(crate) use plain::plain;
 pub(super) use repack::{nature, repack};
 
 /// How JPEG is read: TIFF holds some.
-pub(super) const DECODER: Decoder = Decoder { probe, decode };
+pub(super) const DECODER: Decoder = Decoder { probe, decode, variant: |header, size| (reduction(header, size).unwrap_or(1), 0) };
 
 /// Width and height that a JPEG stream claims.
 ///
@@ -223,7 +243,8 @@ mod tests {
             let data = ::turbojpeg::compress(source, 88, subsamp).expect("written");
             let theirs = ::turbojpeg::decompress(&data, PixelFormat::RGB).expect("decoded");
             let segments = Segments::read(&data).expect("segments");
-            let ours = sound(&data, &segments, &header(&segments, &Limits::default()).expect("a header")).expect("it is sound");
+            let header = header(&segments, &Limits::default()).expect("a header");
+            let ours = sound(&data, &segments, &header, &DecodeOptions::default()).expect("decoded").expect("it is sound");
             let rows = theirs.pixels.chunks_exact(theirs.pitch).flat_map(|row| &row[..203 * 3]);
             assert!(ours.data().iter().eq(rows), "{subsamp:?}: byte for byte");
             assert_eq!(ours.data(), decoded(&data, None).data(), "{subsamp:?}: and that is the way it is decoded");

@@ -28,7 +28,7 @@ pub(super) static FORMAT: Format = Format {
     category: Category::Image,
     flags: Flags { alpha: true, animated: true, deep: true, grey: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"\xff\x0a") || head.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n"),
-    decode: Some(Decoder { probe, decode }),
+    decode: Some(Decoder::whole(probe, decode)),
     encode: None,
 };
 

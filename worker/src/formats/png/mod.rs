@@ -24,14 +24,24 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["png", "apng"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { alpha: true, animated: true, deep: true, grey: true, profile: true, tags: true, palette: true, ..Flags::NONE },
+    flags: Flags {
+        alpha: true,
+        animated: true,
+        deep: true,
+        grey: true,
+        profile: true,
+        tags: true,
+        palette: true,
+        exact: true,
+        ..Flags::NONE
+    },
     magic: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
     decode: Some(DECODER),
     encode: Some(encode::encode),
 };
 
 /// How PNG is read: icons hold some.
-pub(super) const DECODER: Decoder = Decoder { probe, decode };
+pub(super) const DECODER: Decoder = Decoder::whole(probe, decode);
 
 pub(super) use encode::encode_still;
 pub(super) use repack::repack;

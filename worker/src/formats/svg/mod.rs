@@ -39,7 +39,7 @@ pub(super) static FORMAT: Format = Format {
     category: Category::Image,
     flags: Flags { alpha: true, vector: true, ..Flags::NONE },
     magic: text::is_svg,
-    decode: Some(Decoder { probe, decode }),
+    decode: Some(Decoder { probe, decode, variant: |_, size| size }),
     encode: None,
 };
 

@@ -20,7 +20,7 @@ pub(super) static FORMAT: Format = Format {
     flags: Flags { alpha: true, pages: true, deep: true, grey: true, profile: true, tags: true, ..Flags::NONE },
     // Classic and BigTIFF, both byte orders.
     magic: |head| matches!(head, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
-    decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),
+    decode: Some(Decoder { probe: decode::probe, decode: decode::decode, variant: |_, size| size }),
     encode: Some(encode::encode),
 };
 

@@ -23,7 +23,7 @@ pub(super) static FORMAT: Format = Format {
     category: Category::Image,
     flags: Flags { alpha: true, lossy: true, animated: true, profile: true, tags: true, ..Flags::NONE },
     magic: |head| head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
-    decode: Some(Decoder { probe: decode::probe, decode: decode::decode }),
+    decode: Some(Decoder::whole(decode::probe, decode::decode)),
     encode: Some(encode::encode),
 };
 

@@ -24,6 +24,7 @@ fn file(data: &[u8]) -> File {
 fn found(data: &[u8], format: &str) -> Map<String, Value> {
     let job = ImageJob {
         pdf: None,
+        share: None,
         action: Action::Metadata,
         from: format.to_owned(),
         to: "json".to_owned(),

@@ -109,7 +109,7 @@ impl<'a> Drawing<'a> {
         Image::new(width, height, Channels::Rgb, Depth::U8, rgb)
     }
 
-    fn encode(&self, mut made: Decoded, output: File, clock: &mut Clock) -> Result<u64, Failure> {
+    fn encode(&self, mut made: Decoded, mut output: File, clock: &mut Clock) -> Result<u64, Failure> {
         if self.job.test {
             made.frames.iter_mut().for_each(|frame| stamp::mark(&mut frame.image));
         }
@@ -119,7 +119,7 @@ impl<'a> Drawing<'a> {
             cancel: self.runner.cancel.clone(),
             ..EncodeOptions::default()
         };
-        clock.time("encode", || encode(self.to, &made, &how, output))
+        clock.time("encode", || encode(self.to, &made, &how, &mut output))
     }
 
     fn made(&self, sizes: &[(u32, u32)], bytes: u64, ran: &Ran, mut clock: Clock) -> Made {

@@ -75,6 +75,7 @@ pub(super) fn perform(
         limits: Limits::default(),
         test: false,
         pdf: Some(task.clone()),
+        share: None,
     };
     let outputs: Vec<File> = (0..outputs).map(|_| file(b"")).collect();
     let files = inputs.iter().map(|input| file(input)).chain(outputs.iter().map(|output| output.try_clone().expect("a handle")));

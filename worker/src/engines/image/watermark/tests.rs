@@ -25,6 +25,7 @@ fn plain(width: u32, height: u32, channels: Channels, pixel: &[u8]) -> Image {
 fn mark(data: &[u8], format: &str, picture: Option<&[u8]>, options: Value) -> Result<(Image, Made), Failure> {
     let job = ImageJob {
         pdf: None,
+        share: None,
         action: Action::Watermark,
         from: format.to_owned(),
         to: format.to_owned(),
@@ -109,6 +110,7 @@ fn only_the_pages_that_are_meant_get_it() {
         let options = json!({ "image": "logo", "pages": pages }).as_object().expect("an object").clone();
         let job = ImageJob {
             pdf: None,
+            share: None,
             action: Action::Watermark,
             from: "tiff".to_owned(),
             to: "tiff".to_owned(),

@@ -1,0 +1,23 @@
+//! What tasks on one JPEG file have in common whatever size they want: its coefficients, which take most of the time to read.
+
+use std::sync::Arc;
+
+use ::convertfly_jpeg::{Block, Coefficients};
+
+use super::{REDUCE_FROM, limits};
+use crate::failure::Failure;
+use crate::formats::{DecodeOptions, Header, Part};
+
+/// The coefficients of a sound file that other tasks read as well; `None` where there are no others, where all of them get the same
+/// pixels anyway, or where the file is one for the decoders that know what can be made of damage.
+pub(super) fn coefficients(data: &[u8], header: &Header, options: &DecodeOptions) -> Result<Option<Arc<Coefficients>>, Failure> {
+    let Some(known) = options.known.as_ref().filter(|_| u64::from(header.width) * u64::from(header.height) >= REDUCE_FROM) else {
+        return Ok(None);
+    };
+    let limits = limits(header);
+    let Ok(frame) = Coefficients::header(data, &limits) else { return Ok(None) };
+    let blocks: usize = frame.components.iter().map(|component| component.stride * component.rows).sum();
+    let bytes = (blocks * size_of::<Block>()) as u64;
+    let read = || Ok(Coefficients::read(data, &limits).ok().filter(Coefficients::is_sound).map(Arc::new));
+    known.get(Part::Coefficients, bytes, &options.cancel, read).map(|found| Option::clone(&found))
+}
