@@ -48,7 +48,7 @@ impl<'a> Opened<'a> {
         !self.frame.progressive && self.scan.components.len() == self.frame.components.len()
     }
 
-    /// All scans; of those without a coefficient below `end` in coding order, nothing.
+    /// All scans; where nothing but the first coefficient in coding order is wanted (`end` is 1), not those without it.
     pub(crate) fn coefficients(mut self, end: usize) -> Result<Coefficients, Error> {
         let single = self.is_single();
         let mut planes: Vec<Vec<Block>> = Vec::new();
@@ -64,7 +64,8 @@ impl<'a> Opened<'a> {
             known.add(&self.frame, &self.scan);
             if !self.frame.progressive {
                 self.sequential(&mut planes, number == 1, end)?;
-            } else if usize::from(self.scan.band.0) < end {
+            } else if end > 1 || self.scan.band.0 == 0 {
+                // A scan that refines coefficients is coded by what is known of all of its band: none of them can be passed over.
                 progressive::decode(&mut self.markers, &self.frame, &self.scan, &mut planes)?;
             } else {
                 progressive::check(&self.scan)?;

@@ -20,7 +20,7 @@ pub(super) static FORMAT: Format = Format {
     extensions: &["bmp", "dib"],
     aliases: &[],
     category: Category::Image,
-    flags: Flags { grey: true, exact: true, ..Flags::NONE },
+    flags: Flags { grey: true, ..Flags::NONE },
     magic: is_bmp,
     decode: Some(DECODER),
     encode: Some(encode),

@@ -96,11 +96,11 @@ impl WorkerConfig {
         count as usize
     }
 
-    /// The lanes that this node serves, with slots. Conversions get one slot more than there are threads, so that the next
-    /// task's file is at hand when a thread is free.
+    /// The lanes that this node serves, with slots. Conversions get two for each thread: while one is at it, the file of the next is fetched,
+    /// or the result of the last one reaches the disk, which takes about as long as making a thumbnail.
     pub fn lanes(&self) -> Vec<(Lane, u32)> {
         let office = u32::try_from(self.office_processes()).unwrap_or(1);
-        let cpu = (Lane::Cpu, self.threads() + 1);
+        let cpu = (Lane::Cpu, self.threads() * 2);
         vec![(Lane::Io, self.io_slots), cpu, (Lane::Office, office + 1), (Lane::Video, self.videos())]
     }
 

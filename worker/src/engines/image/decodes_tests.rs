@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::engines::image::job::{ImageJob, run};
 use crate::engines::image::testing::{file, job, made};
+use crate::engines::route::reopen;
 use crate::engines::{Action, Made};
 use crate::formats::support::testing::{encode, picture, still};
 use crate::formats::{Cancel, FORMATS};
@@ -25,7 +26,8 @@ fn on(input: &File, share: Share, to: &str, options: &Value) -> Result<(Vec<u8>,
     let from = if to == "png" { "png" } else { "jpg" };
     let job = ImageJob { share: Some(share), ..job(Action::Convert, from, to, options) };
     let mut output = file(&[]);
-    let files = vec![input.try_clone().expect("a handle"), output.try_clone().expect("a handle")];
+    // Handles of their own, as tasks have them: clones would share where they read.
+    let files = vec![reopen(input).expect("a handle"), output.try_clone().expect("a handle")];
     let made = run(&job, files, &processor(), &Cancel::new())?;
     let mut result = Vec::new();
     output.rewind().and_then(|()| output.read_to_end(&mut result)).expect("it is read back");

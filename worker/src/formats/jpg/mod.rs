@@ -94,7 +94,7 @@ fn sound(data: &[u8], segments: &Segments<'_>, header: &Header, options: &Decode
     if !segments.is_complete(data) {
         return Ok(None);
     }
-    let picture = match shared::coefficients(data, header, options)? {
+    let picture = match shared::coefficients(data, header, options.known.as_deref(), &options.cancel)? {
         Some(coefficients) => Picture::of(&coefficients).ok(),
         None => Picture::decode_sound(data, &limits(header)).ok().flatten(),
     };

@@ -6,12 +6,17 @@ use ::convertfly_jpeg::{Block, Coefficients};
 
 use super::{REDUCE_FROM, limits};
 use crate::failure::Failure;
-use crate::formats::{DecodeOptions, Header, Part};
+use crate::formats::{Cancel, Header, Known, Part};
 
 /// The coefficients of a sound file that other tasks read as well; `None` where there are no others, where all of them get the same
 /// pixels anyway, or where the file is one for the decoders that know what can be made of damage.
-pub(super) fn coefficients(data: &[u8], header: &Header, options: &DecodeOptions) -> Result<Option<Arc<Coefficients>>, Failure> {
-    let Some(known) = options.known.as_ref().filter(|_| u64::from(header.width) * u64::from(header.height) >= REDUCE_FROM) else {
+pub(super) fn coefficients(
+    data: &[u8],
+    header: &Header,
+    known: Option<&Known>,
+    cancel: &Cancel,
+) -> Result<Option<Arc<Coefficients>>, Failure> {
+    let Some(known) = known.filter(|_| u64::from(header.width) * u64::from(header.height) >= REDUCE_FROM) else {
         return Ok(None);
     };
     let limits = limits(header);
@@ -19,5 +24,5 @@ pub(super) fn coefficients(data: &[u8], header: &Header, options: &DecodeOptions
     let blocks: usize = frame.components.iter().map(|component| component.stride * component.rows).sum();
     let bytes = (blocks * size_of::<Block>()) as u64;
     let read = || Ok(Coefficients::read(data, &limits).ok().filter(Coefficients::is_sound).map(Arc::new));
-    known.get(Part::Coefficients, bytes, &options.cancel, read).map(|found| Option::clone(&found))
+    known.get(Part::Coefficients, bytes, cancel, read).map(|found| Option::clone(&found))
 }
