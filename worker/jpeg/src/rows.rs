@@ -27,7 +27,16 @@ enum Source<'a> {
 
 impl<'a> Rows<'a> {
     /// With the coefficients below `end` in coding order; 64 is all.
-    pub(crate) fn new(mut opened: Opened<'a>, end: usize) -> Result<Self, Error> {
+    pub(crate) fn new(opened: Opened<'a>, end: usize) -> Result<Self, Error> {
+        Self::wanting(opened, if end < 64 { Wanted::Below(end) } else { Wanted::All }, end)
+    }
+
+    /// With all coefficients, left in coding order where a file has one scan.
+    pub(crate) fn coded(opened: Opened<'a>) -> Result<Self, Error> {
+        Self::wanting(opened, Wanted::Coded, 64)
+    }
+
+    fn wanting(mut opened: Opened<'a>, wanted: Wanted, end: usize) -> Result<Self, Error> {
         let strides = opened.frame.components.iter().map(|c| c.stride).collect();
         let in_order = opened.scan.components.iter().map(|c| c.0).eq(0..opened.frame.components.len());
         let source = if opened.is_single() && in_order {
@@ -37,12 +46,17 @@ impl<'a> Rows<'a> {
             }
             let decoder = Box::new(Sequential::new(&mut opened.markers, &opened.frame, &opened.scan)?);
             let row = opened.frame.components.iter().map(|c| vec![[0; 64]; c.v * c.stride]).collect();
-            let wanted = if end < 64 { Wanted::Below(end) } else { Wanted::All };
             Source::Scan { opened: Box::new(opened), decoder, row, wanted }
         } else {
             Source::Planes(opened.coefficients(end)?)
         };
         Ok(Rows { source, number: 0, strides })
+    }
+
+    /// Of coefficients that are there.
+    pub(crate) fn of(coefficients: Coefficients) -> Self {
+        let strides = coefficients.frame.components.iter().map(|c| c.stride).collect();
+        Rows { source: Source::Planes(coefficients), number: 0, strides }
     }
 
     pub(crate) fn frame(&self) -> &Frame {
@@ -52,17 +66,17 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Blocks are in coding order, not in the natural one.
+    pub(crate) fn is_coded(&self) -> bool {
+        matches!(self.source, Source::Scan { wanted: Wanted::Coded, .. })
+    }
+
     /// Behind the last row: nothing had to be guessed, and nothing is missing.
     pub(crate) fn is_sound(&self) -> bool {
         match &self.source {
             Source::Scan { opened, .. } => opened.markers.sound,
             Source::Planes(coefficients) => coefficients.sound && coefficients.complete,
         }
-    }
-
-    /// How many blocks lie in a row of each component.
-    pub(crate) fn strides(&self) -> &[usize] {
-        &self.strides
     }
 
     /// The blocks of the next row of MCUs, of each component.

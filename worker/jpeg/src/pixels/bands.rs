@@ -1,6 +1,5 @@
 //! Samples of components in bands of one row of MCUs, of which three are kept: small enough to stay in the processor's cache.
 
-use crate::coefficients::Opened;
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::rows::Rows;
@@ -57,8 +56,7 @@ impl Bands {
     }
 
     /// Decodes band by band; gives whether the file is sound. `take` gets them as soon as the neighbours of some rows are there, and how many rows more can be made of them.
-    pub(super) fn run(opened: Opened<'_>, mut take: impl FnMut(&Bands, usize)) -> Result<bool, Error> {
-        let mut rows = Rows::new(opened, 64)?;
+    pub(super) fn run(mut rows: Rows<'_>, mut take: impl FnMut(&Bands, usize)) -> Result<bool, Error> {
         let height = rows.frame().height as usize;
         let mut bands = Bands::new(rows.frame());
         let high = rows.frame().max_v * 8;

@@ -11,9 +11,10 @@ pub use scaled::{Plane, Planes, Scale};
 use bands::Bands;
 use upsample::Growth;
 
-use crate::coefficients::Opened;
+use crate::coefficients::{Coefficients, Opened};
 use crate::error::{Error, Limits};
 use crate::frame::Color;
+use crate::rows::Rows;
 use crate::simd::Level;
 
 /// Pixels, rows without padding.
@@ -42,19 +43,27 @@ impl Picture {
         Self::decode_all(data, limits).map(|(picture, is_sound)| is_sound.then_some(picture))
     }
 
+    /// Of coefficients.
+    pub(crate) fn of(coefficients: Coefficients) -> Result<Self, Error> {
+        Self::of_rows(Rows::of(coefficients)).map(|(picture, _)| picture)
+    }
+
     fn decode_all(data: &[u8], limits: &Limits) -> Result<(Self, bool), Error> {
-        let opened = Opened::new(data, limits)?;
-        let color = opened.frame.color();
-        let growths =
-            (0..opened.frame.components.len()).map(|index| Growth::of(&opened.frame, index)).collect::<Result<Vec<_>, _>>()?;
-        let (width, height, channels) = (opened.frame.width as usize, opened.frame.height as usize, growths.len());
-        let full_width = opened.frame.mcus_across() * opened.frame.max_h * 8;
+        Self::of_rows(Rows::new(Opened::new(data, limits)?, 64)?)
+    }
+
+    fn of_rows(rows: Rows<'_>) -> Result<(Self, bool), Error> {
+        let frame = rows.frame();
+        let color = frame.color();
+        let growths = (0..frame.components.len()).map(|index| Growth::of(frame, index)).collect::<Result<Vec<_>, _>>()?;
+        let (width, height, channels) = (frame.width as usize, frame.height as usize, growths.len());
+        let full_width = frame.mcus_across() * frame.max_h * 8;
         let mut picture = Picture { width, height, channels, data: vec![0; width * height * channels] };
         let mut grown = vec![vec![0; full_width]; channels];
         let mut sums = vec![0; full_width];
         let level = Level::detect();
         let mut out = picture.data.chunks_exact_mut(width * channels).enumerate();
-        let is_sound = Bands::run(opened, |bands, rows| {
+        let is_sound = Bands::run(rows, |bands, rows| {
             for (y, out) in out.by_ref().take(rows) {
                 for (index, (growth, grown)) in growths.iter().zip(&mut grown).enumerate() {
                     if *growth != Growth::None {
