@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::frame::Frame;
 use crate::scan::Block;
 use crate::sequential::{Sequential, Wanted};
+use crate::transform::Turned;
 
 /// The rows of MCUs of a file.
 pub(crate) struct Rows<'a> {
@@ -23,6 +24,8 @@ enum Source<'a> {
         wanted: Wanted,
     },
     Planes(Coefficients),
+    /// A turned picture, and the blocks of its last row.
+    Turned(Box<Turned>, Vec<Vec<Block>>),
 }
 
 impl<'a> Rows<'a> {
@@ -59,8 +62,16 @@ impl<'a> Rows<'a> {
         Rows { source: Source::Planes(coefficients), number: 0, strides }
     }
 
+    /// Of a picture that is turned.
+    pub(crate) fn turned(turned: Turned) -> Self {
+        let components = &turned.frame.components;
+        let (strides, rows) = components.iter().map(|c| (c.stride, vec![[0; 64]; c.v * c.stride])).unzip();
+        Rows { source: Source::Turned(Box::new(turned), rows), number: 0, strides }
+    }
+
     pub(crate) fn frame(&self) -> &Frame {
         match &self.source {
+            Source::Turned(turned, _) => &turned.frame,
             Source::Scan { opened, .. } => &opened.frame,
             Source::Planes(coefficients) => &coefficients.frame,
         }
@@ -74,6 +85,7 @@ impl<'a> Rows<'a> {
     /// Behind the last row: nothing had to be guessed, and nothing is missing.
     pub(crate) fn is_sound(&self) -> bool {
         match &self.source {
+            Source::Turned(turned, _) => turned.is_sound(),
             Source::Scan { opened, .. } => opened.markers.sound,
             Source::Planes(coefficients) => coefficients.sound && coefficients.complete,
         }
@@ -91,6 +103,15 @@ impl<'a> Rows<'a> {
             Source::Planes(coefficients) => {
                 for ((found, plane), c) in found.iter_mut().zip(&coefficients.planes).zip(&coefficients.frame.components) {
                     *found = &plane[number * c.v * c.stride..][..c.v * c.stride];
+                }
+            }
+            Source::Turned(turned, rows) => {
+                for (index, (found, row)) in found.iter_mut().zip(rows).enumerate() {
+                    let c = &turned.frame.components[index];
+                    for (y, out) in row.chunks_exact_mut(c.stride).enumerate() {
+                        turned.row(index, number * c.v + y, out);
+                    }
+                    *found = row;
                 }
             }
             Source::Scan { opened, decoder, row, wanted } => {

@@ -13,7 +13,8 @@ pub(super) struct Samples {
 
 impl Samples {
     /// The block whose first sample that is, quantised; beyond the edges the last samples go on.
-    pub(super) fn block(&self, x: usize, y: usize, steps: &[u16; 64]) -> Block {
+    #[inline(always)]
+    pub(super) fn block(&self, x: usize, y: usize, steps: &Steps) -> Block {
         let rows = std::array::from_fn(|row| {
             let row = &self.data[(y + row).min(self.height - 1) * self.width..][..self.width];
             match row.get(x..x + 8) {
@@ -25,29 +26,46 @@ impl Samples {
     }
 
     /// Half as wide and half as high, or only one of them.
+    #[inline(always)]
     pub(super) fn halved(&self, across: bool, down: bool) -> Samples {
         let (width, height) = (self.width.div_ceil(1 + usize::from(across)), self.height.div_ceil(1 + usize::from(down)));
-        let mut data = Vec::with_capacity(width * height);
-        for y in 0..height {
+        let mut data = vec![0; width * height];
+        for (y, out) in data.chunks_exact_mut(width).enumerate() {
             let row = |y: usize| &self.data[y.min(self.height - 1) * self.width..][..self.width];
             let (upper, lower) = if down { (row(2 * y), row(2 * y + 1)) } else { (row(y), row(y)) };
-            // The rounding alternates, so that nothing drifts.
-            data.extend((0..width).map(|x| {
-                let sum = |x: usize| u16::from(upper[x]) + u16::from(lower[x]);
-                let bias = (x & 1) as u16;
-                let sum = match (across, down) {
-                    (true, true) => (sum(2 * x) + sum((2 * x + 1).min(self.width - 1)) + 1 + bias) >> 2,
-                    (true, false) => (sum(2 * x) / 2 + sum((2 * x + 1).min(self.width - 1)) / 2 + bias) >> 1,
-                    (false, _) => (sum(x) + if down { bias } else { 0 }) >> 1,
-                };
-                sum as u8
-            }));
+            if across {
+                halve_both(upper, lower, out);
+            } else {
+                // The rounding alternates, so that nothing drifts.
+                for (x, ((&upper, &lower), out)) in upper.iter().zip(lower).zip(out).enumerate() {
+                    *out = ((u16::from(upper) + u16::from(lower) + (x as u16 & u16::from(down))) >> 1) as u8;
+                }
+            }
         }
         Samples { width, height, data }
     }
 }
 
+/// Means of two by two samples; of one row, that is twice the same, of two.
+#[inline(always)]
+fn halve_both(upper: &[u8], lower: &[u8], out: &mut [u8]) {
+    let ((upper, upper_rest), (lower, lower_rest)) = (upper.as_chunks::<2>(), lower.as_chunks::<2>());
+    let mean = |upper: [u8; 2], lower: [u8; 2], x: usize| {
+        let sum = upper.iter().chain(&lower).map(|&sample| u16::from(sample)).sum::<u16>();
+        ((sum + 1 + (x as u16 & 1)) >> 2) as u8
+    };
+    for (x, ((upper, lower), out)) in upper.iter().zip(lower).zip(&mut *out).enumerate() {
+        *out = mean(*upper, *lower, x);
+    }
+    // The last column of an odd number goes on.
+    let pairs = upper.len();
+    if let (&[upper], &[lower], Some(out)) = (upper_rest, lower_rest, out.last_mut()) {
+        *out = mean([upper; 2], [lower; 2], pairs);
+    }
+}
+
 /// Brightness and colour of red, green and blue (ITU-R BT.601, full range).
+#[inline(always)]
 pub(super) fn ycc(pixels: &[u8], width: usize) -> [Samples; 3] {
     const HALF: i32 = 1 << 15;
     const CENTER: i32 = (128 << 16) + HALF - 1;
@@ -61,6 +79,7 @@ pub(super) fn ycc(pixels: &[u8], width: usize) -> [Samples; 3] {
 }
 
 /// The transform, scaled by 8: across first, then down.
+#[inline(always)]
 fn transformed(rows: [[i32; 8]; 8]) -> [[i32; 8]; 8] {
     let rows = rows.map(|row| eight(row, 11, |sum| sum << 2));
     let columns: [[i32; 8]; 8] = std::array::from_fn(|x| eight(std::array::from_fn(|y| rows[y][x]), 15, |sum| (sum + 2) >> 2));
@@ -68,6 +87,7 @@ fn transformed(rows: [[i32; 8]; 8]) -> [[i32; 8]; 8] {
 }
 
 /// One dimension; sums of products are shifted down by `shift`, plain sums changed by `plain`.
+#[inline(always)]
 fn eight(d: [i32; 8], shift: u32, plain: impl Fn(i32) -> i32) -> [i32; 8] {
     let down = |value: i32| (value + (1 << (shift - 1))) >> shift;
     let sums: [i32; 4] = std::array::from_fn(|at| d[at] + d[7 - at]);
@@ -89,14 +109,30 @@ fn eight(d: [i32; 8], shift: u32, plain: impl Fn(i32) -> i32) -> [i32; 8] {
     ]
 }
 
+/// Steps of quantisation, and what divides by eight of each.
+pub(super) struct Steps {
+    halves: [u32; 64],
+    reciprocals: [u32; 64],
+}
+
+impl Steps {
+    pub(super) fn new(steps: &[u16; 64]) -> Self {
+        let eightfold = steps.map(|step| 8 * u32::from(step.max(1)));
+        // Rounded up: exact for values and steps whose product has less than 32 bits.
+        Steps { halves: eightfold.map(|step| step / 2), reciprocals: eightfold.map(|step| u32::MAX / step + 1) }
+    }
+}
+
 /// To the nearest multiple of each step, halves away from 0.
-fn quantised(coefficients: &[[i32; 8]; 8], steps: &[u16; 64]) -> Block {
+#[inline(always)]
+fn quantised(coefficients: &[[i32; 8]; 8], steps: &Steps) -> Block {
     let coefficients = coefficients.as_flattened();
-    std::array::from_fn(|at| {
-        let (value, step) = (coefficients[at], i32::from(steps[at].max(1)) * 8);
-        let size = (value.abs() + step / 2) / step;
-        (if value < 0 { -size } else { size }) as i16
-    })
+    let mut block = [0; 64];
+    for (((out, &value), &half), &reciprocal) in block.iter_mut().zip(coefficients).zip(&steps.halves).zip(&steps.reciprocals) {
+        let size = ((u64::from(value.unsigned_abs() + half) * u64::from(reciprocal)) >> 32) as i16;
+        *out = if value < 0 { -size } else { size };
+    }
+    block
 }
 
 #[cfg(test)]
@@ -110,9 +146,23 @@ mod tests {
         for _ in 0..200 {
             let data: Vec<u8> = (0..64).map(|_| random.u8(..)).collect();
             let samples = Samples { width: 8, height: 8, data };
-            let back = islow(&samples.block(0, 0, &[1; 64]), &[1; 64]);
+            let back = islow(&samples.block(0, 0, &Steps::new(&[1; 64])), &[1; 64]);
             for (one, other) in samples.data.iter().zip(back.as_flattened()) {
                 assert!(one.abs_diff(*other) <= 1, "{one} became {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn multiplication_divides_exactly() {
+        for step in 1..=255u16 {
+            let steps = Steps::new(&[step; 64]);
+            for value in (0..=20_000).chain([30_000, 65_535]) {
+                let mut coefficients = [[0; 8]; 8];
+                coefficients[3] = [value, -value, 0, 0, 0, 0, 0, 0];
+                let eightfold = i32::from(step) * 8;
+                let wanted = ((value + eightfold / 2) / eightfold) as i16;
+                assert_eq!(quantised(&coefficients, &steps)[24..26], [wanted, -wanted], "{value} by {step}");
             }
         }
     }

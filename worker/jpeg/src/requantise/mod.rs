@@ -18,7 +18,7 @@ use crate::error::{Error, Limits};
 use crate::frame::Frame;
 use crate::rows::Rows;
 use crate::scan::{Block, Layout};
-use crate::transform::{Edge, Turn};
+use crate::transform::{Edge, Turn, Turned};
 use overlay::Overlay;
 use steps::Old;
 use target::Target;
@@ -55,18 +55,25 @@ impl Rewrite<'_> {
     /// YCbCr or a rare sampling, is to be turned and does not end on whole MCUs; or the brush stopped.
     pub fn run(self, data: &[u8], limits: &Limits) -> Result<Option<Rewritten>, Error> {
         let opened = Opened::new(data, limits)?;
+        if !target::is_known(&opened.frame) {
+            return Ok(None);
+        }
         // Where no block is changed but by its steps, they need not be brought into order.
         let as_is = !self.progressive && (self.full_chroma || has_few_colors(&opened.frame));
         let rows = match self.turn {
             None if as_is => Rows::coded(opened)?,
             None => Rows::new(opened, 64)?,
-            Some(turn) => match opened.coefficients(64)?.turned(turn, Edge::Keep) {
-                Ok(turned) => Rows::of(turned),
+            Some(turn) => match Turned::new(opened.coefficients(64)?, turn, Edge::Keep) {
+                Ok(turned) => Rows::turned(turned),
                 Err(Error::Uneven(_)) => return Ok(None),
                 Err(error) => return Err(error),
             },
         };
         let source = rows.frame().clone();
+        // Segments between scans can tell of other colours.
+        if !target::is_known(&source) {
+            return Ok(None);
+        }
         let old = if self.paint.is_some() { Old::Divided } else { Old::Kept };
         let Some(frame) = target::header(&source, self.quality, self.full_chroma, old) else { return Ok(None) };
         let coded = rows.is_coded();

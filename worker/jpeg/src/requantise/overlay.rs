@@ -1,12 +1,13 @@
 //! Something drawn over a part of the picture: only the blocks that it changes go through pixels.
 
-use super::forward::{Samples, ycc};
+use super::forward::{Samples, Steps, ycc};
 use super::target::Target;
 use crate::coefficients::Coefficients;
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::pixels::Picture;
 use crate::scan::Block;
+use crate::simd::Level;
 use crate::zigzag;
 
 /// Pixels of an MCU of any sampling, to which parts are rounded.
@@ -145,16 +146,17 @@ impl<'a> Overlay<'a> {
                 (x..(x + width).min(before.width)).any(|x| row[x * before.channels] == 1)
             })
         };
-        for (index, samples) in planes(&after, frame).iter().enumerate() {
+        let level = Level::detect();
+        for (index, samples) in level.run(|| planes(&after, frame)).iter().enumerate() {
             let c = &frame.components[index];
-            let steps = c.quant.unwrap_or([1; 64]);
+            let steps = Steps::new(&c.quant.unwrap_or([1; 64]));
             let (wide, tall) = (8 * frame.max_h / c.h, 8 * frame.max_v / c.v);
             for y in 0..samples.height.div_ceil(8) {
                 let below = self.down.from / tall + y;
                 let rows = &mut held[below / c.v - self.down.from / high][index][below % c.v * c.stride..];
                 for x in 0..samples.width.div_ceil(8) {
                     if changed(x * wide, y * tall, wide, tall) {
-                        let block = samples.block(8 * x, 8 * y, &steps);
+                        let block = level.run(|| samples.block(8 * x, 8 * y, &steps));
                         rows[self.across.from / wide + x] = if self.coded { zigzag::coded(&block) } else { block };
                         self.changed += 1;
                     }
@@ -174,6 +176,7 @@ fn cut(picture: &Picture, x: usize, y: usize, across: Span, down: Span) -> Pictu
 }
 
 /// The components of pixels, in the sampling of `frame`.
+#[inline(always)]
 fn planes(picture: &Picture, frame: &Frame) -> Vec<Samples> {
     if picture.channels == 1 {
         return vec![Samples { width: picture.width, height: picture.height, data: picture.data.clone() }];

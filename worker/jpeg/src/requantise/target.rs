@@ -1,7 +1,7 @@
 //! Rows of MCUs of the source as rows of MCUs of the result, requantised; where the source has more colour samples than the result, those are
 //! made anew.
 
-use super::forward::Samples;
+use super::forward::{Samples, Steps};
 use super::has_few_colors;
 use super::steps::{self, Old};
 use crate::error::Error;
@@ -10,22 +10,25 @@ use crate::scan::Block;
 use crate::simd::Level;
 use crate::zigzag::coded;
 
-/// The header of what is written for a picture, unless it is of a kind that is not rewritten: other colours, other samplings than 4:4:4,
-/// 4:2:2, 4:4:0 and 4:2:0, or steps of more than 8 bits. The steps are those of `quality`.
-pub(super) fn header(source: &Frame, quality: u8, full_chroma: bool, old: Old) -> Option<Frame> {
+/// Whether a picture is of a kind that is rewritten: grey, or brightness and colours in a sampling of 4:4:4, 4:2:2, 4:4:0 or 4:2:0.
+pub(super) fn is_known(source: &Frame) -> bool {
     let color = source.color();
-    let alone = |c: &crate::frame::Component| (c.h, c.v) == (1, 1);
-    let known = match &source.components[..] {
+    match &source.components[..] {
         [_] => true,
         [luma, colors @ ..] => {
             color == Color::YCbCr
                 && (luma.h, luma.v) == (source.max_h, source.max_v)
                 && luma.h.max(luma.v) <= 2
-                && colors.iter().all(alone)
+                && colors.iter().all(|c| (c.h, c.v) == (1, 1))
         }
         [] => false,
-    };
-    if !known || !steps::are_short(source) {
+    }
+}
+
+/// The header of what is written for a picture of a known kind, unless its steps have more than 8 bits. Those of the result are of
+/// `quality`.
+pub(super) fn header(source: &Frame, quality: u8, full_chroma: bool, old: Old) -> Option<Frame> {
+    if !steps::are_short(source) {
         return None;
     }
     let mut frame = source.clone();
@@ -69,6 +72,7 @@ struct Colors {
     stride: usize,
     padded: Vec<Vec<u8>>,
     steps: Vec<[u16; 64]>,
+    divisors: Vec<Steps>,
     scratch: Vec<Block>,
     left: usize,
 }
@@ -94,6 +98,7 @@ impl Target {
                 stride,
                 padded: vec![vec![0; every * 8 * stride]; 2],
                 steps: (1..3).map(|index| quant(source, index)).collect(),
+                divisors: (1..3).map(|index| Steps::new(&quant(&frame, index))).collect(),
                 scratch: vec![[0; 64]; source.components[0].v * source.components[0].stride],
                 left: (source.height as usize).div_ceil(source.max_v),
             }
@@ -151,12 +156,14 @@ impl Target {
             for row in colors.padded[index].chunks_exact(colors.stride).take(height) {
                 plane.data.extend_from_slice(&row[..plane.width]);
             }
-            let plane = plane.halved(colors.across, colors.down);
-            let steps = self.frame.components[index + 1].quant.unwrap_or([1; 64]);
             let shown = self.frame.components[index + 1].width_in_blocks;
-            for (x, block) in self.rows[index + 1].iter_mut().enumerate().take(shown) {
-                *block = plane.block(8 * x, 0, &steps);
-            }
+            let (blocks, steps) = (&mut self.rows[index + 1][..shown], &colors.divisors[index]);
+            self.level.run(|| {
+                let plane = plane.halved(colors.across, colors.down);
+                for (x, block) in blocks.iter_mut().enumerate() {
+                    *block = plane.block(8 * x, 0, steps);
+                }
+            });
             pad(&mut self.rows[index + 1], shown);
         }
         self.got = 0;

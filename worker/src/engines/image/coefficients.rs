@@ -54,8 +54,7 @@ pub(super) fn run(asked: &Asked<'_>, clock: &mut Clock, mut output: &File) -> Re
     }
     let Some(Planned { icc, colors, recording, size }) = planned(asked, rewriter, clock)? else { return Ok(None) };
     let Some((orientation, part)) = ways(&recording, size) else { return Ok(None) };
-    let (tags, left_out) =
-        if options.strip { Default::default() } else { clock.time("tags", || keep::for_upright(data, size)) };
+    let (tags, left_out) = if options.strip { Default::default() } else { clock.time("tags", || keep::for_upright(data, size)) };
     let mut ran = None;
     let mut draw = |image: Image, at: (u32, u32)| {
         let (image, found) = asked.processor.run(&moved(&recording, at), image, cancel)?;

@@ -23,13 +23,15 @@ pub(in crate::formats) fn rewrite(data: &[u8], options: RewriteOptions<'_>) -> R
     let segments = Segments::read(data)?;
     let header = header(&segments, &options.limits)?;
     options.cancel.check()?;
-    let mut failed = None;
-    let place = options.paint.as_ref().map(|paint| (paint.x, paint.y, paint.width, paint.height));
-    let mut brush = options.paint.map(|paint| brush(paint, &mut failed));
-    let paint = match (place, &mut brush) {
-        (Some((x, y, width, height)), Some(brush)) => Some(jpeg::Paint { x, y, width, height, brush }),
-        _ => None,
+    let (mut paint, mut failed) = (options.paint, None);
+    let place = paint.as_ref().map(|paint| (paint.x, paint.y, paint.width, paint.height));
+    let mut brush = |picture: &mut Picture, at: (u32, u32)| {
+        let drawn = paint.as_mut().map_or(Ok(()), |paint| draw(paint, picture, at));
+        failed = drawn.err();
+        failed.is_none()
     };
+    let brush: jpeg::Brush<'_> = &mut brush;
+    let paint = place.map(move |(x, y, width, height)| jpeg::Paint { x, y, width, height, brush });
     let rewrite = jpeg::Rewrite {
         quality: options.quality.clamp(1, 100),
         turn: turn(options.orientation),
@@ -41,7 +43,6 @@ pub(in crate::formats) fn rewrite(data: &[u8], options: RewriteOptions<'_>) -> R
     let pixels = u64::from(header.width) * u64::from(header.height);
     let limits = jpeg::Limits { side: header.width.max(header.height), pixels, scans: MAX_SCANS as u32 };
     let made = rewrite.run(data, &limits);
-    drop(brush);
     if let Some(failure) = failed {
         return Err(failure);
     }
@@ -49,41 +50,24 @@ pub(in crate::formats) fn rewrite(data: &[u8], options: RewriteOptions<'_>) -> R
     // What is broken, or of a kind that is not known there, is for the decoders of pixels to judge.
     let Ok(Some(made)) = made else { return Ok(None) };
     let profile = icc::fitting(options.icc.as_deref(), header.channels);
-    let file = if profile.is_none() && options.tags.is_empty() {
-        made.file
-    } else {
-        plain::with(&made.file, profile, &options.tags)
-    };
+    let file =
+        if profile.is_none() && options.tags.is_empty() { made.file } else { plain::with(&made.file, profile, &options.tags) };
     Ok(Some(Rewritten { file, blocks: made.blocks, drawn: made.drawn }))
 }
 
-/// Draws by what draws on images; why it failed is left in `failed`.
-fn brush<'a>(
-    paint: Paint<'a>,
-    failed: &'a mut Option<Failure>,
-) -> impl FnMut(&mut Picture, (u32, u32)) -> bool + use<'a> {
-    move |picture, at| {
-        let draw = |picture: &mut Picture| -> Result<(), Failure> {
-            let side = |length: usize| u32::try_from(length).map_err(|error| encoding(TITLE, error));
-            let channels = if picture.channels == 1 { Channels::Grey } else { Channels::Rgb };
-            let (width, height) = (side(picture.width)?, side(picture.height)?);
-            let image = Image::new(width, height, channels, Depth::U8, std::mem::take(&mut picture.data))?;
-            let shape = image.shape();
-            let image = (paint.draw)(image, at)?;
-            if image.shape() != shape {
-                return Err(Failure::internal(format!("a part of {shape:?} came back as {:?}", image.shape())));
-            }
-            picture.data = image.into_data();
-            Ok(())
-        };
-        match draw(picture) {
-            Ok(()) => true,
-            Err(failure) => {
-                *failed = Some(failure);
-                false
-            }
-        }
+/// Draws on pixels of the codec by what draws on images.
+fn draw(paint: &mut Paint<'_>, picture: &mut Picture, at: (u32, u32)) -> Result<(), Failure> {
+    let side = |length: usize| u32::try_from(length).map_err(|error| encoding(TITLE, error));
+    let channels = if picture.channels == 1 { Channels::Grey } else { Channels::Rgb };
+    let (width, height) = (side(picture.width)?, side(picture.height)?);
+    let image = Image::new(width, height, channels, Depth::U8, std::mem::take(&mut picture.data))?;
+    let shape = image.shape();
+    let image = (paint.draw)(image, at)?;
+    if image.shape() != shape {
+        return Err(Failure::internal(format!("a part of {shape:?} came back as {:?}", image.shape())));
     }
+    picture.data = image.into_data();
+    Ok(())
 }
 
 fn turn(orientation: Orientation) -> Option<Turn> {

@@ -3,11 +3,9 @@
 use std::io::Cursor;
 
 use super::compare::{sample, score};
-use crate::failure::Failure;
 use crate::engines::image::pipeline::guarded;
-use crate::formats::{
-    Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Limits, REWRITERS, RewriteOptions, Rewritten, Tags,
-};
+use crate::failure::Failure;
+use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Limits, REWRITERS, RewriteOptions, Rewritten, Tags};
 use crate::pixels::{Depth, Image};
 
 /// Qualities between which is looked: below, no picture looks good, and above, files grow without any gain.
