@@ -258,18 +258,24 @@ pub struct Rewritten {
     pub drawn: usize,
 }
 
+/// What has to be known of a file that can be rewritten.
+pub struct Rewritable {
+    /// Its colour profile.
+    pub icc: Option<Vec<u8>>,
+}
+
 /// A format whose files can be rewritten without a way through all of their pixels.
 pub struct Rewriter {
     /// Which.
     pub format: &'static Format,
-    /// The colour profile in a file, or that there is none; nothing for files that cannot be rewritten.
-    pub profile: fn(&[u8], &Limits) -> Result<Option<Option<Vec<u8>>>, Failure>,
+    /// Looks at a file; nothing for one that cannot be rewritten.
+    pub look: fn(&[u8], &Limits) -> Result<Option<Rewritable>, Failure>,
     /// Rewrites a file; nothing for one that has to go through its pixels after all.
     pub rewrite: fn(&[u8], RewriteOptions<'_>) -> Result<Option<Rewritten>, Failure>,
 }
 
 /// Every format whose files can be rewritten.
-pub static REWRITERS: &[Rewriter] = &[Rewriter { format: &jpg::FORMAT, profile: jpg::profile, rewrite: jpg::rewrite }];
+pub static REWRITERS: &[Rewriter] = &[Rewriter { format: &jpg::FORMAT, look: jpg::look, rewrite: jpg::rewrite }];
 
 /// Where encoders write.
 pub trait WriteSeek: Write + std::io::Seek {}

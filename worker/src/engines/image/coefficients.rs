@@ -16,7 +16,7 @@ use super::plan::{Source, plan};
 use super::{keep, pipeline};
 use crate::engines::Made;
 use crate::failure::Failure;
-use crate::formats::{Cancel, Decoded, Format, Header, Paint, REWRITERS, RewriteOptions, Rewriter};
+use crate::formats::{Cancel, Decoded, Format, Header, Paint, REWRITERS, Rewritable, RewriteOptions, Rewriter};
 use crate::pixels::{Image, Orientation, Processor, Ran, Recording, Shape, Step};
 
 /// Share of the picture, in percent, from which on drawing on it is no faster than the ordinary way.
@@ -113,7 +113,7 @@ struct Planned {
 /// The recording, made of what the header says. Nothing is drawn yet where its beginning already needs all pixels.
 fn planned(asked: &Asked<'_>, rewriter: &Rewriter, clock: &mut Clock) -> Result<Option<Planned>, Failure> {
     let Asked { options, to, header, data, .. } = *asked;
-    let Some(icc) = (rewriter.profile)(data, &asked.job.limits)? else { return Ok(None) };
+    let Some(Rewritable { icc }) = (rewriter.look)(data, &asked.job.limits)? else { return Ok(None) };
     let shape = Shape { width: header.width, height: header.height, channels: header.channels, depth: header.depth };
     // It stands for the pixels, of which the profile has to know no more than their layout.
     let one = Image::zeroed(Shape { width: 1, height: 1, ..shape })?;

@@ -164,7 +164,7 @@ fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u3
 pub(super) use encode::encode;
 pub(crate) use plain::plain;
 pub(super) use repack::{nature, repack};
-pub(super) use rewrite::{profile, rewrite};
+pub(super) use rewrite::{look, rewrite};
 
 /// How JPEG is read: TIFF holds some.
 pub(super) const DECODER: Decoder = Decoder { probe, decode };

@@ -6,16 +6,16 @@ use super::segments::Segments;
 use super::{MAX_SCANS, TITLE, header, plain};
 use crate::failure::Failure;
 use crate::formats::support::{encoding, icc};
-use crate::formats::{Limits, Paint, RewriteOptions, Rewritten};
+use crate::formats::{Limits, Paint, Rewritable, RewriteOptions, Rewritten};
 use crate::pixels::{Channels, Depth, Image, Orientation};
 
-/// The colour profile of a file that can be rewritten; `None` for the others: of inks, or without its end.
-pub(in crate::formats) fn profile(data: &[u8], limits: &Limits) -> Result<Option<Option<Vec<u8>>>, Failure> {
+/// Nothing can be rewritten of inks, or without its end.
+pub(in crate::formats) fn look(data: &[u8], limits: &Limits) -> Result<Option<Rewritable>, Failure> {
     let segments = Segments::read(data)?;
     if !matches!(segments.components, 1 | 3) || !segments.is_complete(data) {
         return Ok(None);
     }
-    segments.icc(limits).map(Some)
+    Ok(Some(Rewritable { icc: segments.icc(limits)? }))
 }
 
 /// Writes a sound file anew; `None` for one that has to go through its pixels.

@@ -64,7 +64,7 @@ impl Lossy<'_> {
     fn rewritten(&self, way: Way) -> Result<Option<Rewritten>, Failure> {
         let Some(rewriter) = REWRITERS.iter().find(|rewriter| rewriter.format.name == self.format.name) else { return Ok(None) };
         self.cancel.check()?;
-        if (rewriter.profile)(self.data, &self.limits)?.is_none() {
+        if (rewriter.look)(self.data, &self.limits)?.is_none() {
             return Ok(None);
         }
         let options = RewriteOptions {
