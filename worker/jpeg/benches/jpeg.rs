@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use convertfly_jpeg::{Coding, Coefficients, Limits, Picture, Planes, Scale, WriteOptions};
+use convertfly_jpeg::{Coding, Coefficients, Limits, Paint, Picture, Planes, Rewrite, Scale, Turn, WriteOptions};
 use convertfly_jpeg_reference as reference;
 use criterion::Criterion;
 
@@ -58,6 +58,10 @@ fn main() {
         let read = Coefficients::read(&file, &limits).expect("it is read");
         black_box(read.write(&WriteOptions { coding, ..WriteOptions::default() }).expect("it is written"));
     };
+    let rewrite = |rewrite: Rewrite<'_>| {
+        let rewrite = Rewrite { quality: 85, ..rewrite };
+        black_box(rewrite.run(&file, &limits).expect("it is read").expect("it is sound"));
+    };
     let scaled = |scale| drop(black_box(Planes::decode(&file, scale, &limits)));
     let size = frame.width as usize * frame.height as usize * frame.components.len();
     let (mut room, mut small) = (vec![0; size], vec![0; size]);
@@ -99,10 +103,26 @@ fn main() {
             Box::new(|| recode(Coding::Standard)),
             Box::new(|| drop(reference::recode(&file, false, false))),
         ),
+        ("requantise to 85", Box::new(|| rewrite(Rewrite::default())), Box::new(|| drop(reference::recode(&file, false, true)))),
         (
-            "requantise to 85",
-            Box::new(|| drop(black_box(convertfly_jpeg::requantise(&file, 85, &limits, &[])))),
-            Box::new(|| drop(reference::recode(&file, false, false))),
+            "requantise to 85, turned",
+            Box::new(|| rewrite(Rewrite { turn: Some(Turn::Rotate180), ..Rewrite::default() })),
+            Box::new(|| drop(reference::recode(&file, false, true))),
+        ),
+        (
+            "requantise to 85, a mark over it",
+            Box::new(|| {
+                let mut brush = |picture: &mut Picture, _: (u32, u32)| {
+                    picture.data.iter_mut().for_each(|sample| *sample = *sample / 2 + 60);
+                    true
+                };
+                let (x, y) = (frame.width / 2, frame.height / 2);
+                rewrite(Rewrite {
+                    paint: Some(Paint { x, y, width: frame.width / 5, height: frame.height / 10, brush: &mut brush }),
+                    ..Rewrite::default()
+                });
+            }),
+            Box::new(|| drop(reference::recode(&file, false, true))),
         ),
         ("recode, optimized", Box::new(|| recode(Coding::Optimized)), Box::new(|| drop(reference::recode(&file, false, true)))),
         (

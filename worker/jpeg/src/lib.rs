@@ -27,6 +27,6 @@ pub use encode::{Coding, WriteOptions};
 pub use error::{Error, Limits};
 pub use frame::{Color, Component, Frame};
 pub use pixels::{Picture, Plane, Planes, Scale};
-pub use requantise::{quality_steps, requantise};
+pub use requantise::{Brush, Paint, Rewrite, Rewritten, quality_steps};
 pub use scan::Block;
 pub use transform::{Edge, Turn};

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::frame::Frame;
 use crate::scan::Block;
 use crate::sequential::{Sequential, Wanted};
+use crate::transform::Turned;
 
 /// The rows of MCUs of a file.
 pub(crate) struct Rows<'a> {
@@ -25,11 +26,22 @@ enum Source<'a> {
         wanted: Wanted,
     },
     Planes(Cow<'a, Coefficients>),
+    /// A turned picture, and the blocks of its last row.
+    Turned(Box<Turned>, Vec<Vec<Block>>),
 }
 
 impl<'a> Rows<'a> {
     /// With the coefficients below `end` in coding order; 64 is all.
-    pub(crate) fn new(mut opened: Opened<'a>, end: usize) -> Result<Self, Error> {
+    pub(crate) fn new(opened: Opened<'a>, end: usize) -> Result<Self, Error> {
+        Self::wanting(opened, if end < 64 { Wanted::Below(end) } else { Wanted::All }, end)
+    }
+
+    /// With all coefficients, left in coding order where a file has one scan.
+    pub(crate) fn coded(opened: Opened<'a>) -> Result<Self, Error> {
+        Self::wanting(opened, Wanted::Coded, 64)
+    }
+
+    fn wanting(mut opened: Opened<'a>, wanted: Wanted, end: usize) -> Result<Self, Error> {
         let strides = opened.frame.components.iter().map(|c| c.stride).collect();
         let in_order = opened.scan.components.iter().map(|c| c.0).eq(0..opened.frame.components.len());
         let source = if opened.is_single() && in_order {
@@ -39,7 +51,6 @@ impl<'a> Rows<'a> {
             }
             let decoder = Box::new(Sequential::new(&mut opened.markers, &opened.frame, &opened.scan)?);
             let row = opened.frame.components.iter().map(|c| vec![[0; 64]; c.v * c.stride]).collect();
-            let wanted = if end < 64 { Wanted::Below(end) } else { Wanted::All };
             Source::Scan { opened: Box::new(opened), decoder, row, wanted }
         } else {
             Source::Planes(Cow::Owned(opened.coefficients(end)?))
@@ -53,24 +64,33 @@ impl<'a> Rows<'a> {
         Rows { source: Source::Planes(Cow::Borrowed(coefficients)), number: 0, strides }
     }
 
+    /// Of a picture that is turned.
+    pub(crate) fn turned(turned: Turned) -> Self {
+        let components = &turned.frame.components;
+        let (strides, rows) = components.iter().map(|c| (c.stride, vec![[0; 64]; c.v * c.stride])).unzip();
+        Rows { source: Source::Turned(Box::new(turned), rows), number: 0, strides }
+    }
+
     pub(crate) fn frame(&self) -> &Frame {
         match &self.source {
+            Source::Turned(turned, _) => &turned.frame,
             Source::Scan { opened, .. } => &opened.frame,
             Source::Planes(coefficients) => &coefficients.frame,
         }
     }
 
+    /// Blocks are in coding order, not in the natural one.
+    pub(crate) fn is_coded(&self) -> bool {
+        matches!(self.source, Source::Scan { wanted: Wanted::Coded, .. })
+    }
+
     /// Behind the last row: nothing had to be guessed, and nothing is missing.
     pub(crate) fn is_sound(&self) -> bool {
         match &self.source {
+            Source::Turned(turned, _) => turned.is_sound(),
             Source::Scan { opened, .. } => opened.markers.sound,
             Source::Planes(coefficients) => coefficients.is_sound(),
         }
-    }
-
-    /// How many blocks lie in a row of each component.
-    pub(crate) fn strides(&self) -> &[usize] {
-        &self.strides
     }
 
     /// The blocks of the next row of MCUs, of each component.
@@ -85,6 +105,15 @@ impl<'a> Rows<'a> {
             Source::Planes(coefficients) => {
                 for ((found, plane), c) in found.iter_mut().zip(&coefficients.planes).zip(&coefficients.frame.components) {
                     *found = &plane[number * c.v * c.stride..][..c.v * c.stride];
+                }
+            }
+            Source::Turned(turned, rows) => {
+                for (index, (found, row)) in found.iter_mut().zip(rows).enumerate() {
+                    let c = &turned.frame.components[index];
+                    for (y, out) in row.chunks_exact_mut(c.stride).enumerate() {
+                        turned.row(index, number * c.v + y, out);
+                    }
+                    *found = row;
                 }
             }
             Source::Scan { opened, decoder, row, wanted } => {

@@ -16,6 +16,8 @@ pub(crate) enum Wanted {
     Below(usize),
     /// All, into blocks that are zero.
     All,
+    /// The same, left in coding order.
+    Coded,
     /// All, over what earlier scans of the component left.
     Over,
 }
@@ -59,7 +61,8 @@ impl Sequential {
     /// The next row of MCUs. `rows` are the blocks of each part, in rows of `strides` blocks.
     pub(crate) fn row(&mut self, markers: &mut Markers<'_>, rows: &mut [&mut [Block]], strides: &[usize], wanted: Wanted) {
         Level::detect().run(|| match wanted {
-            Wanted::All => self.row_of(markers, rows, strides, |bits, data, ac, _, block| fresh(bits, data, ac, block)),
+            Wanted::All => self.row_of(markers, rows, strides, |bits, data, ac, _, block| fresh::<false>(bits, data, ac, block)),
+            Wanted::Coded => self.row_of(markers, rows, strides, |bits, data, ac, _, block| fresh::<true>(bits, data, ac, block)),
             Wanted::Over => self.row_of(markers, rows, strides, |bits, data, ac, _, block| over(bits, data, ac, block)),
             Wanted::Below(1) => self.row_of(markers, rows, strides, |bits, data, ac, skip, _| pass(bits, data, ac, skip, 1)),
             Wanted::Below(end) => self.row_of(markers, rows, strides, |bits, data, ac, skip, block| {
@@ -107,31 +110,32 @@ impl Sequential {
 
 /// The AC coefficients of a block that is zero. The end of the block and runs of zeros write a zero where there is one.
 #[inline(always)]
-fn fresh(bits: &mut Bits, data: &[u8], ac: &AcTable, block: &mut Block) {
+fn fresh<const CODED: bool>(bits: &mut Bits, data: &[u8], ac: &AcTable, block: &mut Block) {
     let mut k = 1;
     while k < 64 {
         bits.refill(data);
         let mut step = ac.look(bits.window());
         if step.is_long() {
             step = ac.find(bits.window());
-            put(bits, step, block, &mut k);
+            put::<CODED>(bits, step, block, &mut k);
             continue;
         }
-        put(bits, step, block, &mut k);
+        put::<CODED>(bits, step, block, &mut k);
         // Another one of at most 25 bits fits into what is left.
         let step = ac.look(bits.window());
         if k < 64 && !step.is_long() {
-            put(bits, step, block, &mut k);
+            put::<CODED>(bits, step, block, &mut k);
         }
     }
 }
 
 #[inline(always)]
-fn put(bits: &mut Bits, step: Step, block: &mut Block, k: &mut usize) {
+fn put<const CODED: bool>(bits: &mut Bits, step: Step, block: &mut Block, k: &mut usize) {
     let value = step.value(bits.window());
     bits.pass(step.total());
     *k += step.run();
-    block[usize::from(NATURAL[*k & 127]) & 63] = value as i16;
+    let place = if CODED { (*k).min(63) } else { usize::from(NATURAL[*k & 127]) };
+    block[place & 63] = value as i16;
     *k += 1;
 }
 

@@ -16,6 +16,16 @@ pub(crate) static NATURAL: [u8; 144] = {
     table
 };
 
+/// A block in coding order as one in natural order.
+pub(crate) fn natural(coded: &[i16; 64]) -> [i16; 64] {
+    std::array::from_fn(|position| coded[usize::from(ZIGZAG[position])])
+}
+
+/// Values in natural order in coding order.
+pub(crate) fn coded<T: Copy>(natural: &[T; 64]) -> [T; 64] {
+    std::array::from_fn(|k| natural[usize::from(NATURAL[k])])
+}
+
 /// The number under which the coefficient at a position in natural order is coded.
 pub(crate) static ZIGZAG: [u8; 64] = {
     let mut table = [0; 64];

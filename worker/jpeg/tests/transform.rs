@@ -1,10 +1,10 @@
-//! Changes without loss are the changes of the pixels, and requantisation stays near.
+//! Changes without loss are the changes of the pixels.
 
 mod support;
 
-use convertfly_jpeg::{Coefficients, Edge, Limits, Turn, WriteOptions, quality_steps, requantise};
+use convertfly_jpeg::{Coefficients, Edge, Limits, Turn, WriteOptions, quality_steps};
 use convertfly_jpeg_reference::{self as reference, Pixels};
-use support::{corpus, picture, settings};
+use support::{picture, settings};
 
 const TURNS: [Turn; 7] = [
     Turn::FlipHorizontal,
@@ -122,41 +122,6 @@ fn a_part_is_the_part_of_the_pixels() {
                 && source.cropped(0, 0, 0, 9).is_err()
                 && source.cropped(u32::MAX, 0, 9, 9).is_err()
         );
-    }
-}
-
-#[test]
-fn requantised_files_are_near_and_short() {
-    for (name, file) in support::fixtures().into_iter().filter(|(name, _)| name.ends_with("q90") || name.ends_with("q100")) {
-        let out = requantise(&file, 70, &Limits::default(), &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(support::compare(&out), Ok(support::Outcome::Equal), "{name}");
-        let (old, new) = (Coefficients::read(&file, &Limits::default()), Coefficients::read(&out, &Limits::default()));
-        let (old, new) = (old.expect("read"), new.expect("read"));
-        for index in 0..old.planes.len() {
-            let (old_steps, steps) =
-                (old.frame.components[index].quant.expect("steps"), new.frame.components[index].quant.expect("steps"));
-            for (before, after) in old.visible(index).flatten().zip(new.visible(index).flatten()) {
-                for at in 0..64 {
-                    let (was, is) =
-                        (i32::from(before[at]) * i32::from(old_steps[at]), i32::from(after[at]) * i32::from(steps[at]));
-                    assert!(
-                        2 * (was - is).abs() <= i32::from(steps[at]),
-                        "{name}: {was} became {is} with steps of {}",
-                        steps[at]
-                    );
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn real_files_shrink_by_requantisation() {
-    for (path, file) in corpus() {
-        if let Ok(out) = requantise(&file, 60, &Limits::default(), &[]) {
-            assert_eq!(support::compare(&out), Ok(support::Outcome::Equal), "{}", path.display());
-            println!("{}: {} to {}", path.display(), file.len(), out.len());
-        }
     }
 }
 

@@ -228,6 +228,72 @@ pub static OPTIMIZERS: &[Optimizer] = &[
     Optimizer { format: &webp::FORMAT, nature: webp::nature, repack: webp::repack },
 ];
 
+/// A part of a picture that is drawn on.
+pub struct Paint<'a> {
+    /// Left edge in pixels.
+    pub x: u32,
+    /// Top edge.
+    pub y: u32,
+    /// Pixels across, at least one, within the picture.
+    pub width: u32,
+    /// Pixels down, likewise.
+    pub height: u32,
+    /// Gets the part, perhaps somewhat larger, and where it begins; gives it back with what is drawn, in the same shape.
+    pub draw: &'a mut dyn FnMut(Image, (u32, u32)) -> Result<Image, Failure>,
+}
+
+/// How a file becomes another of its format, whose picture has the same size.
+#[derive(Default)]
+pub struct RewriteOptions<'a> {
+    /// Limits, checked again.
+    pub limits: Limits,
+    /// 1 to 100.
+    pub quality: u8,
+    /// How the picture is turned first.
+    pub orientation: Orientation,
+    /// As in [`EncodeOptions`].
+    pub full_chroma: bool,
+    /// As in [`EncodeOptions`].
+    pub smallest: bool,
+    /// What is drawn over the turned picture.
+    pub paint: Option<Paint<'a>>,
+    /// The profile that is written.
+    pub icc: Option<Vec<u8>>,
+    /// What is written beside the picture.
+    pub tags: Tags,
+    /// Set when the work is no longer wanted.
+    pub cancel: Cancel,
+}
+
+/// A file that was rewritten.
+pub struct Rewritten {
+    /// It.
+    pub file: Vec<u8>,
+    /// Blocks of its picture.
+    pub blocks: usize,
+    /// Those that were drawn on.
+    pub drawn: usize,
+}
+
+/// What has to be known of a file that can be rewritten.
+pub struct Rewritable {
+    /// Its colour profile.
+    pub icc: Option<Vec<u8>>,
+}
+
+/// A format whose files can be rewritten without a way through all of their pixels.
+pub struct Rewriter {
+    /// Which.
+    pub format: &'static Format,
+    /// Looks at a file; nothing for one that cannot be rewritten.
+    pub look: fn(&[u8], &Limits) -> Result<Option<Rewritable>, Failure>,
+    /// Rewrites a file; nothing for one that has to go through its pixels after all.
+    pub rewrite: fn(&[u8], RewriteOptions<'_>) -> Result<Option<Rewritten>, Failure>,
+}
+
+/// Every format whose files can be rewritten.
+pub static REWRITERS: &[Rewriter] = &[Rewriter { format: &jpg::FORMAT, look: jpg::look, rewrite: jpg::rewrite }];
+
 /// Where encoders write.
 pub trait WriteSeek: Write + std::io::Seek {}
 impl<T: Write + std::io::Seek> WriteSeek for T {}

@@ -149,6 +149,11 @@ impl Processor {
         }
     }
 
+    /// Where recordings run that do not run on a GPU, as [`Ran::device`] names it.
+    pub fn cpu_device(&self) -> String {
+        format!("cpu:{}", self.cpu.as_str())
+    }
+
     /// Runs `recording` on `image`.
     ///
     /// # Errors
@@ -181,7 +186,7 @@ impl Processor {
         let start = Instant::now();
         let made = cpu::run(self.cpu, recording, image, cancel)?;
         ran.kernel_us = micros(start.elapsed());
-        ran.device = format!("cpu:{}", self.cpu.as_str());
+        ran.device = self.cpu_device();
         Ok((made, ran))
     }
 

@@ -5,7 +5,7 @@ const ROOM: usize = 1024;
 
 /// Collects bits until 64 are full.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     /// Longer than what is written.
     out: Vec<u8>,
     pen: Pen,
@@ -13,7 +13,7 @@ pub(super) struct Writer {
 
 /// Where a writer stands; passed by value, so that it stays in registers while a block is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pen {
+pub(crate) struct Pen {
     length: usize,
     window: u64,
     free: u32,
@@ -22,7 +22,7 @@ pub(super) struct Pen {
 impl Pen {
     /// The lowest `count` bits, up to 57; those above them must be 0.
     #[inline(always)]
-    pub(super) fn put(&mut self, out: &mut [u8], bits: u64, count: u32) {
+    pub(crate) fn put(&mut self, out: &mut [u8], bits: u64, count: u32) {
         if count < self.free {
             self.free -= count;
             // No bits into an empty window are a shift by 64.
@@ -46,13 +46,13 @@ impl Pen {
 
 impl Writer {
     /// Appends to `out`.
-    pub(super) fn new(out: Vec<u8>) -> Self {
+    pub(crate) fn new(out: Vec<u8>) -> Self {
         Writer { pen: Pen { length: out.len(), window: 0, free: 64 }, out }
     }
 
     /// Lets `write` put the bits of a block, or fewer.
     #[inline(always)]
-    pub(super) fn block<T>(&mut self, write: impl FnOnce(&mut Pen, &mut [u8]) -> T) -> T {
+    pub(crate) fn block<T>(&mut self, write: impl FnOnce(&mut Pen, &mut [u8]) -> T) -> T {
         if self.out.len() < self.pen.length + ROOM {
             self.grow();
         }
@@ -75,7 +75,7 @@ impl Writer {
     }
 
     /// Fills the last byte up, and gives everything.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.flush();
         self.out.truncate(self.pen.length);
         self.out

@@ -6,12 +6,11 @@ mod progressive;
 mod script;
 mod sequential;
 
-use bits::Writer;
-pub(crate) use markers::table_of;
+pub(crate) use bits::Writer;
 use progressive::Tokens;
 use script::Plan;
-use sequential::Counter;
-pub(crate) use sequential::{RowWriter, Tables};
+use sequential::{Counter, RowWriter};
+pub(crate) use sequential::{Tables, bits as value_bits, in_range, size};
 
 use crate::coefficients::Coefficients;
 use crate::error::Error;
@@ -111,11 +110,6 @@ impl Coefficients {
             take(&rows, &strides);
         }
     }
-}
-
-/// One scan can hold all components of a picture.
-pub(crate) fn is_together(frame: &Frame) -> bool {
-    script::sequential(frame).len() == 1
 }
 
 /// A sequential file of one scan, up to its data.

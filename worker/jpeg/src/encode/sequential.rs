@@ -10,19 +10,19 @@ use crate::zigzag::NATURAL;
 
 /// Bits of a magnitude.
 #[inline(always)]
-pub(super) fn size(value: i32) -> u32 {
+pub(crate) fn size(value: i32) -> u32 {
     32 - value.unsigned_abs().leading_zeros()
 }
 
 /// The bits of a value of `size` bits: negative ones are one less, without what is above.
 #[inline(always)]
-pub(super) fn bits(value: i32, size: u32) -> u64 {
+pub(crate) fn bits(value: i32, size: u32) -> u64 {
     let low = value + (value >> 31);
     u64::from(low as u32) & ((1 << size) - 1)
 }
 
 /// Refuses what decoders of 8-bit pictures need not take (ITU-T T.81, F.1.2): more than 11 bits of DC, or 10 of AC.
-fn in_range(dc: u32, ac: u32) -> Result<(), Error> {
+pub(crate) fn in_range(dc: u32, ac: u32) -> Result<(), Error> {
     if dc > 11 || ac > 10 { Err(Error::Broken("a coefficient is out of range")) } else { Ok(()) }
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    fn new(specs: [Option<(Spec, Spec)>; 2]) -> Result<Self, Error> {
+    pub(crate) fn new(specs: [Option<(Spec, Spec)>; 2]) -> Result<Self, Error> {
         let mut codes = [const { None }; 2];
         for (spec, codes) in specs.iter().zip(&mut codes) {
             if let Some((dc, ac)) = spec {

@@ -13,10 +13,10 @@ pub(super) fn run<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// See `Nonzero::mask`.
+/// See `Nonzero::places`.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-pub(super) fn nonzero(block: &Block) -> u64 {
+pub(super) fn places(block: &Block) -> u64 {
     let (parts, _) = block.as_chunks::<16>();
     let zero = _mm256_setzero_si256();
     let load = |part: &[i16; 16]| {
@@ -30,6 +30,14 @@ pub(super) fn nonzero(block: &Block) -> u64 {
         let zeros = _mm256_permute4x64_epi64::<0b11_01_10_00>(zeros);
         natural |= u64::from(!_mm256_movemask_epi8(zeros) as u32) << (32 * index);
     }
+    natural
+}
+
+/// See `Nonzero::mask`.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+pub(super) fn nonzero(block: &Block) -> u64 {
+    let mut natural = places(block);
     let mut mask = 0;
     while natural != 0 {
         mask |= 1 << ZIGZAG[natural.trailing_zeros() as usize & 63];

@@ -67,6 +67,17 @@ impl Nonzero {
         }
         nonzero(block)
     }
+
+    /// Bit `k` says that the value at place `k` is not 0.
+    #[inline(always)]
+    pub(crate) fn places(self, block: &Block) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if self.fast {
+            // SAFETY: `detect` has seen what it needs.
+            return unsafe { avx2::places(block) };
+        }
+        (0..64).fold(0, |mask, place| mask | u64::from(block[place] != 0) << place)
+    }
 }
 
 fn nonzero(block: &Block) -> u64 {

@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod analysis;
+mod coefficients;
 mod color;
 pub mod decodes;
 pub mod job;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::admission::Memory;
 use super::analysis;
+use super::coefficients::{self, Asked};
 use super::color::Colors;
 use super::decodes::{self, Decodes, Joined};
 use super::job::{Clock, Files, ImageJob};
@@ -24,6 +25,9 @@ use crate::pixels::{Fit, Gravity, Image, Processor, Ran, Recording, Shape, Step}
 
 /// Largest file that is read into memory, bytes: 100 megapixels of 16-bit RGBA and some.
 const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// What is said of a file with a gain map.
+pub(super) const DIMMED: &str = "The HDR gain map was left out: the result is the picture for ordinary screens";
 
 /// What is added to a recording whose result has that shape, for a target with those flags; and whether the frame is one of those
 /// that are meant.
@@ -55,6 +59,10 @@ pub(super) fn run(
     let count = frames_wanted(&header, from, to);
     let _room =
         clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, options, count, data.len()), cancel))?;
+    let asked = Asked { job, options, from, to, header: &header, data: &data, processor, cancel, finish, meant };
+    if let Some(made) = coefficients::run(&asked, &mut clock, &files.output)? {
+        return Ok(made);
+    }
     let wanted = DecodeOptions {
         limits: job.limits,
         all_frames: count > 1,
@@ -78,7 +86,7 @@ pub(super) fn run(
     let mut warnings = warnings(&decoded, &header, options.page, from, to);
     warnings.extend(colors.warning.clone());
     if dimmed {
-        warnings.push("The HDR gain map was left out: the result is the picture for ordinary screens".to_owned());
+        warnings.push(DIMMED.to_owned());
     }
     let (mut made, ran) = process(decoded, &header, options, to, &runner)?;
     clock.ran(&ran);

@@ -4,6 +4,7 @@ mod encode;
 mod inks;
 mod plain;
 mod repack;
+mod rewrite;
 mod segments;
 mod shared;
 
@@ -183,6 +184,7 @@ fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u3
 pub(super) use encode::encode;
 pub(crate) use plain::plain;
 pub(super) use repack::{nature, repack};
+pub(super) use rewrite::{look, rewrite};
 
 /// How JPEG is read: TIFF holds some.
 pub(super) const DECODER: Decoder = Decoder { probe, decode, variant: |header, size| (reduction(header, size).unwrap_or(1), 0) };

@@ -1,9 +1,9 @@
 //! A JPEG file with other entropy coding: its coefficients stay, and with them every pixel.
 
-use ::turbojpeg::{Transform, Transformer};
+use ::convertfly_jpeg::{self as jpeg, Coding, Coefficients, WriteOptions};
 
-use super::segments::Segments;
-use super::{TITLE, plain};
+use super::segments::{self, Segments};
+use super::{MAX_SCANS, TITLE, plain};
 use crate::failure::Failure;
 use crate::formats::support::encoding;
 use crate::formats::{Nature, RepackOptions};
@@ -31,13 +31,15 @@ pub(in crate::formats) fn repack(data: &[u8], options: &RepackOptions) -> Result
     };
     let dress = |jpeg: &[u8]| if options.keep { jpeg.to_vec() } else { plain::with(jpeg, icc.as_deref(), &options.tags) };
     let mut found = vec![dress(source)];
-    let mut transformer = Transformer::new().map_err(|error| encoding(TITLE, error))?;
-    for progressive in [true, false] {
+    let limits = jpeg::Limits { side: options.limits.side, pixels: options.limits.pixels, scans: MAX_SCANS as u32 };
+    // A file in which something had to be guessed stays as it is.
+    let sound = |read: &Coefficients| read.sound && read.complete;
+    let Some(read) = Coefficients::read(source, &limits).ok().filter(sound) else { return Ok(found) };
+    let beside = if options.keep { segments::beside(source) } else { Vec::new() };
+    for coding in [Coding::Progressive, Coding::Optimized] {
         options.cancel.check()?;
-        let mut transform = Transform::default();
-        (transform.progressive, transform.optimize, transform.copy_none) = (progressive, true, !options.keep);
-        // A file that libjpeg warns of stays as it is.
-        let Ok(jpeg) = transformer.transform_to_owned(&transform, source) else { continue };
+        let how = WriteOptions { coding, segments: &beside, ..WriteOptions::default() };
+        let Ok(jpeg) = read.write(&how) else { continue };
         found.push(dress(&jpeg));
     }
     Ok(found)

@@ -113,3 +113,27 @@ impl<'a> Segments<'a> {
         Ok(Some(pieces.iter().flat_map(|(.., piece)| piece.iter().copied()).collect()))
     }
 }
+
+/// Marker and content of the segments before the first scan that say something beside the picture: not JFIF's and Adobe's, which tell how to
+/// read it.
+pub(super) fn beside(data: &[u8]) -> Vec<(u8, &[u8])> {
+    let (mut found, mut at) = (Vec::new(), 2);
+    while let Some(skipped) = data.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+        at += skipped;
+        let Some(&marker) = data.get(at + 1) else { break };
+        if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8 | 0xff) {
+            at += 1;
+            continue;
+        }
+        let length = data.get(at + 2..at + 4).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
+        let Some(content) = data.get(at + 4..at + 2 + length).filter(|_| !matches!(marker, 0xd9 | 0xda)) else { break };
+        match marker {
+            0xe0 if content.starts_with(b"JFIF\0") => {}
+            0xee if content.starts_with(b"Adobe") => {}
+            0xe0..=0xef | 0xfe => found.push((marker, content)),
+            _ => {}
+        }
+        at += 2 + length;
+    }
+    found
+}

@@ -21,7 +21,7 @@ use crate::formats::{
 };
 use crate::options::Options;
 use options::{OptimizeOptions, Quality, Wish};
-use search::{Lossy, Way, colors};
+use search::{Lossy, Way, Whole, colors};
 
 /// By how much a file of changed pixels has to be smaller than one of the same pixels to be worth it.
 const WORTH: f64 = 0.95;
@@ -163,6 +163,7 @@ impl Task<'_> {
         let nature = (self.optimizer.nature)(data);
         let lossy = Lossy {
             format: self.optimizer.format,
+            data,
             decoded: &decoded,
             tags: &tags,
             limits: self.job.limits,
@@ -180,17 +181,17 @@ impl Task<'_> {
         let changed = match wish {
             Wish::Quality(quality) if possible => {
                 let way = Way { quality, full_chroma: false };
-                Some((way, None, clock.time("encode", || lossy.encode(way))?))
+                Some((way, None, clock.time("encode", || lossy.whole(way))?))
             }
             Wish::Score(wanted) if possible => {
                 clock.time("search", || lossy.good_enough(wanted))?.map(|(way, score, file)| (way, Some(score), file))
             }
             _ => None,
         };
-        if let Some((way, score, file)) = changed
-            && (file.len() as f64) < exact_size(&best) as f64 * WORTH
+        if let Some((way, score, made)) = changed
+            && (made.data.len() as f64) < exact_size(&best) as f64 * WORTH
         {
-            best = Some(self.found(way, score, file));
+            best = Some(self.found(way, score, made));
         }
         if let Some(bytes) = self.options.max_bytes
             && exact_size(&best) as u64 > bytes
@@ -198,14 +199,17 @@ impl Task<'_> {
             let most = if let Wish::Quality(quality) = wish { quality } else { 95 };
             let fitting =
                 if possible { clock.time("fit", || lossy.fitting(most, bytes))? } else { Err(exact_size(&best) as u64) };
-            let (way, file) = fitting.map_err(|smallest| too_small(bytes, smallest.min(exact_size(&best) as u64)))?;
-            best = Some(self.found(way, None, file));
+            let (way, made) = fitting.map_err(|smallest| too_small(bytes, smallest.min(exact_size(&best) as u64)))?;
+            best = Some(self.found(way, None, made));
         }
         Ok((best, warnings))
     }
 
-    fn found(&self, way: Way, score: Option<f64>, data: Vec<u8>) -> Found {
+    fn found(&self, way: Way, score: Option<f64>, Whole { data, rewritten }: Whole) -> Found {
         let mut explain = explain(json!({ "method": "lossy", "quality": way.quality }));
+        if rewritten {
+            explain.insert("way".into(), "coefficients".into());
+        }
         if self.optimizer.format.flags.palette {
             explain.insert("colors".into(), colors(way.quality).into());
         }

@@ -3,8 +3,9 @@
 use std::io::Cursor;
 
 use super::compare::{sample, score};
+use crate::engines::image::pipeline::guarded;
 use crate::failure::Failure;
-use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Limits, Tags};
+use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Limits, REWRITERS, RewriteOptions, Rewritten, Tags};
 use crate::pixels::Depth;
 
 /// Qualities between which is looked: below, no picture looks good, and above, files grow without any gain.
@@ -13,6 +14,8 @@ const QUALITIES: std::ops::RangeInclusive<u8> = 20..=95;
 /// What pixels are written by.
 pub(super) struct Lossy<'a> {
     pub(super) format: &'static Format,
+    /// The file itself.
+    pub(super) data: &'a [u8],
     pub(super) decoded: &'a Decoded,
     pub(super) tags: &'a Tags,
     pub(super) limits: Limits,
@@ -26,6 +29,13 @@ pub(super) struct Lossy<'a> {
 pub(super) struct Way {
     pub(super) quality: u8,
     pub(super) full_chroma: bool,
+}
+
+/// A result.
+pub(super) struct Whole {
+    pub(super) data: Vec<u8>,
+    /// It was made without a way through pixels.
+    pub(super) rewritten: bool,
 }
 
 /// Colours that a quality leaves to a palette.
@@ -42,8 +52,34 @@ impl Lossy<'_> {
         flags.lossy || (flags.palette && (!flags.deep || still && self.decoded.frames[0].image.depth() == Depth::U8))
     }
 
-    /// All of it, that way.
-    pub(super) fn encode(&self, way: Way) -> Result<Vec<u8>, Failure> {
+    /// All of it, that way: from what the file holds where it can be done so, which is faster and no worse, otherwise from its pixels.
+    pub(super) fn whole(&self, way: Way) -> Result<Whole, Failure> {
+        if let Some(Rewritten { file, .. }) = self.rewritten(way)? {
+            return Ok(Whole { data: file, rewritten: true });
+        }
+        Ok(Whole { data: self.encode(way)?, rewritten: false })
+    }
+
+    fn rewritten(&self, way: Way) -> Result<Option<Rewritten>, Failure> {
+        let Some(rewriter) = REWRITERS.iter().find(|rewriter| rewriter.format.name == self.format.name) else { return Ok(None) };
+        self.cancel.check()?;
+        if (rewriter.look)(self.data, &self.limits)?.is_none() {
+            return Ok(None);
+        }
+        let options = RewriteOptions {
+            limits: self.limits,
+            quality: way.quality,
+            full_chroma: way.full_chroma,
+            smallest: true,
+            icc: self.decoded.icc.clone(),
+            tags: self.tags.clone(),
+            cancel: self.cancel.clone(),
+            ..RewriteOptions::default()
+        };
+        guarded(|| (rewriter.rewrite)(self.data, options))
+    }
+
+    fn encode(&self, way: Way) -> Result<Vec<u8>, Failure> {
         // Packing a png with patience takes minutes; the others take their time for little.
         self.write(self.decoded, way, self.tags.clone(), self.patient || !self.format.flags.deep)
     }
@@ -74,7 +110,7 @@ impl Lossy<'_> {
 
     /// The result of the lowest quality that scores at least `wanted`, with its score; `None` where none does, or where pictures are
     /// too small to tell.
-    pub(super) fn good_enough(&self, wanted: f64) -> Result<Option<(Way, f64, Vec<u8>)>, Failure> {
+    pub(super) fn good_enough(&self, wanted: f64) -> Result<Option<(Way, f64, Whole)>, Failure> {
         let before = sample(&self.decoded.frames)?;
         let part = Decoded { icc: None, ..Decoded::still(before.clone()) };
         let try_one = |way: Way| -> Result<Option<f64>, Failure> {
@@ -84,15 +120,15 @@ impl Lossy<'_> {
         let Some((way, found)) = self.lowest(wanted, &part, &try_one)? else { return Ok(None) };
         if self.format.flags.lossy {
             // Blocks are coded each for itself, so the part tells as much as the whole.
-            return Ok(Some((way, found, self.encode(way)?)));
+            return Ok(Some((way, found, self.whole(way)?)));
         }
         // A palette is for all of it, where there may be more colours.
         let mut quality = way.quality;
         loop {
             let way = Way { quality, ..way };
-            let data = self.encode(way)?;
-            match score(&before, &sample(&self.read(&data)?.frames)?)? {
-                Some(found) if found >= wanted => return Ok(Some((way, found, data))),
+            let made = self.whole(way)?;
+            match score(&before, &sample(&self.read(&made.data)?.frames)?)? {
+                Some(found) if found >= wanted => return Ok(Some((way, found, made))),
                 _ if quality == 100 => return Ok(None),
                 _ => quality = (quality + quality / 3 + 1).min(100),
             }
@@ -137,19 +173,19 @@ impl Lossy<'_> {
     }
 
     /// The result of the highest quality up to `most` that has `bytes` at most; otherwise the smallest there is.
-    pub(super) fn fitting(&self, most: u8, bytes: u64) -> Result<Result<(Way, Vec<u8>), u64>, Failure> {
+    pub(super) fn fitting(&self, most: u8, bytes: u64) -> Result<Result<(Way, Whole), u64>, Failure> {
         let way = |quality| Way { quality, full_chroma: false };
         let fits = |data: &[u8]| data.len() as u64 <= bytes;
-        let smallest = self.encode(way(1))?;
-        if !fits(&smallest) {
-            return Ok(Err(smallest.len() as u64));
+        let smallest = self.whole(way(1))?;
+        if !fits(&smallest.data) {
+            return Ok(Err(smallest.data.len() as u64));
         }
         let (mut good, mut bad) = ((way(1), smallest), most.saturating_add(1));
         while bad - good.0.quality > 1 {
             let middle = way(u8::midpoint(good.0.quality, bad));
-            let data = self.encode(middle)?;
-            if fits(&data) {
-                good = (middle, data);
+            let made = self.whole(middle)?;
+            if fits(&made.data) {
+                good = (middle, made);
             } else {
                 bad = middle.quality;
             }

@@ -6,7 +6,7 @@ mod pages;
 mod place;
 mod text;
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use super::job::{Files, ImageJob};
 use super::options::ConvertOptions;
@@ -15,7 +15,7 @@ use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::{Cancel, Flags};
 use crate::options::Options;
-use crate::pixels::{Channels, Processor, Recording, Shape, Step};
+use crate::pixels::{Channels, Layer, Processor, Recording, Shape, Step};
 use options::WatermarkOptions;
 
 #[cfg(feature = "documents")]
@@ -34,9 +34,16 @@ pub(super) fn run(job: &ImageJob, mut files: Files, processor: &Processor, cance
     options.check()?;
     let pages = pages::Pages::parse(&options.pages)?;
     let source = layer::Source::read(job, &options, std::mem::take(&mut files.beside), cancel)?;
+    // Drawn once for all frames of a size.
+    let drawn = RefCell::new(None);
     let finish = |recording: &mut Recording, shape: Shape, target: Flags, meant: bool| {
-        let (width, height) = source.size(&options, (shape.width, shape.height));
-        let layer = source.draw(&options, (width, height), processor, cancel)?;
+        let size = source.size(&options, (shape.width, shape.height));
+        let known = drawn.borrow().as_ref().filter(|(of, _)| *of == size).map(|(_, layer)| Layer::clone(layer));
+        let layer = match known {
+            Some(layer) => layer,
+            None => Layer::new(source.draw(&options, size, processor, cancel)?),
+        };
+        *drawn.borrow_mut() = Some((size, Layer::clone(&layer)));
         let step = place::overlay(recording.layers.len(), &options, (layer.width(), layer.height()), (shape.width, shape.height));
         // A coloured mark needs an image with colours.
         if shape.channels.without_alpha() == Channels::Grey && is_coloured(&layer) {
@@ -45,7 +52,7 @@ pub(super) fn run(job: &ImageJob, mut files: Files, processor: &Processor, cance
         }
         // Frames without it have the same layout as those with it.
         if meant {
-            recording.layer(Arc::new(layer));
+            recording.layer(layer);
             recording.push(step);
         }
         Ok(())
