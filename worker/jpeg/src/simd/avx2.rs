@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use crate::pixels::{color, idct, upsample};
 use crate::requantise;
 use crate::scan::Block;
-use crate::zigzag::ZIGZAG;
+use crate::zigzag::NATURAL;
 
 /// See `Level::run`.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe")]
@@ -23,20 +23,43 @@ pub(super) fn nonzero(block: &Block) -> u64 {
         // SAFETY: 32 bytes are there; the load asks for no alignment.
         unsafe { _mm256_loadu_si256(part.as_ptr().cast()) }
     };
-    let mut natural = 0u64;
-    for (index, pair) in parts.as_chunks::<2>().0.iter().enumerate() {
-        let zeros = _mm256_packs_epi16(_mm256_cmpeq_epi16(load(&pair[0]), zero), _mm256_cmpeq_epi16(load(&pair[1]), zero));
-        // Packing goes by halves of the register.
-        let zeros = _mm256_permute4x64_epi64::<0b11_01_10_00>(zeros);
-        natural |= u64::from(!_mm256_movemask_epi8(zeros) as u32) << (32 * index);
-    }
-    let mut mask = 0;
-    while natural != 0 {
-        mask |= 1 << ZIGZAG[natural.trailing_zeros() as usize & 63];
-        natural &= natural - 1;
-    }
-    mask
+    // Whether it is 0, 16 coefficients in the halves of two registers, in the order of packing: of each part the lower 8, of the next one the
+    // lower 8, and the same with the upper ones.
+    let zeros = |one: usize, other: usize| {
+        _mm256_packs_epi16(_mm256_cmpeq_epi16(load(&parts[one]), zero), _mm256_cmpeq_epi16(load(&parts[other]), zero))
+    };
+    let (first, last) = (zeros(0, 1), zeros(2, 3));
+    let quarters = [
+        _mm256_permute2x128_si256::<0x00>(first, first),
+        _mm256_permute2x128_si256::<0x11>(first, first),
+        _mm256_permute2x128_si256::<0x00>(last, last),
+        _mm256_permute2x128_si256::<0x11>(last, last),
+    ];
+    let ordered = |half: usize| {
+        let part = |quarter: usize| {
+            // SAFETY: 32 bytes are there; the load asks for no alignment.
+            let order = unsafe { _mm256_loadu_si256(CODED[half][quarter].as_ptr().cast()) };
+            _mm256_shuffle_epi8(quarters[quarter], order)
+        };
+        let zeros = _mm256_or_si256(_mm256_or_si256(part(0), part(1)), _mm256_or_si256(part(2), part(3)));
+        u64::from(_mm256_movemask_epi8(zeros) as u32)
+    };
+    !(ordered(0) | ordered(1) << 32)
 }
+
+/// Of both halves of the order of coding, where its bytes stand in each of the quarters of `nonzero`; -1 makes a 0.
+static CODED: [[[i8; 32]; 4]; 2] = {
+    let mut all = [[[-1; 32]; 4]; 2];
+    let mut k = 0;
+    while k < 64 {
+        let at = NATURAL[k] as usize;
+        // 32 coefficients are in two registers; packed, 8 of the first, 8 of the second.
+        let (half, part, within) = (at / 32, at % 32 / 16, at % 16);
+        all[k / 32][2 * half + within / 8][k % 32] = (8 * part + within % 8) as i8;
+        k += 1;
+    }
+    all
+};
 
 /// See `Level::rgb`. In 16 bits, where 1.402, 1.772 and 0.714 do not fit: 0.402 + 1, 2 - 0.228, 1 - 0.286.
 #[target_feature(enable = "avx2")]

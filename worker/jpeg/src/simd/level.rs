@@ -1,5 +1,6 @@
 //! Kernels for pixels: one body each, compiled for every processor, and once more for those that have AVX2.
 
+use crate::encode::{dct, sampling};
 use crate::pixels::{color, idct, upsample};
 use crate::requantise;
 use crate::scan::Block;
@@ -13,11 +14,11 @@ pub(crate) struct Level {
 
 /// Calls what is compiled for AVX2 where there is AVX2.
 macro_rules! dispatch {
-    ($level:expr, $fast:ident, $plain:path, ($($argument:expr),*)) => {{
+    ($level:expr, $module:ident::$fast:ident, $plain:path, ($($argument:expr),*)) => {{
         #[cfg(target_arch = "x86_64")]
         if $level.avx2 {
             // SAFETY: `detect` has seen what it needs.
-            return unsafe { super::avx2::$fast($($argument),*) };
+            return unsafe { super::$module::$fast($($argument),*) };
         }
         $plain($($argument),*)
     }};
@@ -47,32 +48,52 @@ impl Level {
 
     /// Brightness and colour to red, green and blue.
     pub(crate) fn rgb(self, y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
-        dispatch!(self, rgb, color::rgb, (y, cb, cr, out));
+        dispatch!(self, avx2::rgb, color::rgb, (y, cb, cr, out));
     }
 
     /// Twice as wide.
     pub(crate) fn across(self, near: &[u8], out: &mut [u8]) {
-        dispatch!(self, across, upsample::across, (near, out));
+        dispatch!(self, avx2::across, upsample::across, (near, out));
     }
 
     /// Twice as high.
     pub(crate) fn down(self, near: &[u8], far: &[u8], bias: u16, out: &mut [u8]) {
-        dispatch!(self, down, upsample::down, (near, far, bias, out));
+        dispatch!(self, avx2::down, upsample::down, (near, far, bias, out));
     }
 
     /// Twice as wide and high.
     pub(crate) fn both(self, near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
-        dispatch!(self, both, upsample::both, (near, far, sums, out));
+        dispatch!(self, avx2::both, upsample::both, (near, far, sums, out));
     }
 
     /// Coefficients times ratios up to 1.
     pub(crate) fn scale(self, blocks: &[Block], ratios: &[f32; 64], out: &mut [Block]) {
-        dispatch!(self, scale, requantise::scale, (blocks, ratios, out));
+        dispatch!(self, avx2::scale, requantise::scale, (blocks, ratios, out));
+    }
+
+    /// Red, green and blue to brightness and colour.
+    pub(crate) fn ycc(self, rgb: &[u8], y: &mut [u8], cb: &mut [u8], cr: &mut [u8]) {
+        dispatch!(self, forward::ycc, sampling::ycc, (rgb, y, cb, cr));
+    }
+
+    /// Half as wide and high.
+    pub(crate) fn halve(self, upper: &[u8], lower: &[u8], out: &mut [u8]) {
+        dispatch!(self, forward::halve, sampling::halve, (upper, lower, out));
+    }
+
+    /// The coefficients of a row of blocks, of which `samples` has 8 rows of `stride`, room for an even number of blocks.
+    pub(crate) fn forward(self, samples: &[u8], stride: usize, divisors: &dct::Divisors, blocks: &mut [Block]) {
+        dispatch!(self, forward::forward, forward, (samples, stride, divisors, blocks));
     }
 
     /// The samples of a row of blocks, in 8 rows of `stride`.
     pub(crate) fn idct_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
-        dispatch!(self, idct_row, idct_row, (blocks, quant, rows, stride));
+        dispatch!(self, avx2::idct_row, idct_row, (blocks, quant, rows, stride));
+    }
+
+    /// The 4 by 4 samples of the low coefficients of a row of blocks, in 4 rows of `stride`.
+    pub(crate) fn four_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
+        dispatch!(self, inverse::four_row, four_row, (blocks, quant, rows, stride));
     }
 }
 
@@ -81,6 +102,20 @@ fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize)
         for (y, samples) in idct::islow(block, quant).iter().enumerate() {
             rows[y * stride + 8 * x..][..8].copy_from_slice(samples);
         }
+    }
+}
+
+fn four_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
+    for (x, block) in blocks.iter().enumerate() {
+        for (y, samples) in idct::four(block, quant).iter().enumerate() {
+            rows[y * stride + 4 * x..][..4].copy_from_slice(samples);
+        }
+    }
+}
+
+fn forward(samples: &[u8], stride: usize, divisors: &dct::Divisors, blocks: &mut [Block]) {
+    for (x, block) in blocks.iter_mut().enumerate() {
+        dct::forward(&samples[8 * x..], stride, divisors, block);
     }
 }
 
@@ -108,6 +143,42 @@ mod tests {
             both(&|level, out| level.across(&y, out));
             both(&|level, out| level.down(&y, &cb, 1, out));
             both(&|level, out| level.both(&y, &cb, &mut vec![0; length], out));
+        }
+    }
+
+    #[test]
+    fn pixels_become_the_same_coefficients() {
+        let mut random = fastrand::Rng::with_seed(13);
+        let (fast, plain) = (Level::detect(), Level::plain());
+        for length in (1..150).chain([1000]) {
+            let rgb = bytes(&mut random, 3 * length);
+            let [one, other] = [fast, plain].map(|level| {
+                let mut out = vec![0; 3 * length];
+                let (y, colors) = out.split_at_mut(length);
+                let (cb, cr) = colors.split_at_mut(length);
+                level.ycc(&rgb, y, cb, cr);
+                out
+            });
+            assert_eq!(one, other, "{length} pixels to brightness and colour");
+            let (upper, lower) = (&rgb[..2 * length], &rgb[length..]);
+            let [one, other] = [fast, plain].map(|level| {
+                let mut out = vec![0; length];
+                level.halve(upper, lower, &mut out);
+                out
+            });
+            assert_eq!(one, other, "{length} means");
+        }
+        for round in 0..600 {
+            let range = 1 << (round % 9);
+            let samples: Vec<u8> = (0..8 * 48).map(|_| (random.u16(..range) * (256 / range)).min(255) as u8).collect();
+            let steps = std::array::from_fn(|_| random.u16(1..=1 << (round % 13)));
+            let divisors = dct::Divisors::new(&steps).expect("in range");
+            let [one, other] = [fast, plain].map(|level| {
+                let mut blocks = vec![[1; 64]; 1 + round % 5];
+                level.forward(&samples, 48, &divisors, &mut blocks);
+                blocks
+            });
+            assert_eq!(one, other, "round {round}");
         }
     }
 
