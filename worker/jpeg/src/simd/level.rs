@@ -88,7 +88,7 @@ impl Level {
 
     /// The samples of a row of blocks, in 8 rows of `stride`.
     pub(crate) fn idct_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
-        dispatch!(self, avx2::idct_row, idct_row, (blocks, quant, rows, stride));
+        dispatch!(self, inverse::idct_row, idct_row, (blocks, quant, rows, stride));
     }
 
     /// The 4 by 4 samples of the low coefficients of a row of blocks, in 4 rows of `stride`.
@@ -199,7 +199,10 @@ mod tests {
     #[test]
     fn blocks_of_every_kind_have_the_same_samples() {
         let mut random = fastrand::Rng::with_seed(12);
+        let mut blocks = [[0; 64]; 3];
         for round in 0..3000 {
+            // Alone, in a pair, and behind one.
+            blocks.rotate_right(1);
             let mut block = [0; 64];
             let mut quant = [0; 64];
             let range = 1i16 << (round % 15);
@@ -209,10 +212,20 @@ mod tests {
                     *value = random.i16(-range..range);
                 }
             }
-            let (mut one, mut other) = ([0; 64], [0; 64]);
-            Level::detect().idct_row(&[block], &quant, &mut one, 8);
-            Level::plain().idct_row(&[block], &quant, &mut other, 8);
-            assert_eq!(one, other, "{block:?} by {quant:?}");
+            blocks[0] = block;
+            for count in 1..=3 {
+                let (mut one, mut other) = ([0; 192], [0; 192]);
+                Level::detect().idct_row(&blocks[..count], &quant, &mut one, 24);
+                Level::plain().idct_row(&blocks[..count], &quant, &mut other, 24);
+                assert_eq!(one, other, "{:?} by {quant:?}", &blocks[..count]);
+            }
+            let row = [blocks, blocks].concat();
+            for count in [1, 4, 6] {
+                let (mut one, mut other) = ([0; 96], [0; 96]);
+                Level::detect().four_row(&row[..count], &quant, &mut one, 24);
+                Level::plain().four_row(&row[..count], &quant, &mut other, 24);
+                assert_eq!(one, other, "{blocks:?} by {quant:?}");
+            }
         }
     }
 }
