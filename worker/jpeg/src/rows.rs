@@ -6,6 +6,15 @@ use crate::frame::Frame;
 use crate::scan::Block;
 use crate::sequential::{Sequential, Wanted};
 
+/// Coefficients with a number below this are all in the first rows of a block.
+const LOW: usize = 5;
+
+/// Makes the first [`LOW`] coefficients 0.
+fn clear(block: &mut Block) {
+    block[..10].fill(0);
+    block[16] = 0;
+}
+
 /// The rows of MCUs of a file.
 pub(crate) struct Rows<'a> {
     source: Source<'a>,
@@ -27,7 +36,12 @@ enum Source<'a> {
 
 impl<'a> Rows<'a> {
     /// With the coefficients below `end` in coding order; 64 is all.
-    pub(crate) fn new(mut opened: Opened<'a>, end: usize) -> Result<Self, Error> {
+    pub(crate) fn new(opened: Opened<'a>, end: usize) -> Result<Self, Error> {
+        Self::of_each(opened, [end; 4])
+    }
+
+    /// With the coefficients of each component below its end.
+    pub(crate) fn of_each(mut opened: Opened<'a>, ends: [usize; 4]) -> Result<Self, Error> {
         let strides = opened.frame.components.iter().map(|c| c.stride).collect();
         let in_order = opened.scan.components.iter().map(|c| c.0).eq(0..opened.frame.components.len());
         let source = if opened.is_single() && in_order {
@@ -37,10 +51,10 @@ impl<'a> Rows<'a> {
             }
             let decoder = Box::new(Sequential::new(&mut opened.markers, &opened.frame, &opened.scan)?);
             let row = opened.frame.components.iter().map(|c| vec![[0; 64]; c.v * c.stride]).collect();
-            let wanted = if end < 64 { Wanted::Below(end) } else { Wanted::All };
+            let wanted = if ends == [64; 4] { Wanted::All } else { Wanted::Below(ends) };
             Source::Scan { opened: Box::new(opened), decoder, row, wanted }
         } else {
-            Source::Planes(opened.coefficients(end)?)
+            Source::Planes(opened.coefficients(ends.into_iter().max().unwrap_or(64))?)
         };
         Ok(Rows { source, number: 0, strides })
     }
@@ -81,8 +95,12 @@ impl<'a> Rows<'a> {
             }
             Source::Scan { opened, decoder, row, wanted } => {
                 let mut parts: Vec<&mut [Block]> = Vec::with_capacity(4);
-                for blocks in row.iter_mut() {
-                    blocks.fill([0; 64]);
+                for (index, blocks) in row.iter_mut().enumerate() {
+                    match wanted {
+                        // No more is read or written.
+                        Wanted::Below(ends) if ends[index & 3] <= LOW => blocks.iter_mut().for_each(clear),
+                        _ => blocks.fill([0; 64]),
+                    }
                     parts.push(blocks);
                 }
                 decoder.row(&mut opened.markers, &mut parts, &self.strides, *wanted);

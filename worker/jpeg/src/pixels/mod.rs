@@ -42,6 +42,11 @@ impl Picture {
         Self::decode_all(data, limits).map(|(picture, is_sound)| is_sound.then_some(picture))
     }
 
+    /// Decodes fewer pixels. Nothing where the file is not sound, or of a kind whose colours would have to be made more.
+    pub fn reduced(data: &[u8], scale: Scale, limits: &Limits) -> Result<Option<Self>, Error> {
+        scaled::pixels(data, scale, limits)
+    }
+
     fn decode_all(data: &[u8], limits: &Limits) -> Result<(Self, bool), Error> {
         let opened = Opened::new(data, limits)?;
         let color = opened.frame.color();

@@ -1,4 +1,4 @@
-//! JPEG (ITU-T T.81, JFIF, EXIF): `convertfly-jpeg` reads, with zune-jpeg for what is damaged; libjpeg-turbo writes, and reads reduced sizes.
+//! JPEG (ITU-T T.81, JFIF, EXIF): `convertfly-jpeg` reads and writes, with zune-jpeg and libjpeg-turbo for what is damaged, and for inks.
 
 mod encode;
 mod inks;
@@ -6,7 +6,7 @@ mod plain;
 mod repack;
 mod segments;
 
-use ::convertfly_jpeg::Picture;
+use ::convertfly_jpeg::{Picture, Scale};
 use ::turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
 use ::zune_core::bytestream::ZCursor;
 use ::zune_core::colorspace::ColorSpace;
@@ -93,15 +93,19 @@ fn sound(data: &[u8], segments: &Segments<'_>, header: &Header) -> Option<Image>
     if !segments.is_complete(data) {
         return None;
     }
-    let pixels = u64::from(header.width) * u64::from(header.height);
-    let limits = ::convertfly_jpeg::Limits { side: header.width.max(header.height), pixels, scans: MAX_SCANS as u32 };
-    let picture = Picture::decode_sound(data, &limits).ok()??;
+    let picture = Picture::decode_sound(data, &limits(header)).ok()??;
     let same = (picture.width, picture.height, picture.channels)
         == (header.width as usize, header.height as usize, header.channels.count());
     if !same {
         return None;
     }
     Image::new(header.width, header.height, header.channels, Depth::U8, picture.data).ok()
+}
+
+/// No second header may make more of a file than the first one, which was checked.
+fn limits(header: &Header) -> ::convertfly_jpeg::Limits {
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    ::convertfly_jpeg::Limits { side: header.width.max(header.height), pixels, scans: MAX_SCANS as u32 }
 }
 
 /// Decodes at full size.
@@ -133,14 +137,34 @@ fn failure(error: DecodeErrors) -> Failure {
     }
 }
 
-/// Decodes at 1/2, 1/4 or 1/8 of the size ([`REDUCTIONS`]), where `size` is small enough for that. `None` where it cannot: the full decoder then says why, if the file is at fault.
-fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u32)) -> Option<Image> {
-    let leaves = |side: u32, factor: u32, margin: u32, wanted: u32| side / factor >= wanted.saturating_mul(margin);
-    let (factor, _) = REDUCTIONS.into_iter().find(|&(factor, margin)| {
-        leaves(header.width, factor, margin, size.0) && leaves(header.height, factor, margin, size.1)
-    })?;
-    if u64::from(header.width) * u64::from(header.height) < REDUCE_FROM || !segments.is_complete(data) {
+/// By how much the picture may shrink for that size ([`REDUCTIONS`]).
+fn reduction(header: &Header, size: (u32, u32)) -> Option<u32> {
+    if u64::from(header.width) * u64::from(header.height) < REDUCE_FROM {
         return None;
+    }
+    let leaves = |side: u32, factor: u32, margin: u32, wanted: u32| side / factor >= wanted.saturating_mul(margin);
+    let fits = |&(factor, margin): &(u32, u32)| {
+        leaves(header.width, factor, margin, size.0) && leaves(header.height, factor, margin, size.1)
+    };
+    REDUCTIONS.into_iter().find(fits).map(|(factor, _)| factor)
+}
+
+/// Decodes at 1/2, 1/4 or 1/8 of the size, where `size` is small enough for that. `None` where it cannot: the full decoder then says why, if the file is at fault.
+fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u32)) -> Option<Image> {
+    let factor = reduction(header, size)?;
+    if !segments.is_complete(data) {
+        return None;
+    }
+    let scale = match factor {
+        2 => Scale::Half,
+        4 => Scale::Quarter,
+        _ => Scale::Eighth,
+    };
+    // Other samplings, and what is not sound, libjpeg-turbo decodes.
+    if let Ok(Some(Picture { width, height, channels, data })) = Picture::reduced(data, scale, &limits(header)) {
+        let same = channels == header.channels.count();
+        let (width, height) = (width.try_into().ok()?, height.try_into().ok()?);
+        return same.then(|| Image::new(width, height, header.channels, Depth::U8, data).ok()).flatten();
     }
     let mut decoder = Decompressor::new().ok()?;
     decoder.set_scan_limit(MAX_SCANS as u32).ok()?;
