@@ -4,6 +4,8 @@ mod bands;
 pub(crate) mod color;
 pub(crate) mod idct;
 mod scaled;
+mod shrink;
+pub(crate) mod taps;
 pub(crate) mod upsample;
 
 pub use scaled::{Plane, Planes, Scale};

@@ -1,6 +1,7 @@
 //! Kernels for pixels: one body each, compiled for every processor, and once more for those that have AVX2.
 
 use crate::encode::{dct, sampling};
+use crate::pixels::taps::{self, Taps};
 use crate::pixels::{color, idct, upsample};
 use crate::requantise;
 use crate::scan::Block;
@@ -84,6 +85,16 @@ impl Level {
     /// The coefficients of a row of blocks, of which `samples` has 8 rows of `stride`, room for an even number of blocks.
     pub(crate) fn forward(self, samples: &[u8], stride: usize, divisors: &dct::Divisors, blocks: &mut [Block]) {
         dispatch!(self, forward::forward, forward, (samples, stride, divisors, blocks));
+    }
+
+    /// One row out of several, each with its weight.
+    pub(crate) fn resample_down(self, rows: &[&[u8]], weights: &[i16], out: &mut [i16]) {
+        dispatch!(self, resample::down, taps::down, (rows, weights, out));
+    }
+
+    /// A row of another width; `between` goes on for a window behind its last sample.
+    pub(crate) fn resample_across(self, between: &[i16], taps: &Taps, out: &mut [u8]) {
+        dispatch!(self, resample::across, taps::across, (between, taps, out));
     }
 
     /// The samples of a row of blocks, in 8 rows of `stride`.
@@ -179,6 +190,26 @@ mod tests {
                 blocks
             });
             assert_eq!(one, other, "round {round}");
+        }
+    }
+
+    #[test]
+    fn planes_are_resampled_alike() {
+        let mut random = fastrand::Rng::with_seed(14);
+        let (fast, plain) = (Level::detect(), Level::plain());
+        for (width, wanted, count) in [(1, 1, 1), (9, 40, 3), (64, 21, 16), (100, 33, 19), (333, 7, 4), (1000, 999, 7)] {
+            let rows: Vec<Vec<u8>> = (0..count).map(|_| bytes(&mut random, width)).collect();
+            let rows: Vec<&[u8]> = rows.iter().map(|row| &row[..]).collect();
+            let weights: Vec<i16> = (0..count).map(|_| random.i16(-9000..17000)).collect();
+            let taps = Taps::new(width, wanted, width as f64 / wanted as f64);
+            let [one, other] = [fast, plain].map(|level| {
+                let mut between = vec![77; width + taps.width()];
+                level.resample_down(&rows, &weights, &mut between[..width]);
+                let mut out = vec![0; wanted];
+                level.resample_across(&between, &taps, &mut out);
+                (between, out)
+            });
+            assert_eq!(one, other, "{width} to {wanted}");
         }
     }
 

@@ -8,6 +8,8 @@ mod forward;
 #[cfg(target_arch = "x86_64")]
 mod inverse;
 mod level;
+#[cfg(target_arch = "x86_64")]
+mod resample;
 
 pub(crate) use level::Level;
 
