@@ -149,6 +149,17 @@ impl Processor {
         }
     }
 
+    /// Where recordings run that do not run on a GPU, as [`Ran::device`] names it.
+    pub fn cpu_device(&self) -> String {
+        format!("cpu:{}", self.cpu.as_str())
+    }
+
+    /// Whether such a recording, of no more than a resize, may be done on planes as they are decoded: where it would run on the CPU, and not by the
+    /// scalar forms, which show what the others are measured by.
+    pub(crate) fn takes_planes(&self, recording: &Recording, shape: Shape) -> Result<bool, Failure> {
+        Ok(self.cpu > CpuLevel::Scalar && self.route(recording, shape)?.0.is_none())
+    }
+
     /// Runs `recording` on `image`.
     ///
     /// # Errors
@@ -181,7 +192,7 @@ impl Processor {
         let start = Instant::now();
         let made = cpu::run(self.cpu, recording, image, cancel)?;
         ran.kernel_us = micros(start.elapsed());
-        ran.device = format!("cpu:{}", self.cpu.as_str());
+        ran.device = self.cpu_device();
         Ok((made, ran))
     }
 

@@ -13,6 +13,7 @@ use super::color::Colors;
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
 use super::plan::{Source, cut, plan, reduced_size, scale};
+use super::planes::{self, Asked};
 use super::{keep, stamp};
 use crate::engines::Made;
 use crate::failure::Failure;
@@ -23,6 +24,9 @@ use crate::pixels::{Fit, Gravity, Image, Processor, Ran, Recording, Shape, Step}
 
 /// Largest file that is read into memory, bytes: 100 megapixels of 16-bit RGBA and some.
 const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// What is said of a file with a gain map.
+pub(super) const DIMMED: &str = "The HDR gain map was left out: the result is the picture for ordinary screens";
 
 /// What is added to a recording whose result has that shape, for a target with those flags; and whether the frame is one of those
 /// that are meant.
@@ -53,6 +57,10 @@ pub(super) fn run(
     let count = frames_wanted(&header, from, to);
     let _room =
         clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, options, count, data.len()), cancel))?;
+    let asked = Asked { job, options, from, to, header: &header, data: &data, processor, cancel, finish, meant };
+    if let Some(made) = planes::run(&asked, &mut clock, &files.output)? {
+        return Ok(made);
+    }
     let wanted = DecodeOptions {
         limits: job.limits,
         all_frames: count > 1,
@@ -75,7 +83,7 @@ pub(super) fn run(
     let mut warnings = warnings(&decoded, &header, options.page, from, to);
     warnings.extend(colors.warning.clone());
     if dimmed {
-        warnings.push("The HDR gain map was left out: the result is the picture for ordinary screens".to_owned());
+        warnings.push(DIMMED.to_owned());
     }
     let (mut made, ran) = process(decoded, &header, options, to, &runner)?;
     clock.ran(&ran);

@@ -3,6 +3,7 @@
 mod encode;
 mod inks;
 mod plain;
+pub(super) mod planes;
 mod repack;
 mod segments;
 
