@@ -6,7 +6,10 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use convertfly_jpeg::{Coding, Coefficients, Limits, Paint, Picture, Planes, Rewrite, Scale, Turn, WriteOptions};
+use convertfly_jpeg::{
+    Coding, Coefficients, Limits, Paint, Picture, Planes, Rewrite, Samples, Sampling, Scale, Source, Turn, WriteOptions, encode,
+    quality_steps,
+};
 use convertfly_jpeg_reference as reference;
 use criterion::Criterion;
 
@@ -24,21 +27,24 @@ fn generated() -> Vec<u8> {
             }
         }
     }
-    let sampling = [(2, 2), (1, 1), (1, 1), (1, 1)];
-    let settings = reference::Settings {
+    reference::encode(&pixels, &settings(width, height, 92)).expect("libjpeg writes it")
+}
+
+/// 4:2:0, with the tables of the standard.
+fn settings(width: usize, height: usize, quality: u8) -> reference::Settings {
+    reference::Settings {
         width,
         height,
         channels: 3,
-        quality: 92,
+        quality,
         progressive: false,
         optimize: false,
         restart_blocks: 0,
         separate_scans: false,
         keep_rgb: false,
         ycck: false,
-        sampling,
-    };
-    reference::encode(&pixels, &settings).expect("libjpeg writes it")
+        sampling: [(2, 2), (1, 1), (1, 1), (1, 1)],
+    }
 }
 
 type Work<'a> = Box<dyn FnMut() + 'a>;
@@ -64,9 +70,27 @@ fn main() {
     };
     let scaled = |scale| drop(black_box(Planes::decode(&file, scale, &limits)));
     let size = frame.width as usize * frame.height as usize * frame.components.len();
+    let picture = Picture::decode(&file, &limits).expect("it is decoded");
+    assert_eq!(picture.channels, 3, "in colour");
+    let from_pixels = |coding| {
+        let samples = Samples::Rgb(&picture.data, Sampling::Half);
+        let source = Source { width: frame.width, height: frame.height, samples };
+        let steps = [quality_steps(0, 85), quality_steps(1, 85)];
+        drop(black_box(encode(&source, &steps, &WriteOptions { coding, ..WriteOptions::default() })));
+    };
+    let theirs_from_pixels = |progressive, optimize| {
+        let (width, height) = (picture.width, picture.height);
+        let settings = reference::Settings { progressive, optimize, ..settings(width, height, 85) };
+        drop(black_box(reference::encode(&picture.data, &settings)));
+    };
     let (mut room, mut small) = (vec![0; size], vec![0; size]);
     let mut eighth = small.clone();
     let mut half = small.clone();
+    let (mut full, mut quarter) = (small.clone(), small.clone());
+    let resized = |scale, width: u32| {
+        let size = (width, width * frame.height / frame.width);
+        drop(black_box(Planes::resized(&file, scale, size, Sampling::Half, &limits)));
+    };
     let mut work: Vec<(&str, Work<'_>, Work<'_>)> = vec![
         (
             "coefficients",
@@ -97,6 +121,16 @@ fn main() {
             "thumbnail 1/2",
             Box::new(|| scaled(Scale::Half)),
             Box::new(|| assert!(reference::pixels_into(&file, 2, false, &mut half))),
+        ),
+        (
+            "planes at 1600 px",
+            Box::new(|| resized(Scale::Full, 1600)),
+            Box::new(|| assert!(reference::pixels_into(&file, 1, true, &mut full))),
+        ),
+        (
+            "planes at 320 px, 1/4",
+            Box::new(|| resized(Scale::Quarter, 320)),
+            Box::new(|| assert!(reference::pixels_into(&file, 4, true, &mut quarter))),
         ),
         (
             "recode, standard tables",
@@ -130,6 +164,9 @@ fn main() {
             Box::new(|| recode(Coding::Progressive)),
             Box::new(|| drop(reference::recode(&file, true, true))),
         ),
+        ("encode, standard tables", Box::new(|| from_pixels(Coding::Standard)), Box::new(|| theirs_from_pixels(false, false))),
+        ("encode, optimized", Box::new(|| from_pixels(Coding::Optimized)), Box::new(|| theirs_from_pixels(false, true))),
+        ("encode, progressive", Box::new(|| from_pixels(Coding::Progressive)), Box::new(|| theirs_from_pixels(true, true))),
     ];
     let rounds = std::env::var("CONVERTFLY_JPEG_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(7);
     if let Some(only) = std::env::var_os("CONVERTFLY_JPEG_ONLY") {

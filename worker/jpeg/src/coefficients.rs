@@ -48,7 +48,8 @@ impl<'a> Opened<'a> {
         !self.frame.progressive && self.scan.components.len() == self.frame.components.len()
     }
 
-    /// All scans; where nothing but the first coefficient in coding order is wanted (`end` is 1), not those without it.
+    /// All scans; of progressive files no AC where `end` is 1. Where it is more, all of them: scans that add bits cannot be read without the
+    /// coefficients that are there, whatever their number.
     pub(crate) fn coefficients(mut self, end: usize) -> Result<Coefficients, Error> {
         let single = self.is_single();
         let mut planes: Vec<Vec<Block>> = Vec::new();
@@ -64,8 +65,7 @@ impl<'a> Opened<'a> {
             known.add(&self.frame, &self.scan);
             if !self.frame.progressive {
                 self.sequential(&mut planes, number == 1, end)?;
-            } else if end > 1 || self.scan.band.0 == 0 {
-                // A scan that refines coefficients is coded by what is known of all of its band: none of them can be passed over.
+            } else if self.scan.band.0 == 0 || end > 1 {
                 progressive::decode(&mut self.markers, &self.frame, &self.scan, &mut planes)?;
             } else {
                 progressive::check(&self.scan)?;
@@ -87,7 +87,7 @@ impl<'a> Opened<'a> {
         let strides: Vec<usize> = parts.iter().map(|&(index, ..)| self.frame.components[index].stride).collect();
         let wanted = match (first, end) {
             (true, 64..) => Wanted::All,
-            (true, _) => Wanted::Below(end),
+            (true, _) => Wanted::Below([end; 4]),
             (false, _) => Wanted::Over,
         };
         // The planes of the scan's components, in its order.

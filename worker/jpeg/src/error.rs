@@ -12,6 +12,9 @@ pub enum Error {
     /// A coding that is not read here.
     #[error("the JPEG is {0}, which is not supported")]
     Unsupported(&'static str),
+    /// What is to be written does not fit together.
+    #[error("the picture cannot be written: {0}")]
+    Input(&'static str),
     /// More than the limits allow.
     #[error("the JPEG has {0} than the limit allows")]
     TooMuch(&'static str),

@@ -23,7 +23,7 @@ mod transform;
 mod zigzag;
 
 pub use coefficients::Coefficients;
-pub use encode::{Coding, WriteOptions};
+pub use encode::{Coding, Samples, Sampling, Source, WriteOptions, encode};
 pub use error::{Error, Limits};
 pub use frame::{Color, Component, Frame};
 pub use pixels::{Picture, Plane, Planes, Scale};

@@ -9,6 +9,15 @@ use crate::scan::Block;
 use crate::sequential::{Sequential, Wanted};
 use crate::transform::Turned;
 
+/// Coefficients with a number below this are all in the first rows of a block.
+const LOW: usize = 5;
+
+/// Makes the first [`LOW`] coefficients 0.
+fn clear(block: &mut Block) {
+    block[..10].fill(0);
+    block[16] = 0;
+}
+
 /// The rows of MCUs of a file.
 pub(crate) struct Rows<'a> {
     source: Source<'a>,
@@ -33,7 +42,13 @@ enum Source<'a> {
 impl<'a> Rows<'a> {
     /// With the coefficients below `end` in coding order; 64 is all.
     pub(crate) fn new(opened: Opened<'a>, end: usize) -> Result<Self, Error> {
-        Self::wanting(opened, if end < 64 { Wanted::Below(end) } else { Wanted::All }, end)
+        Self::of_each(opened, [end; 4])
+    }
+
+    /// With the coefficients of each component below its end.
+    pub(crate) fn of_each(opened: Opened<'a>, ends: [usize; 4]) -> Result<Self, Error> {
+        let wanted = if ends == [64; 4] { Wanted::All } else { Wanted::Below(ends) };
+        Self::wanting(opened, wanted, ends.into_iter().max().unwrap_or(64))
     }
 
     /// With all coefficients, left in coding order where a file has one scan.
@@ -118,8 +133,12 @@ impl<'a> Rows<'a> {
             }
             Source::Scan { opened, decoder, row, wanted } => {
                 let mut parts: Vec<&mut [Block]> = Vec::with_capacity(4);
-                for blocks in row.iter_mut() {
-                    blocks.fill([0; 64]);
+                for (index, blocks) in row.iter_mut().enumerate() {
+                    match wanted {
+                        // No more is read or written.
+                        Wanted::Below(ends) if ends[index & 3] <= LOW => blocks.iter_mut().for_each(clear),
+                        _ => blocks.fill([0; 64]),
+                    }
                     parts.push(blocks);
                 }
                 decoder.row(&mut opened.markers, &mut parts, &self.strides, *wanted);

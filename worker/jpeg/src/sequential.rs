@@ -12,8 +12,8 @@ use crate::zigzag::NATURAL;
 /// How much of each block is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// Coefficients whose number in coding order is below this; 1 is DC alone.
-    Below(usize),
+    /// Of each part of the scan the coefficients whose number in coding order is below this; 1 is DC alone, 64 is all.
+    Below([usize; 4]),
     /// All, into blocks that are zero.
     All,
     /// The same, left in coding order.
@@ -61,13 +61,22 @@ impl Sequential {
     /// The next row of MCUs. `rows` are the blocks of each part, in rows of `strides` blocks.
     pub(crate) fn row(&mut self, markers: &mut Markers<'_>, rows: &mut [&mut [Block]], strides: &[usize], wanted: Wanted) {
         Level::detect().run(|| match wanted {
-            Wanted::All => self.row_of(markers, rows, strides, |bits, data, ac, _, block| fresh::<false>(bits, data, ac, block)),
-            Wanted::Coded => self.row_of(markers, rows, strides, |bits, data, ac, _, block| fresh::<true>(bits, data, ac, block)),
-            Wanted::Over => self.row_of(markers, rows, strides, |bits, data, ac, _, block| over(bits, data, ac, block)),
-            Wanted::Below(1) => self.row_of(markers, rows, strides, |bits, data, ac, skip, _| pass(bits, data, ac, skip, 1)),
-            Wanted::Below(end) => self.row_of(markers, rows, strides, |bits, data, ac, skip, block| {
-                below(bits, data, ac, skip, block, end);
-            }),
+            Wanted::All => {
+                self.row_of(markers, rows, strides, |_, bits, data, ac, _, block| fresh::<false>(bits, data, ac, block));
+            }
+            Wanted::Coded => {
+                self.row_of(markers, rows, strides, |_, bits, data, ac, _, block| fresh::<true>(bits, data, ac, block));
+            }
+            Wanted::Over => self.row_of(markers, rows, strides, |_, bits, data, ac, _, block| over(bits, data, ac, block)),
+            Wanted::Below(ends) if ends == [1; 4] => {
+                self.row_of(markers, rows, strides, |_, bits, data, ac, skip, _| pass(bits, data, ac, skip, 1));
+            }
+            Wanted::Below(ends) => {
+                self.row_of(markers, rows, strides, |part, bits, data, ac, skip, block| match ends[part & 3] {
+                    64.. => fresh::<false>(bits, data, ac, block),
+                    end => below(bits, data, ac, skip, block, end),
+                })
+            }
         });
     }
 
@@ -78,7 +87,7 @@ impl Sequential {
         markers: &mut Markers<'_>,
         rows: &mut [&mut [Block]],
         strides: &[usize],
-        read: impl Fn(&mut Bits, &[u8], &AcTable, &SkipTable, &mut Block),
+        read: impl Fn(usize, &mut Bits, &[u8], &AcTable, &SkipTable, &mut Block),
     ) {
         for x in 0..self.layout.across {
             if self.feed.begin(markers) {
@@ -89,8 +98,8 @@ impl Sequential {
             }
             let (layout, chosen, dc, ac, last) = (&self.layout, &self.chosen, &self.dc, &self.ac, &mut self.last);
             self.feed.mcu(|bits, data| {
-                let parts = layout.parts.iter().zip(chosen).zip(rows.iter_mut()).zip(strides).zip(last);
-                for ((((&(_, h, v), &(dc_index, ac_index)), row), &stride), last) in parts {
+                let parts = layout.parts.iter().zip(chosen).zip(rows.iter_mut()).zip(strides).zip(last).enumerate();
+                for (part, ((((&(_, h, v), &(dc_index, ac_index)), row), &stride), last)) in parts {
                     let (Some(dc), Some((ac, skip))) = (&dc[dc_index], &ac[ac_index]) else { continue };
                     for y in 0..v {
                         for block in &mut row[y * stride + x * h..][..h] {
@@ -99,7 +108,7 @@ impl Sequential {
                             *last = last.wrapping_add(step.value(bits.window()));
                             bits.pass(step.total());
                             block[0] = *last as i16;
-                            read(bits, data, ac, skip, block);
+                            read(part, bits, data, ac, skip, block);
                         }
                     }
                 }

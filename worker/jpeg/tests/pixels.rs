@@ -2,7 +2,7 @@
 
 mod support;
 
-use convertfly_jpeg::{Coefficients, Limits, Picture, Planes, Scale};
+use convertfly_jpeg::{Coefficients, Limits, Picture, Planes, Sampling, Scale};
 use convertfly_jpeg_reference as reference;
 use support::{corpus, fixtures, settings};
 
@@ -53,6 +53,14 @@ fn kept_coefficients_give_the_same_pixels_as_their_file() {
         for scale in [Scale::Eighth, Scale::Quarter, Scale::Half] {
             let planes = Planes::decode(&file, scale, &Limits::default());
             assert_eq!(Ok(Planes::of(&kept, scale)), planes, "{name}: {scale:?}");
+            let reduced = Picture::reduced(&file, scale, &Limits::default());
+            assert_eq!(Ok(Picture::reduced_of(&kept, scale)), reduced, "{name}: {scale:?} in colour");
+            let resized = Planes::resized(&file, scale, (9, 7), Sampling::Half, &Limits::default());
+            assert_eq!(
+                Ok(Planes::resized_of(&kept, scale, (9, 7), Sampling::Half)),
+                resized,
+                "{name}: {scale:?} of another size"
+            );
         }
     }
 }
@@ -110,5 +118,36 @@ fn low_coefficients_are_as_good_as_the_means_of_the_pixels() {
             let error = error(&full, &planes.planes[0], by);
             assert!(error < most, "{scale:?}: {error}");
         }
+    }
+}
+
+#[test]
+fn fewer_pixels_show_the_same_as_libjpegs() {
+    let (width, height) = (509, 381);
+    let wave = |x: usize, y: usize, c: usize| (x as f32 / (19 + 5 * c) as f32).sin() * 60.0 + (y as f32 / 23.0).cos() * 50.0;
+    let pixels: Vec<u8> = (0..3 * width * height).map(|i| (120.0 + wave(i / 3 % width, i / 3 / width, i % 3)) as u8).collect();
+    for sampling in [[(1, 1); 4], [(2, 2), (1, 1), (1, 1), (1, 1)]] {
+        for progressive in [false, true] {
+            let settings = reference::Settings { progressive, sampling, quality: 92, ..settings(width, height, 3) };
+            let file = reference::encode(&pixels, &settings).expect("written");
+            for (scale, by) in [(Scale::Half, 2), (Scale::Quarter, 4), (Scale::Eighth, 8)] {
+                let ours = Picture::reduced(&file, scale, &Limits::default()).expect("decoded").expect("it is sound");
+                let theirs = reference::pixels(&file, by, true).expect("decoded");
+                assert_eq!((ours.width, ours.height, ours.channels), (theirs.width, theirs.height, 3), "{scale:?}");
+                let squares: f64 = ours.data.iter().zip(&theirs.data).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum();
+                let difference = (squares / ours.data.len() as f64).sqrt();
+                assert!(difference < 3.0, "{scale:?} {sampling:?} progressive {progressive}: {difference:.2}");
+            }
+        }
+    }
+}
+
+#[test]
+fn kinds_that_need_upsampling_are_left_to_others() {
+    for (name, file) in fixtures() {
+        let found = Picture::reduced(&file, Scale::Quarter, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let wanted =
+            ["grey", "444", "420"].iter().any(|kind| name.starts_with(&format!("{kind}-"))) || name.starts_with("grey22");
+        assert_eq!(found.is_some(), wanted, "{name}");
     }
 }

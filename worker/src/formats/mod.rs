@@ -22,6 +22,7 @@ mod mp3;
 mod mp4;
 mod ogg;
 mod pdf;
+pub(crate) mod planes;
 mod png;
 pub(crate) mod support;
 mod svg;

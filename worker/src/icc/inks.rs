@@ -108,7 +108,7 @@ impl<'a> Inks<'a> {
     #[inline]
     fn encoded(&self, light: f32) -> f32 {
         // What is no number becomes 0, too.
-        let along = light.max(0.0).min(1.0) * LIGHT as f32;
+        let along = light.clamp(0.0, 1.0) * LIGHT as f32;
         let index = along as usize;
         let (low, high) = (self.light[index], self.light[index + 1]);
         (low + (high - low) * (along - index as f32)).min(self.max)

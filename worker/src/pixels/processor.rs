@@ -154,6 +154,12 @@ impl Processor {
         format!("cpu:{}", self.cpu.as_str())
     }
 
+    /// Whether such a recording, of no more than a resize, may be done on planes as they are decoded: where it would run on the CPU, and not by the
+    /// scalar forms, which show what the others are measured by.
+    pub(crate) fn takes_planes(&self, recording: &Recording, shape: Shape) -> Result<bool, Failure> {
+        Ok(self.cpu > CpuLevel::Scalar && self.route(recording, shape)?.0.is_none())
+    }
+
     /// Runs `recording` on `image`.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub(super) fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) -> Result<(
 }
 
 /// Which of the two pairs of Huffman tables codes a component: brightness and inks, or colour.
-pub(super) fn table_of(frame: &Frame, component: usize) -> usize {
+pub(crate) fn table_of(frame: &Frame, component: usize) -> usize {
     usize::from(matches!(frame.color(), Color::YCbCr | Color::Ycck) && matches!(component, 1 | 2))
 }
 

@@ -1,16 +1,23 @@
 //! Coefficients into files.
 
 mod bits;
+pub(crate) mod dct;
 mod markers;
+mod picture;
 mod progressive;
+pub(crate) mod sampling;
 mod script;
 mod sequential;
+mod strips;
+mod tally;
 
 pub(crate) use bits::Writer;
+pub(crate) use markers::table_of;
+pub use picture::{Samples, Sampling, Source, encode};
 use progressive::Tokens;
 use script::Plan;
-use sequential::{Counter, RowWriter};
-pub(crate) use sequential::{Tables, bits as value_bits, in_range, size};
+pub(crate) use sequential::{RowWriter, Tables, bits as value_bits, in_range, size};
+use tally::Tally;
 
 use crate::coefficients::Coefficients;
 use crate::error::Error;
@@ -86,13 +93,15 @@ impl Coefficients {
         let layout = Layout::new(&self.frame, plan.components.iter().copied())?;
         let pairs: Vec<usize> = plan.components.iter().map(|&index| markers::table_of(&self.frame, index)).collect();
         let interval = options.restart_interval.into();
-        let tables = if options.coding == Coding::Optimized {
-            let mut counter = Counter::new(interval);
-            self.each_row(&layout, |rows, strides| counter.row(&layout, &pairs, rows, strides));
-            counter.best()?
-        } else {
-            Tables::standard(&pairs)?
-        };
+        if options.coding == Coding::Optimized {
+            let mut tally = Tally::new(interval);
+            self.each_row(&layout, |rows, strides| tally.row(&layout, &pairs, rows, strides));
+            let tables = tally.best()?;
+            tables.write(&mut out)?;
+            markers::scan(&mut out, &self.frame, plan)?;
+            return Ok(tally.write(out, &tables));
+        }
+        let tables = Tables::standard(&pairs)?;
         tables.write(&mut out)?;
         markers::scan(&mut out, &self.frame, plan)?;
         let mut writer = RowWriter::new(out, interval);
@@ -116,6 +125,9 @@ impl Coefficients {
 pub(crate) fn begin(out: &mut Vec<u8>, frame: &Frame, options: &WriteOptions<'_>, tables: &Tables) -> Result<(), Error> {
     markers::head(out, frame, options.segments, false)?;
     tables.write(out)?;
+    if options.restart_interval > 0 {
+        markers::restarts(out, options.restart_interval)?;
+    }
     for plan in script::sequential(frame) {
         markers::scan(out, frame, &plan)?;
     }

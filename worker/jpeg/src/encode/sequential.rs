@@ -3,7 +3,7 @@
 use super::bits::{Pen, Writer};
 use super::markers;
 use crate::error::Error;
-use crate::huffman::{Codes, Histogram, STANDARD, Spec, optimal};
+use crate::huffman::{JoinedCodes, STANDARD, Spec};
 use crate::scan::{Block, Layout};
 use crate::simd::{Level, Nonzero};
 use crate::zigzag::NATURAL;
@@ -29,7 +29,7 @@ pub(crate) fn in_range(dc: u32, ac: u32) -> Result<(), Error> {
 /// Huffman tables for DC and AC, of brightness and of colour, as far as a scan uses them.
 pub(crate) struct Tables {
     specs: [Option<(Spec, Spec)>; 2],
-    codes: [Option<(Codes, Codes)>; 2],
+    codes: [Option<(JoinedCodes, JoinedCodes)>; 2],
 }
 
 impl Tables {
@@ -37,7 +37,7 @@ impl Tables {
         let mut codes = [const { None }; 2];
         for (spec, codes) in specs.iter().zip(&mut codes) {
             if let Some((dc, ac)) = spec {
-                *codes = Some((Codes::new(dc)?, Codes::new(ac)?));
+                *codes = Some((JoinedCodes::new(dc)?, JoinedCodes::new(ac)?));
             }
         }
         Ok(Tables { specs, codes })
@@ -46,6 +46,12 @@ impl Tables {
     /// Those of the standard that components with these pairs use.
     pub(crate) fn standard(pairs: &[usize]) -> Result<Self, Error> {
         Tables::new([0, 1].map(|pair| pairs.contains(&pair).then(|| STANDARD[pair].clone())))
+    }
+
+    /// The codes of DC and AC of the first pair, then of the second.
+    pub(super) fn joined(&self) -> [Option<&JoinedCodes>; 4] {
+        let [first, second] = [0, 1].map(|pair: usize| self.codes[pair].as_ref());
+        [first.map(|pair| &pair.0), first.map(|pair| &pair.1), second.map(|pair| &pair.0), second.map(|pair| &pair.1)]
     }
 
     /// As DHT segments.
@@ -62,18 +68,22 @@ impl Tables {
 
 /// Where restarts come.
 #[derive(Debug)]
-struct Restarts {
+pub(super) struct Restarts {
     interval: u32,
     to_go: u32,
 }
 
 impl Restarts {
-    fn new(interval: u32) -> Self {
+    pub(super) fn new(interval: u32) -> Self {
         Restarts { interval, to_go: interval }
     }
 
+    pub(super) fn are_there(&self) -> bool {
+        self.interval > 0
+    }
+
     /// Before an MCU; true if a restart comes.
-    fn begin(&mut self) -> bool {
+    pub(super) fn begin(&mut self) -> bool {
         let now = self.interval > 0 && self.to_go == 0;
         if now {
             self.to_go = self.interval;
@@ -143,13 +153,21 @@ impl RowWriter {
 
 /// Writes a block behind one whose DC was `last`; gives the most bits of DC and AC.
 #[inline(always)]
-fn write(pen: &mut Pen, out: &mut [u8], mask: u64, block: &Block, last: &mut i32, dc: &Codes, ac: &Codes) -> (u32, u32) {
+fn write(
+    pen: &mut Pen,
+    out: &mut [u8],
+    mask: u64,
+    block: &Block,
+    last: &mut i32,
+    dc: &JoinedCodes,
+    ac: &JoinedCodes,
+) -> (u32, u32) {
     let value = i32::from(block[0]);
     let difference = value - *last;
     *last = value;
     let dc_length = size(difference);
-    let (code, code_length) = dc.of(dc_length as u8);
-    pen.put(out, code << dc_length | bits(difference, dc_length), code_length + dc_length);
+    let (code, length) = dc.of(dc_length as u8);
+    pen.put(out, code | bits(difference, dc_length), length);
     let mut mask = mask & !1;
     let mut behind = 1;
     let mut most = 0;
@@ -167,84 +185,12 @@ fn write(pen: &mut Pen, out: &mut [u8], mask: u64, block: &Block, last: &mut i32
         let length = size(value);
         most = most.max(length);
         // More than 15 bits are refused in the end.
-        let (code, code_length) = ac.of((run << 4 | length) as u8);
-        pen.put(out, code << length | bits(value, length), code_length + length);
+        let (code, total) = ac.of((run << 4 | length) as u8);
+        pen.put(out, code | bits(value, length), total);
     }
     if behind < 64 {
         let (code, length) = ac.of(0);
         pen.put(out, code, length);
     }
     (dc_length, most)
-}
-
-/// Counts the symbols of rows of MCUs.
-pub(crate) struct Counter {
-    histograms: [Option<Box<(Histogram, Histogram)>>; 2],
-    nonzero: Nonzero,
-    restarts: Restarts,
-    last: [i32; 4],
-    most: (u32, u32),
-}
-
-impl Counter {
-    pub(crate) fn new(interval: u32) -> Self {
-        let (histograms, nonzero) = ([None, None], Nonzero::detect());
-        Counter { histograms, nonzero, restarts: Restarts::new(interval), last: [0; 4], most: (0, 0) }
-    }
-
-    /// One row, as `RowWriter::row` takes it.
-    pub(crate) fn row(&mut self, layout: &Layout, pairs: &[usize], rows: &[&[Block]], strides: &[usize]) {
-        Level::detect().run(|| self.mcus(layout, pairs, rows, strides));
-    }
-
-    #[inline(always)]
-    fn mcus(&mut self, layout: &Layout, pairs: &[usize], rows: &[&[Block]], strides: &[usize]) {
-        for x in 0..layout.across {
-            if self.restarts.begin() {
-                self.last = [0; 4];
-            }
-            for (part, &(_, h, v)) in layout.parts.iter().enumerate() {
-                let histograms = self.histograms[pairs[part]].get_or_insert_with(|| Box::new(([0; 256], [0; 256])));
-                for y in 0..v {
-                    for block in &rows[part][y * strides[part] + x * h..][..h] {
-                        let most = count(self.nonzero, block, &mut self.last[part], histograms);
-                        self.most = (self.most.0.max(most.0), self.most.1.max(most.1));
-                    }
-                }
-            }
-        }
-    }
-
-    /// The best tables for what was counted.
-    pub(crate) fn best(&self) -> Result<Tables, Error> {
-        in_range(self.most.0, self.most.1)?;
-        Tables::new([0, 1].map(|pair| self.histograms[pair].as_ref().map(|both| (optimal(&both.0), optimal(&both.1)))))
-    }
-}
-
-/// Counts the symbols of a block; gives the most bits of DC and AC.
-#[inline(always)]
-fn count(nonzero: Nonzero, block: &Block, last: &mut i32, (dc, ac): &mut (Histogram, Histogram)) -> (u32, u32) {
-    let value = i32::from(block[0]);
-    let difference = size(value - *last);
-    *last = value;
-    dc[difference as usize & 31] += 1;
-    let mut mask = nonzero.mask(block) & !1;
-    let mut behind = 1;
-    let mut most = 0;
-    while mask != 0 {
-        let k = mask.trailing_zeros();
-        mask &= mask - 1;
-        let mut run = k - behind;
-        behind = k + 1;
-        while run > 15 {
-            ac[0xf0] += 1;
-            run -= 16;
-        }
-        let length = size(block[usize::from(NATURAL[k as usize & 127]) & 63].into());
-        most = most.max(length);
-        ac[(run << 4 | length) as usize & 255] += 1;
-    }
-    ac[0] += u32::from(behind < 64);
-    (difference, most)
 }

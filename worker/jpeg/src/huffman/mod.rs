@@ -6,7 +6,7 @@ mod optimal;
 mod standard;
 
 pub(crate) use decode::{AcTable, DcTable, SkipTable, Step, Symbols};
-pub(crate) use encode::Codes;
+pub(crate) use encode::{Codes, JoinedCodes};
 pub(crate) use optimal::{Histogram, optimal};
 pub(crate) use standard::STANDARD;
 

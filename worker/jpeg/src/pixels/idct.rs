@@ -83,28 +83,28 @@ pub(crate) fn two(block: &Block, quant: &[u16; 64]) -> [[u8; 2]; 2] {
     ]
 }
 
-/// 4 by 4 samples of the 16 lowest coefficients.
+/// 4 by 4 samples of the 16 lowest coefficients; products and sums as in `islow`.
 pub(crate) fn four(block: &Block, quant: &[u16; 64]) -> [[u8; 4]; 4] {
     let mut columns = [[0; 4]; 4];
     for (x, column) in columns.iter_mut().enumerate() {
-        *column = quarter(std::array::from_fn(|y| dequantised(block, quant, 8 * y + x)), 11);
+        let coefficients = std::array::from_fn(|y| block[8 * y + x].wrapping_mul(quant[8 * y + x] as i16));
+        *column = quarter(coefficients, 11);
     }
-    std::array::from_fn(|y| quarter(std::array::from_fn(|x| columns[x][y]), 16).map(clamped))
+    std::array::from_fn(|y| quarter(std::array::from_fn(|x| columns[x][y]), 16).map(sample))
 }
 
+/// A half, and the cosines of pi/8 and 3 pi/8 over the root of 2, in 13 bits.
+pub(crate) const HALF: i32 = 4096;
+pub(crate) const LARGE: i32 = 5352;
+pub(crate) const SMALL: i32 = 2217;
+
 /// One dimension of four.
-fn quarter(c: [i32; 4], shift: u32) -> [i32; 4] {
-    // cos(pi/8) and cos(3 pi/8) over the root of 2, and a half, in 13 bits. What is out of range in broken files wraps.
-    let by = |value: i32, factor: i32| value.wrapping_mul(factor);
-    let (sum, difference) = (by(c[0].wrapping_add(c[2]), 4096), by(c[0].wrapping_sub(c[2]), 4096));
-    let (large, small) = (by(c[1], 5352).wrapping_add(by(c[3], 2217)), by(c[1], 2217).wrapping_sub(by(c[3], 5352)));
-    let down = |value: i32| value.wrapping_add(1 << (shift - 1)) >> shift;
-    [
-        down(sum.wrapping_add(large)),
-        down(difference.wrapping_add(small)),
-        down(difference.wrapping_sub(small)),
-        down(sum.wrapping_sub(large)),
-    ]
+fn quarter(c: [i16; 4], shift: u32) -> [i16; 4] {
+    let c = c.map(i32::from);
+    let (sum, difference) = (HALF * c[0] + HALF * c[2], HALF * c[0] - HALF * c[2]);
+    let (large, small) = (LARGE * c[1] + SMALL * c[3], SMALL * c[1] - LARGE * c[3]);
+    let down = |value: i32| ((value + (1 << (shift - 1))) >> shift).clamp(-32768, 32767) as i16;
+    [down(sum + large), down(difference + small), down(difference - small), down(sum - large)]
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ mod bands;
 pub(crate) mod color;
 pub(crate) mod idct;
 mod scaled;
+mod shrink;
+pub(crate) mod taps;
 pub(crate) mod upsample;
 
 pub use scaled::{Plane, Planes, Scale};
@@ -46,6 +48,16 @@ impl Picture {
     /// The same picture as [`Self::decode`] makes of the file that the coefficients are of.
     pub fn of(coefficients: &Coefficients) -> Result<Self, Error> {
         Self::of_rows(Rows::kept(coefficients)).map(|(picture, _)| picture)
+    }
+
+    /// Decodes fewer pixels. Nothing where the file is not sound, or of a kind whose colours would have to be made more.
+    pub fn reduced(data: &[u8], scale: Scale, limits: &Limits) -> Result<Option<Self>, Error> {
+        scaled::pixels(data, scale, limits)
+    }
+
+    /// The same picture as [`Self::reduced`] makes of the file that the coefficients are of.
+    pub fn reduced_of(coefficients: &Coefficients, scale: Scale) -> Option<Self> {
+        scaled::pixels_of_kept(coefficients, scale)
     }
 
     fn decode_all(data: &[u8], limits: &Limits) -> Result<(Self, bool), Error> {

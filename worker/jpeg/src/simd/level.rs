@@ -1,5 +1,7 @@
 //! Kernels for pixels: one body each, compiled for every processor, and once more for those that have AVX2.
 
+use crate::encode::{dct, sampling};
+use crate::pixels::taps::{self, Taps};
 use crate::pixels::{color, idct, upsample};
 use crate::requantise;
 use crate::scan::Block;
@@ -13,11 +15,11 @@ pub(crate) struct Level {
 
 /// Calls what is compiled for AVX2 where there is AVX2.
 macro_rules! dispatch {
-    ($level:expr, $fast:ident, $plain:path, ($($argument:expr),*)) => {{
+    ($level:expr, $module:ident::$fast:ident, $plain:path, ($($argument:expr),*)) => {{
         #[cfg(target_arch = "x86_64")]
         if $level.avx2 {
             // SAFETY: `detect` has seen what it needs.
-            return unsafe { super::avx2::$fast($($argument),*) };
+            return unsafe { super::$module::$fast($($argument),*) };
         }
         $plain($($argument),*)
     }};
@@ -47,32 +49,62 @@ impl Level {
 
     /// Brightness and colour to red, green and blue.
     pub(crate) fn rgb(self, y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
-        dispatch!(self, rgb, color::rgb, (y, cb, cr, out));
+        dispatch!(self, avx2::rgb, color::rgb, (y, cb, cr, out));
     }
 
     /// Twice as wide.
     pub(crate) fn across(self, near: &[u8], out: &mut [u8]) {
-        dispatch!(self, across, upsample::across, (near, out));
+        dispatch!(self, avx2::across, upsample::across, (near, out));
     }
 
     /// Twice as high.
     pub(crate) fn down(self, near: &[u8], far: &[u8], bias: u16, out: &mut [u8]) {
-        dispatch!(self, down, upsample::down, (near, far, bias, out));
+        dispatch!(self, avx2::down, upsample::down, (near, far, bias, out));
     }
 
     /// Twice as wide and high.
     pub(crate) fn both(self, near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
-        dispatch!(self, both, upsample::both, (near, far, sums, out));
+        dispatch!(self, avx2::both, upsample::both, (near, far, sums, out));
     }
 
     /// Coefficients times ratios up to 1.
     pub(crate) fn scale(self, blocks: &[Block], ratios: &[f32; 64], out: &mut [Block]) {
-        dispatch!(self, scale, requantise::scale, (blocks, ratios, out));
+        dispatch!(self, avx2::scale, requantise::scale, (blocks, ratios, out));
+    }
+
+    /// Red, green and blue to brightness and colour.
+    pub(crate) fn ycc(self, rgb: &[u8], y: &mut [u8], cb: &mut [u8], cr: &mut [u8]) {
+        dispatch!(self, forward::ycc, sampling::ycc, (rgb, y, cb, cr));
+    }
+
+    /// Half as wide and high.
+    pub(crate) fn halve(self, upper: &[u8], lower: &[u8], out: &mut [u8]) {
+        dispatch!(self, forward::halve, sampling::halve, (upper, lower, out));
+    }
+
+    /// The coefficients of a row of blocks, of which `samples` has 8 rows of `stride`, room for an even number of blocks.
+    pub(crate) fn forward(self, samples: &[u8], stride: usize, divisors: &dct::Divisors, blocks: &mut [Block]) {
+        dispatch!(self, forward::forward, forward, (samples, stride, divisors, blocks));
+    }
+
+    /// One row out of several, each with its weight.
+    pub(crate) fn resample_down(self, rows: &[&[u8]], weights: &[i16], out: &mut [i16]) {
+        dispatch!(self, resample::down, taps::down, (rows, weights, out));
+    }
+
+    /// A row of another width; `between` goes on for a window behind its last sample.
+    pub(crate) fn resample_across(self, between: &[i16], taps: &Taps, out: &mut [u8]) {
+        dispatch!(self, resample::across, taps::across, (between, taps, out));
     }
 
     /// The samples of a row of blocks, in 8 rows of `stride`.
     pub(crate) fn idct_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
-        dispatch!(self, idct_row, idct_row, (blocks, quant, rows, stride));
+        dispatch!(self, inverse::idct_row, idct_row, (blocks, quant, rows, stride));
+    }
+
+    /// The 4 by 4 samples of the low coefficients of a row of blocks, in 4 rows of `stride`.
+    pub(crate) fn four_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
+        dispatch!(self, inverse::four_row, four_row, (blocks, quant, rows, stride));
     }
 }
 
@@ -81,6 +113,20 @@ fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize)
         for (y, samples) in idct::islow(block, quant).iter().enumerate() {
             rows[y * stride + 8 * x..][..8].copy_from_slice(samples);
         }
+    }
+}
+
+fn four_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
+    for (x, block) in blocks.iter().enumerate() {
+        for (y, samples) in idct::four(block, quant).iter().enumerate() {
+            rows[y * stride + 4 * x..][..4].copy_from_slice(samples);
+        }
+    }
+}
+
+fn forward(samples: &[u8], stride: usize, divisors: &dct::Divisors, blocks: &mut [Block]) {
+    for (x, block) in blocks.iter_mut().enumerate() {
+        dct::forward(&samples[8 * x..], stride, divisors, block);
     }
 }
 
@@ -112,6 +158,62 @@ mod tests {
     }
 
     #[test]
+    fn pixels_become_the_same_coefficients() {
+        let mut random = fastrand::Rng::with_seed(13);
+        let (fast, plain) = (Level::detect(), Level::plain());
+        for length in (1..150).chain([1000]) {
+            let rgb = bytes(&mut random, 3 * length);
+            let [one, other] = [fast, plain].map(|level| {
+                let mut out = vec![0; 3 * length];
+                let (y, colors) = out.split_at_mut(length);
+                let (cb, cr) = colors.split_at_mut(length);
+                level.ycc(&rgb, y, cb, cr);
+                out
+            });
+            assert_eq!(one, other, "{length} pixels to brightness and colour");
+            let (upper, lower) = (&rgb[..2 * length], &rgb[length..]);
+            let [one, other] = [fast, plain].map(|level| {
+                let mut out = vec![0; length];
+                level.halve(upper, lower, &mut out);
+                out
+            });
+            assert_eq!(one, other, "{length} means");
+        }
+        for round in 0..600 {
+            let range = 1 << (round % 9);
+            let samples: Vec<u8> = (0..8 * 48).map(|_| (random.u16(..range) * (256 / range)).min(255) as u8).collect();
+            let steps = std::array::from_fn(|_| random.u16(1..=1 << (round % 13)));
+            let divisors = dct::Divisors::new(&steps).expect("in range");
+            let [one, other] = [fast, plain].map(|level| {
+                let mut blocks = vec![[1; 64]; 1 + round % 5];
+                level.forward(&samples, 48, &divisors, &mut blocks);
+                blocks
+            });
+            assert_eq!(one, other, "round {round}");
+        }
+    }
+
+    #[test]
+    fn planes_are_resampled_alike() {
+        let mut random = fastrand::Rng::with_seed(14);
+        let (fast, plain) = (Level::detect(), Level::plain());
+        for (width, wanted, count) in [(1, 1, 1), (9, 40, 3), (64, 21, 16), (100, 33, 19), (333, 7, 4), (1000, 999, 7)] {
+            let rows: Vec<Vec<u8>> = (0..count).map(|_| bytes(&mut random, width)).collect();
+            let rows: Vec<&[u8]> = rows.iter().map(|row| &row[..]).collect();
+            let weights: Vec<i16> = (0..count).map(|_| random.i16(-9000..17000)).collect();
+            let taps = Taps::new(width, wanted, width as f64 / wanted as f64);
+            let [one, other] = [fast, plain].map(|level| {
+                let mut between = vec![77; width + taps.width()];
+                level.resample_down(&rows, &weights, &mut between[..width]);
+                let mut out = vec![0; wanted];
+                level.resample_across(&between, &taps, &mut out);
+                (between, out)
+            });
+            assert_eq!(one, other, "{width} to {wanted}");
+        }
+    }
+
+    #[test]
     fn every_colour_is_converted_alike() {
         let all: Vec<u8> = (0..=255).collect();
         for brightness in [0, 1, 77, 128, 200, 255] {
@@ -128,7 +230,10 @@ mod tests {
     #[test]
     fn blocks_of_every_kind_have_the_same_samples() {
         let mut random = fastrand::Rng::with_seed(12);
+        let mut blocks = [[0; 64]; 3];
         for round in 0..3000 {
+            // Alone, in a pair, and behind one.
+            blocks.rotate_right(1);
             let mut block = [0; 64];
             let mut quant = [0; 64];
             let range = 1i16 << (round % 15);
@@ -138,10 +243,20 @@ mod tests {
                     *value = random.i16(-range..range);
                 }
             }
-            let (mut one, mut other) = ([0; 64], [0; 64]);
-            Level::detect().idct_row(&[block], &quant, &mut one, 8);
-            Level::plain().idct_row(&[block], &quant, &mut other, 8);
-            assert_eq!(one, other, "{block:?} by {quant:?}");
+            blocks[0] = block;
+            for count in 1..=3 {
+                let (mut one, mut other) = ([0; 192], [0; 192]);
+                Level::detect().idct_row(&blocks[..count], &quant, &mut one, 24);
+                Level::plain().idct_row(&blocks[..count], &quant, &mut other, 24);
+                assert_eq!(one, other, "{:?} by {quant:?}", &blocks[..count]);
+            }
+            let row = [blocks, blocks].concat();
+            for count in [1, 4, 6] {
+                let (mut one, mut other) = ([0; 96], [0; 96]);
+                Level::detect().four_row(&row[..count], &quant, &mut one, 24);
+                Level::plain().four_row(&row[..count], &quant, &mut other, 24);
+                assert_eq!(one, other, "{blocks:?} by {quant:?}");
+            }
         }
     }
 }

@@ -3,7 +3,13 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod forward;
+#[cfg(target_arch = "x86_64")]
+mod inverse;
 mod level;
+#[cfg(target_arch = "x86_64")]
+mod resample;
 
 pub(crate) use level::Level;
 

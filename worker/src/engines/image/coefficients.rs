@@ -16,7 +16,7 @@ use super::plan::{Source, plan};
 use super::{keep, pipeline};
 use crate::engines::Made;
 use crate::failure::Failure;
-use crate::formats::{Cancel, Decoded, Format, Header, Paint, REWRITERS, Rewritable, RewriteOptions, Rewriter};
+use crate::formats::{Cancel, Decoded, Format, Header, Known, Paint, REWRITERS, Rewritable, RewriteOptions, Rewriter};
 use crate::pixels::{Image, Orientation, Processor, Ran, Recording, Shape, Step};
 
 /// Share of the picture, in percent, from which on drawing on it is no faster than the ordinary way.
@@ -30,6 +30,8 @@ pub(super) struct Asked<'a> {
     pub(super) to: &'static Format,
     pub(super) header: &'a Header,
     pub(super) data: &'a [u8],
+    /// What other tasks on the file know of it.
+    pub(super) known: Option<&'a Known>,
     pub(super) processor: &'a Processor,
     pub(super) cancel: &'a Cancel,
     pub(super) finish: Finish<'a>,

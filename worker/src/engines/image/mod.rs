@@ -17,6 +17,7 @@ pub(crate) mod papers;
 pub mod pdf;
 pub mod pipeline;
 pub mod plan;
+mod planes;
 mod stamp;
 mod turn;
 pub mod watermark;

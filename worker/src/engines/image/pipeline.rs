@@ -15,6 +15,7 @@ use super::decodes::{self, Decodes, Joined};
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
 use super::plan::{Source, cut, plan, reduced_size, scale};
+use super::planes;
 use super::{keep, stamp};
 use crate::engines::Made;
 use crate::failure::Failure;
@@ -59,8 +60,17 @@ pub(super) fn run(
     let count = frames_wanted(&header, from, to);
     let _room =
         clock.time("room", || Memory::of_process().acquire(predicted_bytes(&header, options, count, data.len()), cancel))?;
-    let asked = Asked { job, options, from, to, header: &header, data: &data, processor, cancel, finish, meant };
-    if let Some(made) = coefficients::run(&asked, &mut clock, &files.output)? {
+    let known = joined.as_ref().map(Joined::known);
+    let asked =
+        Asked { job, options, from, to, header: &header, data: &data, known: known.as_deref(), processor, cancel, finish, meant };
+    let shortcut = match coefficients::run(&asked, &mut clock, &files.output)? {
+        None => planes::run(&asked, &mut clock, &files.output)?,
+        made => made,
+    };
+    if let Some(mut made) = shortcut {
+        if let Some(joined) = &joined {
+            joined.explain(&mut made.explain);
+        }
         return Ok(made);
     }
     let wanted = DecodeOptions {
@@ -68,7 +78,7 @@ pub(super) fn run(
         all_frames: count > 1,
         page: options.page - 1,
         at_least: Some(wanted_size(&header, options, from, &job.limits)),
-        known: joined.as_ref().map(Joined::known),
+        known,
         cancel: cancel.clone(),
     };
     let mut decoded = decodes::decode(from, &header, &wanted, &data, &mut clock).map_err(|f| mislabelled(f, from, &data))?;

@@ -1,14 +1,15 @@
-//! JPEG (ITU-T T.81, JFIF, EXIF): `convertfly-jpeg` reads, with zune-jpeg for what is damaged; libjpeg-turbo writes, and reads reduced sizes.
+//! JPEG (ITU-T T.81, JFIF, EXIF): `convertfly-jpeg` reads and writes, with zune-jpeg and libjpeg-turbo for what is damaged, and for inks.
 
 mod encode;
 mod inks;
 mod plain;
+pub(super) mod planes;
 mod repack;
 mod rewrite;
 mod segments;
 mod shared;
 
-use ::convertfly_jpeg::Picture;
+use ::convertfly_jpeg::{Picture, Scale};
 use ::turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
 use ::zune_core::bytestream::ZCursor;
 use ::zune_core::colorspace::ColorSpace;
@@ -79,7 +80,11 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
         let (image, icc) = inks::decode(data, &segments, &header, icc)?;
         return Ok(Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation: header.orientation, icc, loops: 0 });
     }
-    let image = match options.at_least.and_then(|size| reduced(data, &segments, &header, size)) {
+    let small = match options.at_least.and_then(|size| reduction(&header, size)) {
+        Some(factor) => reduced(data, &segments, &header, factor, options)?,
+        None => None,
+    };
+    let image = match small {
         Some(image) => image,
         None => match sound(data, &segments, &header, options)? {
             Some(image) => image,
@@ -102,11 +107,6 @@ fn sound(data: &[u8], segments: &Segments<'_>, header: &Header, options: &Decode
     Ok(picture.and_then(|picture| image(picture, header)))
 }
 
-fn limits(header: &Header) -> ::convertfly_jpeg::Limits {
-    let pixels = u64::from(header.width) * u64::from(header.height);
-    ::convertfly_jpeg::Limits { side: header.width.max(header.height), pixels, scans: MAX_SCANS as u32 }
-}
-
 fn image(picture: Picture, header: &Header) -> Option<Image> {
     let same = (picture.width, picture.height, picture.channels)
         == (header.width as usize, header.height as usize, header.channels.count());
@@ -114,6 +114,12 @@ fn image(picture: Picture, header: &Header) -> Option<Image> {
         return None;
     }
     Image::new(header.width, header.height, header.channels, Depth::U8, picture.data).ok()
+}
+
+/// No second header may make more of a file than the first one, which was checked.
+fn limits(header: &Header) -> ::convertfly_jpeg::Limits {
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    ::convertfly_jpeg::Limits { side: header.width.max(header.height), pixels, scans: MAX_SCANS as u32 }
 }
 
 /// Decodes at full size.
@@ -157,12 +163,35 @@ fn reduction(header: &Header, size: (u32, u32)) -> Option<u32> {
     REDUCTIONS.into_iter().find(fits).map(|(factor, _)| factor)
 }
 
-/// Decodes at 1/2, 1/4 or 1/8 of the size, where `size` is small enough for that. `None` where it cannot: the full decoder then says why, if the file is at fault.
-fn reduced(data: &[u8], segments: &Segments<'_>, header: &Header, size: (u32, u32)) -> Option<Image> {
-    let factor = reduction(header, size)?;
+/// Decodes at 1/2, 1/4 or 1/8 of the size. `None` where it cannot: the full decoder then says why, if the file is at fault.
+fn reduced(
+    data: &[u8],
+    segments: &Segments<'_>,
+    header: &Header,
+    factor: u32,
+    options: &DecodeOptions,
+) -> Result<Option<Image>, Failure> {
     if !segments.is_complete(data) {
-        return None;
+        return Ok(None);
     }
+    let scale = match factor {
+        2 => Scale::Half,
+        4 => Scale::Quarter,
+        _ => Scale::Eighth,
+    };
+    let picture = match shared::coefficients(data, header, options.known.as_deref(), &options.cancel)? {
+        Some(coefficients) => Picture::reduced_of(&coefficients, scale),
+        None => Picture::reduced(data, scale, &limits(header)).ok().flatten(),
+    };
+    // Other samplings, and what is not sound, libjpeg-turbo decodes.
+    let Some(Picture { width, height, channels, data: pixels }) = picture else {
+        return Ok(reduced_by_turbo(data, header, factor));
+    };
+    let image = || Image::new(width.try_into().ok()?, height.try_into().ok()?, header.channels, Depth::U8, pixels).ok();
+    Ok(if channels == header.channels.count() { image() } else { None })
+}
+
+fn reduced_by_turbo(data: &[u8], header: &Header, factor: u32) -> Option<Image> {
     let mut decoder = Decompressor::new().ok()?;
     decoder.set_scan_limit(MAX_SCANS as u32).ok()?;
     let found = decoder.read_header(data).ok()?;

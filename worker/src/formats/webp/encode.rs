@@ -3,6 +3,7 @@
 use super::ffi::{self, Pixels};
 use super::{MAX_SIDE, TITLE, riff};
 use crate::failure::Failure;
+use crate::formats::planes::Planes;
 use crate::formats::support::{encoding, icc, samples};
 use crate::formats::{Decoded, EncodeOptions, WriteSeek};
 use crate::pixels::{Channels, Depth, Image};
@@ -10,15 +11,9 @@ use crate::pixels::{Channels, Depth, Image};
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
     let first = &decoded.frames.first().ok_or_else(|| encoding(TITLE, "no frame"))?.image;
     let (width, height) = (first.width(), first.height());
-    if width > MAX_SIDE || height > MAX_SIDE {
-        let (field, side) = if width > MAX_SIDE { ("width", width) } else { ("height", height) };
-        return Err(Failure::invalid_field(
-            field,
-            format!("WebP holds at most {MAX_SIDE} pixels a side, and the {field} would be {side}. Set `{field}` to less"),
-        ));
-    }
+    check(width, height)?;
     options.cancel.check()?;
-    let how = ffi::How { quality: f32::from(options.quality.clamp(1, 100)), exact: options.exact, smallest: options.smallest };
+    let how = how(options);
     let webp = if decoded.frames.len() == 1 {
         ffi::encode(pixels(first)?, how, &options.cancel)?
     } else {
@@ -36,6 +31,34 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         webp
     };
     out.write_all(&webp).map_err(|error| encoding(TITLE, error))
+}
+
+/// A file of planes; nothing where there are no colours.
+pub(in crate::formats) fn encode_planes(planes: &Planes, options: &EncodeOptions) -> Result<Option<Vec<u8>>, Failure> {
+    let (width, height) = (planes.width, planes.height);
+    check(width, height)?;
+    options.cancel.check()?;
+    let [y, cb, cr] = &planes.samples[..] else { return Ok(None) };
+    let webp = ffi::encode_planes(ffi::Planes { width, height, y, cb, cr }, how(options), &options.cancel)?;
+    if options.tags.is_empty() {
+        return Ok(Some(webp));
+    }
+    riff::with(&webp, None, &options.tags, (width, height)).map(Some).map_err(|cause| encoding(TITLE, cause))
+}
+
+fn how(options: &EncodeOptions) -> ffi::How {
+    ffi::How { quality: f32::from(options.quality.clamp(1, 100)), exact: options.exact, smallest: options.smallest }
+}
+
+fn check(width: u32, height: u32) -> Result<(), Failure> {
+    if width <= MAX_SIDE && height <= MAX_SIDE {
+        return Ok(());
+    }
+    let (field, side) = if width > MAX_SIDE { ("width", width) } else { ("height", height) };
+    Err(Failure::invalid_field(
+        field,
+        format!("WebP holds at most {MAX_SIDE} pixels a side, and the {field} would be {side}. Set `{field}` to less"),
+    ))
 }
 
 fn pixels(image: &Image) -> Result<Pixels<'_>, Failure> {

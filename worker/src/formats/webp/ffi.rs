@@ -41,6 +41,16 @@ pub(super) struct Pixels<'a> {
     pub(super) data: &'a [u8],
 }
 
+/// Brightness and, at half the resolution, rounded up, both colours, packed: of full range, as JPEG has them.
+#[derive(Clone, Copy)]
+pub(super) struct Planes<'a> {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) y: &'a [u8],
+    pub(super) cb: &'a [u8],
+    pub(super) cr: &'a [u8],
+}
+
 fn config(how: How) -> Result<sys::WebPConfig, Failure> {
     let quality = match how {
         How { exact: false, quality, .. } => quality,
@@ -77,10 +87,8 @@ fn config(how: How) -> Result<sys::WebPConfig, Failure> {
 struct Picture(Box<sys::WebPPicture>);
 
 impl Picture {
-    fn import(pixels: Pixels<'_>, argb: bool) -> Result<Self, Failure> {
-        let channels = if pixels.alpha { 4 } else { 3 };
-        let stride = pixels.width as usize * channels;
-        assert_eq!(pixels.data.len(), stride * pixels.height as usize, "an Image is packed");
+    /// Without pixels.
+    fn empty(width: u32, height: u32) -> Result<Self, Failure> {
         let side = |value: u32| c_int::try_from(value).map_err(|error| encoding(TITLE, error));
         let mut picture = Box::new(MaybeUninit::<sys::WebPPicture>::uninit());
         // SAFETY: the pointer is valid for writes of a WebPPicture; the function writes all of it when it returns non-zero.
@@ -90,7 +98,15 @@ impl Picture {
         }
         // SAFETY: initialised by the call above, which returned non-zero.
         let mut picture = Self(unsafe { picture.assume_init() });
-        (picture.0.width, picture.0.height) = (side(pixels.width)?, side(pixels.height)?);
+        (picture.0.width, picture.0.height) = (side(width)?, side(height)?);
+        Ok(picture)
+    }
+
+    fn import(pixels: Pixels<'_>, argb: bool) -> Result<Self, Failure> {
+        let channels = if pixels.alpha { 4 } else { 3 };
+        let stride = pixels.width as usize * channels;
+        assert_eq!(pixels.data.len(), stride * pixels.height as usize, "an Image is packed");
+        let mut picture = Self::empty(pixels.width, pixels.height)?;
         picture.0.use_argb = c_int::from(argb);
         let stride = c_int::try_from(stride).map_err(|error| encoding(TITLE, error))?;
         let import = match (pixels.alpha, pixels.flat) {
@@ -101,6 +117,37 @@ impl Picture {
         // SAFETY: the picture is initialised, and the buffer holds height rows of stride bytes, asserted above.
         if unsafe { import(&raw mut *picture.0, pixels.data.as_ptr(), stride) } == 0 {
             return Err(encoding(TITLE, "out of memory"));
+        }
+        Ok(picture)
+    }
+
+    /// Brings the planes to the range of video, which is that of WebP.
+    fn of_planes(planes: Planes<'_>) -> Result<Self, Failure> {
+        let (width, height) = (planes.width as usize, planes.height as usize);
+        let half = (width.div_ceil(2), height.div_ceil(2));
+        assert_eq!(planes.y.len(), width * height, "planes are packed");
+        assert_eq!((planes.cb.len(), planes.cr.len()), (half.0 * half.1, half.0 * half.1), "planes are packed");
+        let mut picture = Self::empty(planes.width, planes.height)?;
+        (picture.0.use_argb, picture.0.colorspace) = (0, sys::WebPEncCSP::WEBP_YUV420);
+        // SAFETY: the picture is initialised and has a size.
+        if unsafe { sys::WebPPictureAlloc(&raw mut *picture.0) } == 0 {
+            return Err(encoding(TITLE, "out of memory"));
+        }
+        let luma: [u8; 256] = std::array::from_fn(|value| (16 + (value * 219 + 127) / 255) as u8);
+        // 128 stays.
+        let color: [u8; 256] = std::array::from_fn(|value| ((value * 224 + 128 * (255 - 224) + 127) / 255) as u8);
+        let (y_stride, uv_stride) = (picture.0.y_stride, picture.0.uv_stride);
+        let targets = [
+            (planes.y, picture.0.y, y_stride, width, &luma),
+            (planes.cb, picture.0.u, uv_stride, half.0, &color),
+            (planes.cr, picture.0.v, uv_stride, half.0, &color),
+        ];
+        for (from, to, stride, width, table) in targets {
+            for (number, from) in from.chunks_exact(width).enumerate() {
+                // SAFETY: libwebp allocated as many rows of that stride as the planes have, asserted above, and none is shorter than its width.
+                let row = unsafe { std::slice::from_raw_parts_mut(to.offset(number as isize * stride as isize), width) };
+                row.iter_mut().zip(from).for_each(|(to, &from)| *to = table[usize::from(from)]);
+            }
         }
         Ok(picture)
     }
@@ -146,8 +193,16 @@ unsafe extern "C" fn progress(_percent: c_int, picture: *const sys::WebPPicture)
 
 /// Encodes a still.
 pub(super) fn encode(pixels: Pixels<'_>, how: How, cancel: &Cancel) -> Result<Vec<u8>, Failure> {
+    write_still(Picture::import(pixels, how.exact)?, how, cancel)
+}
+
+/// Encodes a still of planes, which is never exact.
+pub(super) fn encode_planes(planes: Planes<'_>, how: How, cancel: &Cancel) -> Result<Vec<u8>, Failure> {
+    write_still(Picture::of_planes(planes)?, how, cancel)
+}
+
+fn write_still(mut picture: Picture, how: How, cancel: &Cancel) -> Result<Vec<u8>, Failure> {
     let config = config(how)?;
-    let mut picture = Picture::import(pixels, how.exact)?;
     let mut sink = Sink { out: Vec::new(), cancel };
     picture.0.writer = Some(write);
     picture.0.progress_hook = Some(progress);

@@ -27,4 +27,5 @@ pub(super) static FORMAT: Format = Format {
     encode: Some(encode::encode),
 };
 
+pub(super) use encode::encode_planes;
 pub(super) use repack::{nature, repack};

@@ -1,0 +1,147 @@
+//! Planes of another size, made while the file is decoded: of each component only as many rows are kept as the filter needs, so that they stay
+//! in the processor's cache.
+
+use super::scaled::{self, Plane, Planes, Scale};
+use super::taps::Taps;
+use crate::coefficients::{Coefficients, Opened};
+use crate::encode::Sampling;
+use crate::error::{Error, Limits};
+use crate::frame::{Color, Component, Frame};
+use crate::rows::Rows;
+use crate::simd::Level;
+
+/// The kernels take so many samples at a time.
+const STEP: usize = 32;
+
+/// One component on its way to another size.
+struct Shrink {
+    /// The last bands of samples, one after the other, the oldest overwritten by the next.
+    ring: Vec<u8>,
+    stride: usize,
+    /// Rows of a band.
+    rows: usize,
+    bands: usize,
+    /// Rows that show.
+    height: usize,
+    /// From rows to rows, and from columns to columns; none where nothing changes.
+    taps: Option<(Taps, Taps)>,
+    between: Vec<i16>,
+    /// The next row of the result.
+    next: usize,
+    out: Plane,
+}
+
+impl Shrink {
+    /// `size` is that of the whole picture that is made, `(across, down)` how many of its pixels a sample of this component has.
+    fn new(frame: &Frame, c: &Component, scale: Scale, size: (usize, usize), (across, down): (usize, usize)) -> Self {
+        let n = scale.size();
+        let (width, height) = scaled::size(frame, c, scale);
+        let (out_width, out_height) = (size.0.div_ceil(across), size.1.div_ceil(down));
+        // How many samples of the source a sample of the result covers, of which the last ones may lie outside.
+        let ratio = |side: usize, factor: usize, most: usize, wanted: usize, times: usize| {
+            (side * factor * n * times) as f64 / (8 * most * wanted) as f64
+        };
+        let ratios = (
+            ratio(frame.width as usize, c.h, frame.max_h, size.0, across),
+            ratio(frame.height as usize, c.v, frame.max_v, size.1, down),
+        );
+        let same = (width, height) == (out_width, out_height) && ratios == (1.0, 1.0);
+        let taps = (!same).then(|| (Taps::new(height, out_height, ratios.1), Taps::new(width, out_width, ratios.0)));
+        let (stride, rows) = ((c.stride * n).next_multiple_of(STEP), c.v * n);
+        let window = taps.as_ref().map_or(1, |(down, _)| down.width());
+        let bands = window.div_ceil(rows) + 2;
+        let between = vec![0; stride + taps.as_ref().map_or(0, |(_, across)| across.width())];
+        let out = Plane { width: out_width, height: out_height, data: vec![0; out_width * out_height] };
+        Shrink { ring: vec![0; bands * rows * stride], stride, rows, bands, height, taps, between, next: 0, out }
+    }
+
+    /// Room for the band with that number.
+    fn band(&mut self, number: usize) -> &mut [u8] {
+        let length = self.rows * self.stride;
+        &mut self.ring[number % self.bands * length..][..length]
+    }
+
+    /// Makes the rows that need nothing behind the first `have` rows.
+    fn advance(&mut self, level: Level, have: usize) {
+        let row = |y: usize| &self.ring[y % (self.bands * self.rows) * self.stride..][..self.stride];
+        let have = have.min(self.height);
+        let width = self.out.width;
+        while self.next < self.out.height {
+            let out = &mut self.out.data[self.next * width..][..width];
+            let Some((down, across)) = &self.taps else {
+                if self.next >= have {
+                    return;
+                }
+                out.copy_from_slice(&row(self.next)[..width]);
+                self.next += 1;
+                continue;
+            };
+            let range = down.range(self.next);
+            if range.end > have {
+                return;
+            }
+            let (_, weights) = down.window(self.next);
+            let weights = &weights[..range.len()];
+            let rows: Vec<&[u8]> = range.map(row).collect();
+            level.resample_down(&rows, weights, &mut self.between[..self.stride]);
+            level.resample_across(&self.between, across, out);
+            self.next += 1;
+        }
+    }
+}
+
+fn has_brightness(frame: &Frame) -> bool {
+    matches!(frame.color(), Color::Grey | Color::YCbCr)
+}
+
+impl Planes {
+    /// Decodes at a scale, and makes of each component a plane for a picture of `size`, by Lanczos' filter; of colour there are as many samples
+    /// as `sampling` says, where that of the file may be another. The frame is that of the file.
+    ///
+    /// Nothing where the file is not sound, or its components are not brightness and colour.
+    pub fn resized(
+        data: &[u8],
+        scale: Scale,
+        size: (u32, u32),
+        sampling: Sampling,
+        limits: &Limits,
+    ) -> Result<Option<Self>, Error> {
+        let opened = Opened::new(data, limits)?;
+        if size.0 == 0 || size.1 == 0 {
+            return Err(Error::Input("a side is 0"));
+        }
+        if !has_brightness(&opened.frame) {
+            return Ok(None);
+        }
+        Ok(Self::resized_rows(Rows::new(opened, scale.end())?, scale, size, sampling))
+    }
+
+    /// The same planes as [`Self::resized`] makes of the file that the coefficients are of.
+    pub fn resized_of(coefficients: &Coefficients, scale: Scale, size: (u32, u32), sampling: Sampling) -> Option<Self> {
+        if size.0 == 0 || size.1 == 0 || !has_brightness(&coefficients.frame) {
+            return None;
+        }
+        Self::resized_rows(Rows::kept(coefficients), scale, size, sampling)
+    }
+
+    fn resized_rows(mut rows: Rows<'_>, scale: Scale, size: (u32, u32), sampling: Sampling) -> Option<Self> {
+        let frame = rows.frame().clone();
+        let size = (size.0 as usize, size.1 as usize);
+        let colors = if sampling == Sampling::Half { (2, 2) } else { (1, 1) };
+        let mut shrinks: Vec<Shrink> = (frame.components.iter().enumerate())
+            .map(|(index, c)| Shrink::new(&frame, c, scale, size, if index == 0 { (1, 1) } else { colors }))
+            .collect();
+        let level = Level::detect();
+        let mut number = 0;
+        while let Some(blocks) = rows.next_row() {
+            for ((shrink, c), blocks) in shrinks.iter_mut().zip(&frame.components).zip(blocks) {
+                let stride = shrink.stride;
+                scaled::band(level, scale, c, blocks, shrink.band(number), stride);
+                shrink.advance(level, (number + 1) * shrink.rows);
+            }
+            number += 1;
+        }
+        let planes = shrinks.into_iter().map(|shrink| shrink.out).collect();
+        rows.is_sound().then_some(Planes { frame, planes })
+    }
+}

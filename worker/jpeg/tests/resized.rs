@@ -1,0 +1,120 @@
+//! Planes of another size are what the definition of the filter makes of libjpeg-turbo's samples.
+
+mod support;
+
+use convertfly_jpeg::{Limits, Planes, Sampling, Scale};
+use convertfly_jpeg_reference::{self as reference, Settings};
+use support::{fixtures, settings};
+
+/// Lanczos' filter in floating point, one axis at a time; a sample of the result covers `ratio` of the source.
+fn resample(src: &[f64], width: usize, height: usize, size: (usize, usize), ratio: (f64, f64)) -> Vec<f64> {
+    let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
+    let kernel = |x: f64| if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 };
+    let axis = |length: usize, wanted: usize, ratio: f64, at: &dyn Fn(usize) -> f64| -> Vec<f64> {
+        (0..wanted)
+            .map(|position| {
+                let centre = ((position as f64 + 0.5) * ratio - 0.5).clamp(0.0, (length - 1) as f64);
+                let weights: Vec<f64> = (0..length).map(|x| kernel((x as f64 - centre) / ratio.max(1.0))).collect();
+                let sum: f64 = weights.iter().sum();
+                weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0).map(|(x, weight)| weight * at(x)).sum::<f64>()
+                    / sum
+            })
+            .collect()
+    };
+    let columns: Vec<Vec<f64>> = (0..width).map(|x| axis(height, size.1, ratio.1, &|y| src[y * width + x])).collect();
+    (0..size.1).flat_map(|y| axis(width, size.0, ratio.0, &|x| columns[x][y])).map(|value| value.clamp(0.0, 255.0)).collect()
+}
+
+fn check(name: &str, file: &[u8], size: (u32, u32)) {
+    let theirs = reference::pixels(file, 1, false).expect(name);
+    let found = Planes::resized(file, Scale::Full, size, Sampling::Full, &Limits::default()).expect(name).expect(name);
+    for (channel, plane) in found.planes.iter().enumerate() {
+        let samples: Vec<f64> = theirs.data.iter().skip(channel).step_by(theirs.channels).map(|&v| v.into()).collect();
+        let wanted = (plane.width, plane.height);
+        let ratio = (theirs.width as f64 / f64::from(size.0), theirs.height as f64 / f64::from(size.1));
+        let exact = resample(&samples, theirs.width, theirs.height, wanted, ratio);
+        for (at, (&found, exact)) in plane.data.iter().zip(exact).enumerate() {
+            assert!((f64::from(found) - exact).abs() < 0.6, "{name} to {size:?}, component {channel}, {at}: {found}, {exact}");
+        }
+    }
+}
+
+#[test]
+fn planes_of_one_resolution_are_as_defined() {
+    for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("grey-") || name.starts_with("444")) {
+        for size in [(20, 15), (7, 30), (64, 48), (100, 77)] {
+            check(&name, &file, size);
+        }
+    }
+}
+
+#[test]
+fn colour_lies_where_brightness_lies() {
+    // A ramp, whose value says where a sample is, however many there are.
+    for (width, height) in [(64, 48), (61, 45), (250, 33)] {
+        let pixels: Vec<u8> = (0..width * height).flat_map(|i| [(i % width * 200 / width) as u8 + 20, 60, 60]).collect();
+        let sampling = [(2, 2), (1, 1), (1, 1), (1, 1)];
+        let plain = Settings { sampling, quality: 100, ..settings(width, height, 3) };
+        let file = reference::encode(&pixels, &plain).expect("written");
+        let full = reference::pixels(&file, 1, false).expect("decoded");
+        for size in [(width as u32 / 2, height as u32 / 2), (31, 23), (32, 24), (width as u32, height as u32)] {
+            let found = Planes::resized(&file, Scale::Full, size, Sampling::Half, &Limits::default());
+            let found = found.expect("read").expect("it is sound");
+            let cr = &found.planes[2];
+            assert_eq!((cr.width, cr.height), ((size.0 as usize).div_ceil(2), (size.1 as usize).div_ceil(2)));
+            for (x, &value) in cr.data[..cr.width].iter().enumerate().skip(4).take(cr.width.saturating_sub(8)) {
+                // Its centre in the picture.
+                let centre = (2 * x + 1) as f64 * width as f64 / f64::from(size.0) - 0.5;
+                let (left, part) = (centre.floor() as usize, centre.fract());
+                let at = |x: usize| f64::from(full.data[3 * (height / 2 * width + x) + 2]);
+                let wanted = at(left) * (1.0 - part) + at(left + 1) * part;
+                assert!((f64::from(value) - wanted).abs() < 2.0, "{width} to {size:?} at {x}: {value}, {wanted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn low_coefficients_are_as_good_as_what_libjpeg_makes_of_more() {
+    let (width, height) = (480, 384);
+    let pixels = support::picture(width, height, 1, 9);
+    let samples: Vec<f64> = pixels.iter().map(|&value| value.into()).collect();
+    for progressive in [false, true] {
+        let settings = Settings { progressive, quality: 92, ..settings(width, height, 1) };
+        let file = reference::encode(&pixels, &settings).expect("written");
+        // The least that is left to the filter in production.
+        for (scale, by, margin) in [(Scale::Half, 2, 2), (Scale::Quarter, 4, 3), (Scale::Eighth, 8, 5)] {
+            let size = (width / by / margin, height / by / margin);
+            let ratio = |of: usize| (width as f64 / of as f64 / size.0 as f64, height as f64 / of as f64 / size.1 as f64);
+            let wanted = resample(&samples, width, height, size, ratio(1));
+            let found = Planes::resized(&file, scale, (size.0 as u32, size.1 as u32), Sampling::Half, &Limits::default());
+            let ours: Vec<f64> = found.expect("read").expect("sound").planes[0].data.iter().map(|&value| value.into()).collect();
+            let theirs = reference::pixels(&file, by as u8, false).expect("decoded");
+            let reduced: Vec<f64> = theirs.data.iter().map(|&value| value.into()).collect();
+            let theirs = resample(&reduced, theirs.width, theirs.height, size, ratio(by));
+            let error = |found: &[f64]| {
+                let squares: f64 = found.iter().zip(&wanted).map(|(a, b)| (a - b).powi(2)).sum();
+                (squares / wanted.len() as f64).sqrt()
+            };
+            let (ours, theirs) = (error(&ours), error(&theirs));
+            // Rounding to whole levels is ours alone.
+            assert!(ours < theirs + 0.3, "{scale:?}, progressive {progressive}: {ours:.2} and {theirs:.2}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_sound_is_left_to_others() {
+    for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("420")) {
+        let resized = |file: &[u8]| {
+            Planes::resized(file, Scale::Full, (20, 20), Sampling::Half, &Limits::default()).unwrap_or_default().is_some()
+        };
+        assert!(resized(&file), "{name}");
+        let short = [&file[..file.len() - 5], &[0xff, 0xd9]].concat();
+        assert!(!resized(&short), "{name}: bytes are missing");
+    }
+    for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("rgb") || name.starts_with("cmyk")) {
+        let found = Planes::resized(&file, Scale::Full, (20, 20), Sampling::Half, &Limits::default());
+        assert_eq!(found, Ok(None), "{name}: no brightness");
+    }
+}

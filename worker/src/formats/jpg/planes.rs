@@ -1,0 +1,62 @@
+//! JPEG from and to planes of another size: a way that leaves out what colours would cost, and what they would lose.
+
+use ::convertfly_jpeg::{Planes as Decoded, Samples, Sampling, Scale, Source};
+
+use super::encode::bare;
+use super::segments::Segments;
+use super::{TITLE, header, limits as own_limits, plain, reduction, shared};
+use crate::failure::Failure;
+use crate::formats::planes::Planes;
+use crate::formats::support::encoding;
+use crate::formats::{Cancel, EncodeOptions, Known, Limits};
+
+/// See `PlaneSource`; files of inks, or without their end, are not read.
+pub(in crate::formats) fn profile(data: &[u8], limits: &Limits) -> Result<Option<Option<Vec<u8>>>, Failure> {
+    let segments = Segments::read(data)?;
+    if !matches!(segments.components, 1 | 3) || !segments.is_complete(data) {
+        return Ok(None);
+    }
+    segments.icc(limits).map(Some)
+}
+
+/// See `PlaneSource`; files that are not sound, or whose components are red, green and blue, are not read.
+pub(in crate::formats) fn decode(
+    data: &[u8],
+    size: (u32, u32),
+    limits: &Limits,
+    known: Option<&Known>,
+    cancel: &Cancel,
+) -> Result<Option<Planes>, Failure> {
+    let segments = Segments::read(data)?;
+    let header = header(&segments, limits)?;
+    cancel.check()?;
+    let (scale, reduction) = match reduction(&header, size) {
+        Some(8) => (Scale::Eighth, 8),
+        Some(4) => (Scale::Quarter, 4),
+        Some(2) => (Scale::Half, 2),
+        _ => (Scale::Full, 1),
+    };
+    // What is broken, or of a kind that is not known there, is for the decoders of pixels to judge.
+    let found = match shared::coefficients(data, &header, known, cancel)? {
+        Some(coefficients) => Decoded::resized_of(&coefficients, scale, size, Sampling::Half),
+        None => Decoded::resized(data, scale, size, Sampling::Half, &own_limits(&header)).ok().flatten(),
+    };
+    let Some(Decoded { frame, planes }) = found else { return Ok(None) };
+    if (frame.width, frame.height) != (header.width, header.height) {
+        return Ok(None);
+    }
+    let samples = planes.into_iter().map(|plane| plane.data).collect();
+    Ok(Some(Planes { width: size.0, height: size.1, samples, reduction }))
+}
+
+/// See `PlaneTarget`.
+pub(in crate::formats) fn encode(planes: &Planes, options: &EncodeOptions) -> Result<Option<Vec<u8>>, Failure> {
+    options.cancel.check()?;
+    let samples = match &planes.samples[..] {
+        [grey] => Samples::Grey(grey),
+        [y, cb, cr] => Samples::YCbCr([y, cb, cr], Sampling::Half),
+        _ => return Err(encoding(TITLE, "planes of other colours")),
+    };
+    let jpeg = bare(&Source { width: planes.width, height: planes.height, samples }, options)?;
+    Ok(Some(if options.tags.is_empty() { jpeg } else { plain::with(&jpeg, None, &options.tags) }))
+}

@@ -1,0 +1,49 @@
+//! Pictures as brightness and colour, each a plane of its own: between formats that hold them so, nothing needs to become red, green and blue.
+
+use super::{EncodeOptions, Format, Known, Limits, jpg, webp};
+use crate::failure::Failure;
+use crate::formats::Cancel;
+
+/// Brightness, and both colours at half the resolution, rounded up, where there are any. Of full range and BT.601, each sample of colour in the
+/// middle of its four pixels, as JFIF has it; rows without padding.
+pub(crate) struct Planes {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// One or three.
+    pub(crate) samples: Vec<Vec<u8>>,
+    /// By how much the decoder shrank the picture before it was resampled.
+    pub(crate) reduction: u32,
+}
+
+/// What finds the colour profile in a file, or that there is none; nothing for files of other colours.
+type Profile = fn(&[u8], &Limits) -> Result<Option<Option<Vec<u8>>>, Failure>;
+
+/// What gives the picture at a size, resampled by Lanczos' filter; nothing for a file that has to go through its pixels after all. What other
+/// tasks on the file know of it serves here as well.
+type Decode = fn(&[u8], (u32, u32), &Limits, Option<&Known>, &Cancel) -> Result<Option<Planes>, Failure>;
+
+/// What makes a file; nothing where it needs colours, and there are none.
+type Encode = fn(&Planes, &EncodeOptions) -> Result<Option<Vec<u8>>, Failure>;
+
+/// A format whose pictures can be had as planes.
+pub(crate) struct PlaneSource {
+    pub(crate) format: &'static Format,
+    pub(crate) profile: Profile,
+    pub(crate) decode: Decode,
+}
+
+/// A format whose files can be made of planes.
+pub(crate) struct PlaneTarget {
+    pub(crate) format: &'static Format,
+    pub(crate) encode: Encode,
+}
+
+/// Every format whose pictures can be had as planes.
+pub(crate) static PLANE_SOURCES: &[PlaneSource] =
+    &[PlaneSource { format: &jpg::FORMAT, profile: jpg::planes::profile, decode: jpg::planes::decode }];
+
+/// Every format whose files can be made of them.
+pub(crate) static PLANE_TARGETS: &[PlaneTarget] = &[
+    PlaneTarget { format: &jpg::FORMAT, encode: jpg::planes::encode },
+    PlaneTarget { format: &webp::FORMAT, encode: webp::encode_planes },
+];
