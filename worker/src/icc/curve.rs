@@ -75,7 +75,7 @@ impl Curve {
         match self {
             Self::Points(points) => {
                 let last = (points.len() - 1) as f64;
-                points.iter().enumerate().all(|(index, point)| (index as f64 / last - point).abs() < 1.0 / 131_072.0)
+                points.iter().enumerate().all(|(index, point)| (index as f64 / last - point).abs() < 1.0 / 131_000.0)
             }
             Self::Formula(0, [g, ..]) => *g == 1.0,
             Self::Formula(..) => false,

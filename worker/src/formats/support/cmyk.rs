@@ -116,8 +116,9 @@ mod tests {
             let levels: Vec<f64> = found.iter().map(|&level| f64::from(level)).collect();
             let [mean, greatest, least_mean, least] = lcms::differences(&icc, &inks, &levels);
             println!("{name}: dE2000 mean {mean:.3}, at most {greatest:.3}; the nearest 8 bits {least_mean:.3}, {least:.3}");
+            // Halves of a level, which go up or down, are as much as that in the dark.
             assert!(
-                greatest < least.max(0.9) + 0.1,
+                greatest < least.max(0.9) + 0.2,
                 "{name}: dE2000 of {greatest:.3} from lcms2, where rounding takes {least:.3}"
             );
             assert!(mean < least_mean + 0.01, "{name}: dE2000 is {mean:.3} on average, and of rounding {least_mean:.3}");

@@ -21,7 +21,7 @@ pub(in crate::formats) fn of(rgba: &[u8], room: usize) -> (Vec<[u8; 4]>, Vec<u8>
     let pixels = || rgba.as_chunks::<4>().0.iter().map(|&pixel| if pixel[3] == 0 { [0; 4] } else { pixel });
     let palette = exact(pixels(), room).unwrap_or_else(|| chosen(pixels(), room));
     let veils: Vec<Veil> = palette.iter().map(|&color| veil(color)).collect();
-    let mut known: HashMap<[u8; 4], u8> = palette.iter().zip(0..).map(|(&color, number)| (color, number)).collect();
+    let mut known: HashMap<[u8; 4], u8> = palette.iter().enumerate().map(|(number, &color)| (color, number as u8)).collect();
     let numbers = pixels().map(|pixel| *known.entry(pixel).or_insert_with(|| nearest(&veils, veil(pixel)) as u8)).collect();
     (palette, numbers)
 }
