@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::node::WorkerConfig;
 use crate::pixels::Processor;
+use crate::pixels::routes::Routes;
 use crate::sandbox::{self, Confinement, Pool, PoolConfig};
 
 /// Bytes of address space that the child may take: room for the largest image allowed, decoded and processed on every core.
@@ -57,17 +58,21 @@ pub fn child() -> ExitCode {
     sandbox::serve(sandbox::threads_from_environment(), &confinement, Arc::new(handler))
 }
 
-/// Starts the children ahead: this program again, with nothing of our environment but the two settings of pixel work.
+/// Starts the children ahead: this program again, with nothing of our environment but the settings of pixel work. `routes` is a table
+/// for this machine.
 ///
 /// # Errors
 /// [`Failure::Internal`] when the child does not become ready.
-pub async fn start(config: &WorkerConfig) -> Result<Pool, Failure> {
+pub async fn start(config: &WorkerConfig, routes: Option<Routes>) -> Result<Pool, Failure> {
     let mut pool = PoolConfig::new(program()?);
     pool.args = vec!["image-executor".into()];
     pool.threads = config.threads() as usize;
     let settings = [("CONVERTFLY_GPU", &config.gpu), ("CONVERTFLY_CPU", &config.cpu)];
     pool.envs =
         settings.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.into(), value.clone())).collect();
+    if let Some(routes) = routes {
+        pool.envs.push(("CONVERTFLY_ROUTES".into(), routes.handed_on()?));
+    }
     // Where the operator has pointed the Vulkan loader at a driver, the child has to look there too.
     for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "LD_LIBRARY_PATH"] {
         pool.envs.extend(std::env::var(name).ok().map(|value| (name.to_owned(), value)));

@@ -18,6 +18,8 @@ use crate::engines::route::Router;
 use crate::engines::{self, Availability};
 use crate::executor;
 use crate::fetch::{AllowNets, FetchConfig, Fetcher};
+use crate::pixels::CpuLevel;
+use crate::pixels::routes::Routes;
 use crate::sandbox::Pool;
 use crate::scratch::Scratch;
 
@@ -47,6 +49,8 @@ pub struct WorkerConfig {
     pub gpu: String,
     /// `CONVERTFLY_CPU`: `scalar`, `avx2` or `avx512`; can only lower what the processor offers.
     pub cpu: String,
+    /// `CONVERTFLY_ROUTES`: the table that `convertfly bench calibrate` has written; default: `<data>/routes.json` where there is one.
+    pub routes: Option<PathBuf>,
     /// `CONVERTFLY_MEDIA`: absolute path of `convertfly-media`; default: beside this program.
     pub media: Option<PathBuf>,
     /// `CONVERTFLY_ENCODER`: `auto`, `hardware`, `software` or the name of a video encoder, where a task says nothing.
@@ -69,6 +73,7 @@ impl Default for WorkerConfig {
             allow_nets: String::new(),
             gpu: "auto".into(),
             cpu: String::new(),
+            routes: None,
             media: None,
             encoder: String::new(),
             share_decodes: true,
@@ -158,7 +163,7 @@ impl Services {
             Fetcher::new(FetchConfig { allow, ..FetchConfig::default() }).map_err(|error| StartError(error.to_string()))?;
         let scratch =
             Scratch::open(scratch).map_err(|error| StartError(format!("scratch folder {}: {error}", scratch.display())))?;
-        let pool = executor::start(config).await.map_err(|failure| StartError(failure.to_string()))?;
+        let pool = executor::start(config, routes(config)?).await.map_err(|failure| StartError(failure.to_string()))?;
         let runner = Runner::Remote(executor::remote(pool.clone()));
         let offices = Offices::new(config.office_processes());
         let media = MediaConfig {
@@ -216,6 +221,14 @@ impl Services {
         self.media.stop().await;
         self.offices.stop().await;
     }
+}
+
+/// The table of routes, where it can be used here.
+fn routes(config: &WorkerConfig) -> Result<Option<Routes>, StartError> {
+    let Some(path) = config.routes.as_deref() else { return Ok(None) };
+    let level = if config.cpu.is_empty() { Ok(CpuLevel::detect()) } else { CpuLevel::parse(&config.cpu).map(CpuLevel::usable) };
+    let level = level.map_err(|failure| StartError(failure.to_string()))?;
+    Routes::usable(path, level).map_err(|error| StartError(error.to_string()))
 }
 
 /// Why a worker does not start, in words for the operator.

@@ -169,6 +169,11 @@ impl Gpu {
         let _state = self.inner.opened.wait_while(state, |state| state.opening).unwrap_or_else(PoisonError::into_inner);
     }
 
+    /// The name of the device, once it is open.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.inner.lock().backend.as_ref().map(|backend| backend.name().to_owned())
+    }
+
     /// Whether a device hangs, so that this process had better be replaced when it is idle.
     pub(crate) fn is_hung(&self) -> bool {
         self.inner.hung.load(Ordering::Relaxed)

@@ -16,6 +16,7 @@ pub mod pass;
 mod pool;
 mod processor;
 mod recording;
+pub mod routes;
 pub(crate) mod samples;
 pub(crate) mod separable;
 pub(crate) mod transfer;

@@ -1,5 +1,8 @@
 //! The one door to the pixel core: decides where a recording runs, and runs it.
 
+use std::path::Path;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cpu;
@@ -7,6 +10,7 @@ use super::gpu::{self, Fault, Gpu, Injected, Plan};
 use super::image::{Image, Shape};
 use super::level::CpuLevel;
 use super::recording::{Recording, Step};
+use super::routes::{Kind, Routes};
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
@@ -18,9 +22,10 @@ pub enum GpuPolicy {
     Auto,
     /// `off`: never; no driver is loaded.
     Off,
-    /// `software`: a driver that computes on the CPU (Mesa's lavapipe), for everything. For tests: it is many times slower.
+    /// `software`: a driver that computes on the CPU (Mesa's lavapipe), for everything that a table of routes does not keep away. For
+    /// tests: it is many times slower.
     Software,
-    /// `require`: a hardware GPU, for everything; without one the program does not start.
+    /// `require`: a hardware GPU, for everything that a table of routes does not keep away; without one the program does not start.
     Require,
 }
 
@@ -94,7 +99,7 @@ pub struct Ran {
 }
 
 /// From so many source pixels on, a resize is worth the way to a hardware GPU and back. Below, one SIMD thread is done before the
-/// pixels have crossed the bus twice. A cautious guess until it is measured on such a machine: thumbnails of photos stay on the CPU.
+/// pixels have crossed the bus twice. A cautious guess where nothing was measured ([`Routes`]): thumbnails of photos stay on the CPU.
 pub const GPU_RESIZE_PIXELS: u64 = 32 << 20;
 
 /// Runs recordings. One per process, shared by all threads.
@@ -103,6 +108,12 @@ pub struct Processor {
     cpu: CpuLevel,
     policy: GpuPolicy,
     gpu: Option<Gpu>,
+    /// What was measured on this machine.
+    routes: Option<Routes>,
+    /// Recordings that are with the GPU.
+    with_gpu: AtomicUsize,
+    /// Told once where the table is of another GPU.
+    told: Once,
     /// Whether every image is turned into its negative first: a fault for the tests that have to find it.
     #[cfg(test)]
     pub(super) planted: std::sync::atomic::AtomicBool,
@@ -119,6 +130,9 @@ impl Processor {
             cpu: cpu.usable(),
             policy: gpu,
             gpu: (gpu != GpuPolicy::Off).then(|| Gpu::new(gpu)),
+            routes: None,
+            with_gpu: AtomicUsize::new(0),
+            told: Once::new(),
             #[cfg(test)]
             planted: Default::default(),
         };
@@ -128,12 +142,35 @@ impl Processor {
         Ok(processor)
     }
 
-    /// A processor as `CONVERTFLY_CPU` and `CONVERTFLY_GPU` say.
+    /// A processor as `CONVERTFLY_CPU` and `CONVERTFLY_GPU` say, with the table of routes that `CONVERTFLY_ROUTES` names.
     ///
     /// # Errors
     /// When one of them is not understood, and those of [`Processor::new`].
     pub fn from_env() -> Result<Self, Failure> {
-        Self::new(CpuLevel::from_env()?, GpuPolicy::from_env()?)
+        let mut processor = Self::new(CpuLevel::from_env()?, GpuPolicy::from_env()?)?;
+        if let Some(value) = std::env::var_os("CONVERTFLY_ROUTES").filter(|value| !value.is_empty()) {
+            processor.routes = Routes::of_setting(&value.to_string_lossy(), processor.cpu).map_err(Failure::internal)?;
+        }
+        Ok(processor)
+    }
+
+    /// The same, with the table of routes in that file; one of another machine is ignored.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] when it is not a table.
+    pub fn with_routes(mut self, path: &Path) -> Result<Self, Failure> {
+        self.routes = Routes::usable(path, self.cpu).map_err(Failure::internal)?;
+        Ok(self)
+    }
+
+    /// The level of instructions that it uses.
+    pub fn level(&self) -> CpuLevel {
+        self.cpu
+    }
+
+    /// The name of the GPU, once it is open.
+    pub fn gpu_name(&self) -> Option<String> {
+        self.gpu.as_ref()?.name()
     }
 
     /// Opens the GPU now and waits for it: before a sandbox closes, or before a measurement. Tells whether there is one; none
@@ -171,7 +208,7 @@ impl Processor {
         let mut ran = Ran::default();
         let (gpu, reason) = self.route(recording, image.shape())?;
         ran.reason = reason;
-        if let Some(gpu) = gpu
+        if let Some(Turn { gpu, .. }) = &gpu
             && let Some(plan) = Plan::new(recording, image.shape())?
         {
             match gpu.run(&plan, recording, &image, cancel) {
@@ -189,6 +226,7 @@ impl Processor {
                 }
             }
         }
+        drop(gpu);
         let start = Instant::now();
         let made = cpu::run(self.cpu, recording, image, cancel)?;
         ran.kernel_us = micros(start.elapsed());
@@ -224,7 +262,15 @@ impl Processor {
 
     #[cfg(test)]
     pub(super) fn with_gpu(cpu: CpuLevel, gpu: Gpu) -> Self {
-        Self { cpu: cpu.usable(), policy: GpuPolicy::Require, gpu: Some(gpu), planted: Default::default() }
+        Self {
+            cpu: cpu.usable(),
+            policy: GpuPolicy::Require,
+            gpu: Some(gpu),
+            routes: None,
+            with_gpu: AtomicUsize::new(0),
+            told: Once::new(),
+            planted: Default::default(),
+        }
     }
 
     #[cfg(test)]
@@ -244,45 +290,81 @@ impl Processor {
     }
 
     /// Where a recording is tried first, and why.
-    fn route(&self, recording: &Recording, shape: Shape) -> Result<(Option<&Gpu>, String), Failure> {
-        let work = Work::of(recording, shape)?;
+    fn route(&self, recording: &Recording, shape: Shape) -> Result<(Option<Turn<'_>>, String), Failure> {
+        let kind = Kind::of(recording, shape)?;
         let Some(gpu) = &self.gpu else { return Ok((None, "CONVERTFLY_GPU=off".to_owned())) };
-        Ok(if !work.any {
-            (None, "no step changes the image".to_owned())
-        } else if self.policy != GpuPolicy::Auto {
-            (Some(gpu), format!("CONVERTFLY_GPU={}", self.policy.as_str()))
-        } else if work.resized >= GPU_RESIZE_PIXELS {
-            (Some(gpu), format!("a resize of {} pixels", work.resized))
+        let Some((kind, pixels)) = kind else {
+            return Ok((None, "no step changes the image".to_owned()));
+        };
+        if let Some(routes) = self.measured(gpu) {
+            let (to_gpu, reason) = routes.route(kind, pixels);
+            return Ok(match to_gpu.then(|| Turn::take(gpu, &self.with_gpu, routes.gpu_at_once)) {
+                None => (None, reason),
+                Some(Some(turn)) => (Some(turn), reason),
+                Some(None) => (None, format!("{reason}; it has {} already", routes.gpu_at_once)),
+            });
+        }
+        let resized = resized(recording, shape)?;
+        Ok(if self.policy != GpuPolicy::Auto {
+            (Turn::take(gpu, &self.with_gpu, usize::MAX), format!("CONVERTFLY_GPU={}", self.policy.as_str()))
+        } else if resized >= GPU_RESIZE_PIXELS {
+            (Turn::take(gpu, &self.with_gpu, usize::MAX), format!("a resize of {resized} pixels"))
         } else {
             (None, format!("no resize of {GPU_RESIZE_PIXELS} pixels or more"))
         })
     }
-}
 
-/// How much a recording has to do.
-struct Work {
-    /// Whether any step changes anything.
-    any: bool,
-    /// Source pixels of the largest resize.
-    resized: u64,
-}
-
-impl Work {
-    fn of(recording: &Recording, mut shape: Shape) -> Result<Self, Failure> {
-        let mut work = Self { any: false, resized: 0 };
-        for step in &recording.steps {
-            let kernel = crate::kernels::of(step);
-            let made = kernel.output(step, shape)?;
-            if !kernel.is_identity(step, shape) {
-                work.any = true;
-                if matches!(step, Step::Resize { .. }) {
-                    work.resized = work.resized.max(shape.pixels());
-                }
-            }
-            shape = made;
+    /// The table, unless it turns out to be of another GPU than the one that is open.
+    fn measured(&self, gpu: &Gpu) -> Option<&Routes> {
+        let routes = self.routes.as_ref()?;
+        let is = gpu.name();
+        let was = &routes.machine.adapter;
+        if is.is_none() || is == *was {
+            return Some(routes);
         }
-        Ok(work)
+        self.told.call_once(|| {
+            tracing::warn!(
+                ?was,
+                ?is,
+                "the table of routes is ignored: it is of another GPU. Make it anew with `convertfly bench calibrate`"
+            );
+        });
+        None
     }
+}
+
+/// A recording's place among those that are with the GPU.
+struct Turn<'a> {
+    gpu: &'a Gpu,
+    taken: &'a AtomicUsize,
+}
+
+impl<'a> Turn<'a> {
+    /// A place, unless `most` are taken.
+    fn take(gpu: &'a Gpu, taken: &'a AtomicUsize, most: usize) -> Option<Self> {
+        // Where there is no place, dropping it gives back what was counted.
+        let turn = Self { gpu, taken };
+        (taken.fetch_add(1, Ordering::Relaxed) < most).then_some(turn)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Source pixels of the largest resize.
+fn resized(recording: &Recording, mut shape: Shape) -> Result<u64, Failure> {
+    let mut most = 0;
+    for step in &recording.steps {
+        let kernel = crate::kernels::of(step);
+        if matches!(step, Step::Resize { .. }) && !kernel.is_identity(step, shape) {
+            most = most.max(shape.pixels());
+        }
+        shape = kernel.output(step, shape)?;
+    }
+    Ok(most)
 }
 
 /// Whole microseconds of `time`.
@@ -293,7 +375,7 @@ pub(super) fn micros(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pixels::{Channels, Depth, Filter};
+    use crate::pixels::{Channels, Depth, Filter, routes};
 
     fn grey(width: u32, height: u32) -> Shape {
         Shape { width, height, channels: Channels::Grey, depth: Depth::U8 }
@@ -330,5 +412,54 @@ mod tests {
         assert_eq!(to_gpu(vec![], grey(side, side)), Ok(false), "nothing to do");
         let outside = Step::Crop { x: 1, y: 0, width: 5, height: 1 };
         assert!(to_gpu(vec![outside], grey(5, 1)).is_err(), "a step that does not fit is told before anything runs");
+    }
+
+    /// A processor with lavapipe, open, and a table that sends resizes to the GPU of that name from 20,000 pixels on.
+    fn calibrated(name: Option<&str>) -> Processor {
+        let mut processor = Processor::new(CpuLevel::detect(), GpuPolicy::Software).expect("these tests need lavapipe");
+        let adapter = processor.gpu_name().expect("it is open");
+        processor.routes = Some(routes::tests::table(name.unwrap_or(&adapter), 20_000));
+        processor
+    }
+
+    fn ran(processor: &Processor, step: Step, shape: Shape) -> Ran {
+        let image = Image::zeroed(shape).expect("small");
+        let recording = Recording { steps: vec![step], ..Recording::default() };
+        processor.run(&recording, image, &Cancel::new()).expect("the step fits").1
+    }
+
+    #[test]
+    fn a_table_of_this_machine_says_what_goes_to_the_gpu() {
+        let processor = calibrated(None);
+        for (step, shape, device, part) in [
+            (resize(100, 100), grey(200, 100), "gpu:", "resize of 20000 pixels, to the GPU from 20000"),
+            (resize(100, 100), grey(199, 100), "cpu:", "resize of 19900 pixels, to the GPU from 20000"),
+            (resize(10, 10), grey(200, 100), "cpu:", "thumbnail of 20000 pixels, never to the GPU"),
+            (Step::Blur { sigma: 1.0 }, grey(200, 100), "cpu:", "blur of 20000 pixels, never to the GPU"),
+        ] {
+            let ran = ran(&processor, step, shape);
+            assert!(ran.device.starts_with(device) && ran.reason.contains(part), "{step:?}: {ran:?}");
+            assert!(ran.reason.starts_with("measured on this machine") && ran.fallbacks.is_empty(), "{step:?}: {ran:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_goes_to_the_gpu_at_once_than_the_table_says() {
+        let processor = calibrated(None);
+        let recording = Recording { steps: vec![resize(100, 100)], ..Recording::default() };
+        let route = || processor.route(&recording, grey(200, 100)).expect("the step fits");
+        let taken = [route(), route()];
+        assert!(taken.iter().all(|(turn, _)| turn.is_some()), "two have a place");
+        let (turn, reason) = route();
+        assert!(turn.is_none() && reason.ends_with("it has 2 already"), "a third has none: {reason}");
+        drop(taken);
+        assert!(route().0.is_some(), "places come back");
+        assert_eq!(processor.with_gpu.load(Ordering::Relaxed), 0, "all of them");
+    }
+
+    #[test]
+    fn a_table_of_another_gpu_is_ignored() {
+        let ran = ran(&calibrated(Some("another GPU")), resize(10, 10), grey(200, 100));
+        assert!(ran.device.starts_with("gpu:") && ran.reason == "CONVERTFLY_GPU=software", "as without a table: {ran:?}");
     }
 }
