@@ -1,7 +1,7 @@
 # The commands of the project. `make` alone lists them.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help serve test contract check bench bench-peers deps test-deps
+.PHONY: help serve test contract check bench bench-peers bench-report deps test-deps
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,25 @@ bench-peers: test-deps ## pictures beside sharp, pyvips and Pillow (PHOTO=a came
 	benches/peers/images/setup.sh
 	cargo build --release --workspace
 	target/release/convertfly bench peers "$(PHOTO)"
+
+# What is not named is left out, and the section says so. A quiet machine, and about half an hour.
+BENCH := target/bench
+bench-report: test-deps ## the README's performance section (PHOTO=a camera's JPEG, CORPUS=a folder of pictures)
+	benches/peers/images/setup.sh
+	cd benches/peers/queue && npm ci
+	cd benches/peers/bullmq && npm ci
+	cargo build --release --workspace
+	mkdir -p $(BENCH)
+	target/release/convertfly bench scheduler --json > $(BENCH)/scheduler.json
+	node benches/peers/bullmq/compare.mjs target/release/convertfly --json > $(BENCH)/queue.json
+ifneq ($(PHOTO),)
+	target/release/convertfly bench peers "$(PHOTO)" --form json > $(BENCH)/peers.json
+	target/release/convertfly bench thumbnail "$(PHOTO)" --json > $(BENCH)/thumbnail.json
+endif
+ifneq ($(CORPUS),)
+	target/release/convertfly bench node "$(CORPUS)" --peer benches/peers/queue --json > $(BENCH)/node.json
+endif
+	target/release/convertfly bench report $(BENCH) --readme README.md
 
 deps: ## install what building and serving need
 	deploy/install-deps.sh build run

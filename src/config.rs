@@ -12,6 +12,7 @@ use convertfly_worker::node::WorkerConfig;
 use serde::Deserialize;
 
 use crate::retention::Retention;
+use crate::routes;
 use crate::webhook_settings::WebhookSettings;
 
 /// Everything that can be set.
@@ -127,6 +128,7 @@ pub(crate) fn load(file: Option<&Path>, data: Option<&Path>, listen: Option<Sock
     if config.storage.location.is_empty() {
         config.storage.location = config.data.join("storage").to_string_lossy().into_owned();
     }
+    routes::apply(&mut config);
     problems.extend(config.api.validate());
     problems.extend(config.storage.validate());
     config.worker.link_lifetime = config.retention.files;
@@ -159,6 +161,9 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
     }
     if let Some(scratch) = text("CONVERTFLY_SCRATCH") {
         config.worker.scratch = Some(scratch.into());
+    }
+    if let Some(table) = text("CONVERTFLY_ROUTES") {
+        config.worker.routes = Some(table.into());
     }
     if let Some(program) = text("CONVERTFLY_MEDIA") {
         config.worker.media = Some(program.into());

@@ -7,6 +7,7 @@ mod doctor;
 mod first_start;
 mod logging;
 mod retention;
+mod routes;
 mod webhook_settings;
 
 use std::path::PathBuf;
@@ -97,7 +98,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Api { listen } => commands::roles::api(load(listen)?),
         Command::Scheduler => commands::roles::scheduler(load(None)?),
         Command::Worker => commands::roles::worker(load(None)?),
-        Command::Convert(arguments) => commands::convert::run(&arguments),
+        Command::Convert(convert) => commands::convert::run(&convert, arguments.data.as_deref()),
         Command::Doctor { json } => {
             let config = load(None)?;
             let settings = doctor::Settings {
@@ -106,12 +107,13 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 cpu: &config.worker.cpu,
                 gpu: &config.worker.gpu,
                 media: config.worker.media.as_deref(),
+                routes: config.worker.routes.as_deref(),
             };
             doctor::run(json, &settings)
         }
         Command::Formats { json } => commands::formats::run(json),
         Command::Admin(arguments) => commands::admin::run(&load(None)?, &arguments),
-        Command::Bench { what } => commands::bench::run(&what),
+        Command::Bench { what } => commands::bench::run(&what, arguments.data.as_deref()),
         Command::Catalog => commands::formats::catalog(),
         Command::ImageExecutor => unreachable!("handled above"),
     }

@@ -1,7 +1,13 @@
-//! The throughput harness behind `convertfly bench`.
+//! The harness behind `convertfly bench`.
 
+pub mod calibrate;
+pub mod codecs;
+pub mod kernels;
+pub mod machine;
 pub mod node;
 pub mod papers;
 pub mod peers;
+pub mod pictures;
+pub mod readme;
 pub mod scheduler;
 pub mod thumbnail;

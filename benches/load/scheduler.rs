@@ -10,7 +10,7 @@ use convertfly_scheduler::ids;
 use convertfly_scheduler::job::NewJob;
 use convertfly_scheduler::store::{Finished, Lease, NewAccount, Store, keys};
 use convertfly_scheduler::task::{TaskResult, TaskSpec};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 /// What to measure.
@@ -27,7 +27,7 @@ pub struct Load {
 }
 
 /// Figures of one phase, per job.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Phase {
     /// Jobs a second, wall clock.
     pub jobs_per_second: f64,
@@ -40,7 +40,7 @@ pub struct Phase {
 }
 
 /// Figures of submitting, and of working everything off.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Tasks a job.
     pub tasks: usize,

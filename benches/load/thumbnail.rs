@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Figures of one program.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Side {
     /// Wall clock of each run, milliseconds.
     pub wall_ms: Vec<f64>,
@@ -19,7 +19,7 @@ pub struct Side {
 }
 
 /// Both sides, and the peer's time over ours, pair by pair: above 1 we are faster.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// This program.
     pub ours: Side,

@@ -1,10 +1,17 @@
 //! `bench`: measures this machine with the harness in `benches/`.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, anyhow};
 use clap::Subcommand;
-use convertfly_benches::{node, papers, peers, scheduler, thumbnail};
+use convertfly_benches::machine::Watch;
+use convertfly_benches::{calibrate, codecs, kernels, node, papers, peers, readme, scheduler, thumbnail};
+use convertfly_worker::pixels::{CpuLevel, GpuPolicy};
+
+use crate::config::Config;
+use crate::routes;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -23,6 +30,61 @@ pub(crate) enum What {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Each kernel at each level of instructions and on the GPU, beside other crates.
+    Kernels {
+        /// Only kernels whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        /// Counted rounds.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Sizes of the pictures.
+        #[arg(long, value_name = "WIDTHxHEIGHT", value_delimiter = ',', value_parser = size, default_value = "640x480,4000x3000")]
+        sizes: Vec<(u32, u32)>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Decoding and encoding by format, beside other libraries.
+    Codecs {
+        /// A folder with pictures, those below it too; without it one is generated.
+        folder: Option<PathBuf>,
+        /// Only this format.
+        #[arg(long)]
+        only: Option<String>,
+        /// Counted rounds.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Size of the picture that is generated.
+        #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, default_value = "2048x1536")]
+        size: (u32, u32),
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find out what is worth sending to the GPU of this machine and how much it does best at once, and write the table of it.
+    Calibrate {
+        /// Where the table goes; default: routes.json in the data folder, where the worker looks for it.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Megapixels of the largest picture.
+        #[arg(long, default_value_t = 50)]
+        megapixels: u32,
+        /// Counted rounds.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the performance section of a README out of the JSON of runs.
+    Report {
+        /// The folder with peers.json, node.json, scheduler.json, queue.json and thumbnail.json, those that there are.
+        folder: PathBuf,
+        /// The file that holds the section; without it, it is printed.
+        #[arg(long)]
+        readme: Option<PathBuf>,
     },
     /// A whole node under load: a folder of pictures, a mix of work, closed or open loop.
     Node {
@@ -105,18 +167,101 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Measures and prints.
-pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
+/// `WIDTHxHEIGHT`.
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides
+        .filter(|&(width, height)| width > 0 && height > 0)
+        .ok_or_else(|| "a size is WIDTHxHEIGHT, for example 640x480".to_owned())
+}
+
+fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// The policy of the environment; a hardware GPU is used for all of a measurement, where there is one.
+fn gpu() -> anyhow::Result<GpuPolicy> {
+    GpuPolicy::from_env().map_err(|failure| anyhow!("{failure}"))
+}
+
+/// Writes a table so that whoever reads it meanwhile finds the old one or the new one.
+fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let fail = || format!("{} cannot be written", path.display());
+    std::fs::create_dir_all(folder).with_context(fail)?;
+    let mut file = tempfile::Builder::new().prefix(".routes").tempfile_in(folder).with_context(fail)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(fail)?;
+    file.persist(path).with_context(fail)?;
+    Ok(())
+}
+
+/// Measures and prints. `data` is the data folder, where it is not the default one.
+pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> {
     match what {
-        What::Scheduler { jobs, concurrency, appendfsync, json } => {
+        What::Kernels { only, rounds, sizes, json: as_json } => {
+            let plan = kernels::Plan { sizes: sizes.clone(), rounds: *rounds, only: only.clone(), gpu: gpu()? };
+            let watch = Watch::start();
+            let report = kernels::run(&plan, |row| {
+                if !as_json {
+                    print!("{}", kernels::table(row));
+                }
+            })?;
+            let measured = watch.end(report);
+            if *as_json {
+                json(&measured)?;
+            } else {
+                println!("\n{}", measured.run.line());
+                if let Some(why) = measured.report.no_gpu {
+                    println!("no GPU: {why}");
+                }
+            }
+        }
+        What::Codecs { folder, only, rounds, size, json: as_json } => {
+            let plan = codecs::Plan { folder: folder.clone(), size: *size, rounds: *rounds, only: only.clone() };
+            let watch = Watch::start();
+            let rows = codecs::run(&plan, |row| {
+                if !as_json {
+                    print!("{}", codecs::table(row));
+                }
+            })?;
+            let measured = watch.end(rows);
+            if *as_json { json(&measured)? } else { println!("\n{}", measured.run.line()) }
+        }
+        What::Calibrate { out, megapixels, rounds, json: as_json } => {
+            let level = CpuLevel::from_env().map_err(|failure| anyhow!("{failure}"))?;
+            let plan = calibrate::Plan { gpu: gpu()?, level, megapixels: *megapixels, rounds: *rounds };
+            let calibrated = calibrate::run(plan, |at| eprintln!("{at} …"))?;
+            let path = out.clone().unwrap_or_else(|| routes::default_path(data.unwrap_or(&Config::default().data)));
+            write_whole(&path, &serde_json::to_string_pretty(&calibrated.routes)?)?;
+            if *as_json {
+                json(&calibrated.routes)?
+            } else {
+                print!("{}", calibrate::table(&calibrated))
+            }
+            eprintln!("written to {}", path.display());
+        }
+        What::Report { folder, readme: file } => {
+            let section = readme::section(&readme::Runs::read(folder)?);
+            match file {
+                None => println!("{section}"),
+                Some(path) => {
+                    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+                    let text = readme::replaced(&text, &section).with_context(|| path.display().to_string())?;
+                    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+                }
+            }
+        }
+        What::Scheduler { jobs, concurrency, appendfsync, json: as_json } => {
+            let watch = Watch::start();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let mut reports = Vec::new();
             for tasks in [1, 3] {
                 let load = scheduler::Load { jobs: *jobs, concurrency: *concurrency, tasks, batch: 32 };
                 reports.push(runtime.block_on(scheduler::run(load, appendfsync))?);
             }
-            if *json {
-                println!("{}", serde_json::to_string_pretty(&reports)?);
+            if *as_json {
+                json(&watch.end(reports))?;
                 return Ok(ExitCode::SUCCESS);
             }
             println!("appendfsync {appendfsync}, {jobs} jobs, {concurrency} calls in flight; per job:");
@@ -129,7 +274,7 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        What::Node { corpus, jobs, renditions, in_flight, rate, peer, html, json } => {
+        What::Node { corpus, jobs, renditions, in_flight, rate, peer, html, json: as_json } => {
             let plan = node::Plan {
                 program: std::env::current_exe()?,
                 corpus: corpus.clone(),
@@ -140,13 +285,14 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
                 peer: peer.clone(),
             };
             let bar = indicatif::ProgressBar::new(*jobs as u64);
+            let watch = Watch::start();
             let report = node::run(&plan, |done, _| bar.set_position(done as u64))?;
             bar.finish_and_clear();
             if let Some(path) = html {
                 std::fs::write(path, node::report::html(&report))?;
             }
-            if *json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+            if *as_json {
+                json(&watch.end(report))?;
             } else {
                 print!("{}", node::report::table(&report));
             }
@@ -167,6 +313,7 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
         }
         What::Peers { photo, peers, rounds, only, form } => {
             let plan = peers::Plan { photo: photo.clone(), peers: peers.clone(), rounds: *rounds, only: only.clone() };
+            let watch = Watch::start();
             let outcomes = peers::run(&plan, |outcome| match form {
                 Form::Table => print!("{}", peers::report::table(outcome)),
                 _ => eprintln!("{} is done", outcome.row.name),
@@ -174,13 +321,14 @@ pub(crate) fn run(what: &What) -> anyhow::Result<ExitCode> {
             match form {
                 Form::Table => {}
                 Form::Markdown => print!("{}", peers::report::markdown(&outcomes, &peers::report::machine())),
-                Form::Json => println!("{}", serde_json::to_string_pretty(&outcomes)?),
+                Form::Json => json(&watch.end(outcomes))?,
             }
         }
-        What::Thumbnail { photo, rounds, json } => {
+        What::Thumbnail { photo, rounds, json: as_json } => {
+            let watch = Watch::start();
             let report = thumbnail::run(&std::env::current_exe()?, photo, *rounds)?;
-            if *json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+            if *as_json {
+                json(&watch.end(report))?;
                 return Ok(ExitCode::SUCCESS);
             }
             for (name, side) in [("convertfly", &report.ours), ("vipsthumbnail", &report.peer)] {

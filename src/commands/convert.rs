@@ -20,6 +20,9 @@ use convertfly_worker::pixels::Processor;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
+use crate::config::Config;
+use crate::routes;
+
 /// Arguments of `convert`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -44,11 +47,23 @@ struct Item {
     target: &'static Format,
 }
 
+/// Pixel work as the environment says; what was measured counts here, too, where the data folder holds it.
+fn processor(data: Option<&Path>) -> anyhow::Result<Processor> {
+    let table = routes::default_path(data.unwrap_or(&Config::default().data));
+    let processor = Processor::from_env();
+    let processor = if std::env::var_os("CONVERTFLY_ROUTES").is_none() && table.exists() {
+        processor.and_then(|processor| processor.with_routes(&table))
+    } else {
+        processor
+    };
+    processor.map_err(|failure| anyhow::anyhow!("{failure}"))
+}
+
 /// Converts every input; one that fails is named and does not stop the others.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, data: Option<&Path>) -> anyhow::Result<ExitCode> {
     let options = read_options(&arguments.options)?;
     let items = plan(arguments)?;
-    let processor = Processor::from_env().map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    let processor = processor(data)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = cores.min(items.len());
     let runner = Runner::InProcess(Arc::new(processor));

@@ -5,6 +5,7 @@ mod media;
 mod pixels;
 mod programs;
 mod report;
+mod routes;
 mod sandbox;
 mod version;
 
@@ -70,6 +71,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) gpu: &'a str,
     /// `CONVERTFLY_MEDIA`, if it is set.
     pub(crate) media: Option<&'a Path>,
+    /// The table of routes, if there is one.
+    pub(crate) routes: Option<&'a Path>,
 }
 
 /// Looks at this machine and prints what it found: a table, or with `json` one object. Ends in failure when something that
@@ -93,6 +96,7 @@ pub(crate) fn run(json: bool, settings: &Settings<'_>) -> anyhow::Result<ExitCod
 fn examine(settings: &Settings<'_>) -> Vec<Check> {
     let mut checks = vec![pixels::cpu(settings.cpu)];
     checks.extend(pixels::gpu(settings.gpu));
+    checks.push(routes::routes(settings));
     checks.extend([
         programs::redis(settings.redis_url),
         sandbox::landlock(),
@@ -127,7 +131,7 @@ mod tests {
 
     #[test]
     fn whatever_is_not_well_says_what_to_do() {
-        for check in examine(&Settings { data: Path::new("."), redis_url: None, cpu: "", gpu: "", media: None }) {
+        for check in examine(&Settings { data: Path::new("."), redis_url: None, cpu: "", gpu: "", media: None, routes: None }) {
             assert!(!check.detail.is_empty(), "{} says what it found", check.name);
             let has_remedy = check.remedy.as_ref().is_some_and(|remedy| !remedy.is_empty());
             assert_eq!(has_remedy, check.state != State::Ok, "{check:?}: a remedy exactly where something is not well");

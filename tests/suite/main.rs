@@ -2,6 +2,7 @@
 
 mod admin;
 mod api_keys;
+mod bench;
 mod bombs;
 mod chaos;
 #[path = "../../worker/media/tests/media/clips.rs"]

@@ -15,9 +15,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use mix::{MIX, RENDITIONS, Work};
+
+pub(crate) use server::tree_cpu;
 
 use load::Ended;
 use server::Server;
@@ -42,7 +44,7 @@ pub struct Plan {
 }
 
 /// Milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Latency {
     /// Half of the jobs.
     pub p50: f64,
@@ -55,7 +57,7 @@ pub struct Latency {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Model of the processor, cores and load at the end.
     pub machine: String,
@@ -90,7 +92,7 @@ pub struct Report {
 }
 
 /// sharp in a process a core, fed by BullMQ, on the same files.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Peer {
     /// Wall clock.
     pub seconds: f64,

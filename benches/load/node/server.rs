@@ -159,7 +159,7 @@ impl Drop for Server {
 }
 
 /// Processor seconds of a process, of its descendants, and of those of them that were waited for.
-pub(super) fn tree_cpu(root: u32) -> f64 {
+pub(crate) fn tree_cpu(root: u32) -> f64 {
     let mut processes = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };

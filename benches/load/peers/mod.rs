@@ -11,7 +11,7 @@ mod rows;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub use rows::Row;
@@ -22,7 +22,7 @@ use ours::Ours;
 use crate::thumbnail::median;
 
 /// What each round costs.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cost {
     /// Processor time, milliseconds.
     pub cpu_ms: f64,
@@ -31,7 +31,7 @@ pub struct Cost {
 }
 
 /// One side of one row.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Side {
     /// Who, and how it was set.
     pub name: String,
@@ -64,6 +64,11 @@ impl Outcome {
     pub fn to_best(&self) -> Option<&Side> {
         self.sides.iter().skip(1).min_by(|a, b| a.ratio.total_cmp(&b.ratio))
     }
+}
+
+/// Every workload, in the order of the targets.
+pub fn rows() -> &'static [Row] {
+    rows::ROWS
 }
 
 /// What is measured.

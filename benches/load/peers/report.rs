@@ -5,18 +5,20 @@ use std::fmt::Write;
 use super::{Outcome, Side};
 use crate::thumbnail::median;
 
-fn cpu(side: &Side) -> f64 {
+/// Median processor time of a round, milliseconds.
+pub(crate) fn cpu(side: &Side) -> f64 {
     median(side.rounds.iter().map(|cost| cost.cpu_ms).collect())
 }
 
 /// Lowest and highest of a side's rounds, in percent of their median.
-fn spread(side: &Side) -> f64 {
+pub(crate) fn spread(side: &Side) -> f64 {
     let all: Vec<f64> = side.rounds.iter().map(|cost| cost.cpu_ms).collect();
     let (low, high) = all.iter().fold((f64::MAX, 0.0f64), |(low, high), &ms| (low.min(ms), high.max(ms)));
     (high - low) / median(all) * 100.0
 }
 
-fn quality(side: &Side) -> String {
+/// How near it is to the exact result.
+pub(crate) fn quality(side: &Side) -> String {
     side.psnr.map_or_else(|| "the same".to_owned(), |psnr| format!("{psnr:.2} dB"))
 }
 
