@@ -1,7 +1,7 @@
 # The commands of the project. `make` alone lists them.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help serve test contract check bench bench-peers bench-report deps test-deps
+.PHONY: help serve test contract check guards bench bench-peers bench-report deps test-deps
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -21,6 +21,9 @@ check: ## formatting, lints, documentation, licences and sources of dependencies
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo deny check bans licenses sources
+
+guards: test-deps ## instructions of the hot loops against what is recorded
+	benches/guards/run.sh
 
 bench: test-deps ## the criterion benches
 	cargo bench --workspace

@@ -61,6 +61,7 @@ test   python3               runs the Python quick start
 test   python3-pil           independent opener of results
 test   python3-requests      the HTTP client of the Python quick start
 test   python3-venv          holds schemathesis, for make contract
+test   valgrind              counts the instructions of hot loops (make guards)
 TABLE
 }
 readonly REDIS_MINIMUM=7
