@@ -18,7 +18,7 @@ mod pixels;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use convertfly_jpeg::{Coding, Coefficients, Limits, Picture, Planes, Scale, WriteOptions, requantise};
+use convertfly_jpeg::{Coding, Coefficients, Limits, Picture, Planes, Rewrite, Scale, WriteOptions};
 
 use pixels::{Channels, CpuLevel, Depth, Filter, Image, Orientation, Step};
 
@@ -56,7 +56,7 @@ fn steps() -> Vec<(&'static str, Channels, Step)> {
         ("sharpen 1", Channels::Rgb, Step::Sharpen { sigma: 1.0, amount: 1.0, threshold: 0.0 }),
         ("curve to linear", Channels::Rgb, Step::Curve { curve: 0, depth: Depth::U16 }),
         ("matrix", Channels::Rgb, matrix),
-        ("lut of 33 points", Channels::Rgb, Step::Lut { table: 2 }),
+        ("lut of 33 points", Channels::Rgb, Step::Lut { curves: 1, table: 2 }),
         ("resize lanczos3", Channels::Rgb, resize(Filter::Lanczos3)),
         ("resize lanczos3", Channels::Rgba, resize(Filter::Lanczos3)),
         ("resize box", Channels::Rgb, resize(Filter::Box)),
@@ -106,7 +106,8 @@ fn jpeg() -> ExitCode {
     count("coefficients to jpeg, tables of the standard", &mut || drop(black_box(write(Coding::Standard))));
     count("coefficients to jpeg, own tables", &mut || drop(black_box(write(Coding::Optimized))));
     count("jpeg to jpeg, other quality", &mut || {
-        black_box(requantise(&file, 75, &limits, &[]).expect("it is written"));
+        let rewrite = Rewrite { quality: 75, ..Rewrite::default() };
+        black_box(rewrite.run(&file, &limits).expect("it is read").expect("it is sound"));
     });
     ExitCode::SUCCESS
 }

@@ -8,6 +8,8 @@ mod image;
 mod level;
 #[path = "../../worker/src/pixels/lines.rs"]
 pub(crate) mod lines;
+#[path = "../../worker/src/pixels/lut.rs"]
+pub(crate) mod lut;
 #[path = "../../worker/src/pixels/pass.rs"]
 pub(crate) mod pass;
 #[path = "../../worker/src/pixels/recording.rs"]

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::engines::image::testing::{file, job, made};
+use crate::formats::Cancel;
 use crate::formats::Decoded;
 use crate::formats::support::inputs::icc;
 use crate::formats::support::testing::{decode, encode, picture, psnr, still};
-use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Recording};
+use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy, Image, Processor, Recording};
 
 /// Fine detail and colour in many directions.
 fn photo(width: u32, height: u32) -> Image {
