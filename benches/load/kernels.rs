@@ -121,6 +121,14 @@ pub struct Report {
 /// # Errors
 /// The reason.
 pub fn open_gpu(policy: GpuPolicy) -> Result<Processor, String> {
+    if policy == GpuPolicy::Auto {
+        let adapters = Processor::adapters(policy);
+        if !adapters.iter().any(|adapter| adapter.chosen) {
+            let found: Vec<String> = adapters.into_iter().map(|adapter| adapter.name).collect();
+            let found = if found.is_empty() { "none at all".to_owned() } else { found.join(", ") };
+            return Err(format!("no hardware Vulkan adapter (found: {found})"));
+        }
+    }
     let policy = match policy {
         GpuPolicy::Off => return Err("CONVERTFLY_GPU=off".to_owned()),
         GpuPolicy::Software => GpuPolicy::Software,
