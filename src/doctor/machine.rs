@@ -103,9 +103,9 @@ mod tests {
         assert_eq!(of(FREE_SPACE, 2 * FREE_SPACE).state, State::Ok, "enough");
         let little = of(3 << 29, 4 << 30);
         assert_eq!((little.state, little.detail.as_str()), (State::Warning, "only 1.5 GiB free for /data"), "too little");
-        let low = of(FREE_SPACE, 20 * FREE_SPACE);
-        assert_eq!(low.state, State::Missing, "F8: a twentieth is too little, whatever that comes to");
-        assert_eq!(low.detail, "only 10.0 of 200.0 GiB free for /data: no job is taken");
+        let low = of(7 << 30, 200 << 30);
+        assert_eq!(low.state, State::Missing, "F8: too little for the largest upload and what becomes of it");
+        assert_eq!(low.detail, "only 7.0 of 200.0 GiB free for /data: no job is taken");
         assert_eq!(disk_from(data, Err("gone".to_owned())).state, State::Warning, "unknown");
     }
 
