@@ -65,7 +65,8 @@ mod tests {
         for channels in [Channels::Grey, Channels::Rgb] {
             let image = picture(211, 99, channels);
             for (full_chroma, smallest) in [(false, false), (true, false), (false, true), (true, true)] {
-                for quality in [1, 12, 50, 85, 99] {
+                // At 1 and at 100 both tables of quantisation are the same; we write it once.
+                for quality in [5, 12, 50, 85, 99] {
                     let options = EncodeOptions { quality, full_chroma, smallest, ..EncodeOptions::default() };
                     let mut ours = std::io::Cursor::new(Vec::new());
                     encode(&still(image.clone()), &options, &mut ours).expect("it is written");
