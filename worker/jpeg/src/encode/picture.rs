@@ -3,7 +3,7 @@
 use super::dct::Divisors;
 use super::strips::Strips;
 use super::tally::Tally;
-use super::{Coding, RowWriter, Tables, WriteOptions, begin, table_of};
+use super::{Coding, Tables, WriteOptions, begin, table_of};
 use crate::coefficients::Coefficients;
 use crate::error::Error;
 use crate::frame::{Component, Frame};
@@ -100,17 +100,12 @@ pub fn encode(source: &Source<'_>, steps: &[[u16; 64]; 2], options: &WriteOption
     let interval = options.restart_interval.into();
     let mut out = Vec::new();
     match options.coding {
-        Coding::Standard => {
-            let tables = Tables::standard(&pairs)?;
-            begin(&mut out, &frame, options, &tables)?;
-            let mut writer = RowWriter::new(out, interval);
-            each_row(source, &frame, &divisors, |rows| writer.row(&tables, &layout, &pairs, rows, &strides));
-            out = writer.finish()?;
-        }
-        Coding::Optimized => {
+        Coding::Standard | Coding::Optimized => {
+            // Also where the tables are known: two symbols at a time are written faster than one by one.
             let mut tally = Tally::new(interval);
             each_row(source, &frame, &divisors, |rows| tally.row(&layout, &pairs, rows, &strides));
-            let tables = tally.best()?;
+            let best = tally.best()?;
+            let tables = if options.coding == Coding::Standard { Tables::standard(&pairs)? } else { best };
             begin(&mut out, &frame, options, &tables)?;
             out = tally.write(out, &tables);
         }

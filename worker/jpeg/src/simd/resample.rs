@@ -63,17 +63,16 @@ pub(super) fn across(between: &[i16], taps: &Taps, out: &mut [u8]) {
         unsafe { _mm_loadu_si128(part.as_ptr().cast()) }
     };
     for (four, out) in out.chunks_mut(4).enumerate() {
-        let sum = |place: usize| {
+        let mut sums = [_mm_setzero_si128(); 4];
+        for (place, sum) in sums.iter_mut().enumerate() {
             // Behind the last position, it once more.
             let (start, weights) = taps.window(4 * four + place.min(out.len() - 1));
             let samples = &between[start..][..weights.len()];
-            let mut sum = _mm_setzero_si128();
             for (samples, weights) in samples.as_chunks().0.iter().zip(weights.as_chunks().0) {
-                sum = _mm_add_epi32(sum, _mm_madd_epi16(load(samples), load(weights)));
+                *sum = _mm_add_epi32(*sum, _mm_madd_epi16(load(samples), load(weights)));
             }
-            sum
-        };
-        let sums = _mm_hadd_epi32(_mm_hadd_epi32(sum(0), sum(1)), _mm_hadd_epi32(sum(2), sum(3)));
+        }
+        let sums = _mm_hadd_epi32(_mm_hadd_epi32(sums[0], sums[1]), _mm_hadd_epi32(sums[2], sums[3]));
         let words = _mm_srai_epi32::<SHIFT>(_mm_add_epi32(sums, half));
         let words = _mm_packs_epi32(words, words);
         let bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words)).to_le_bytes();
