@@ -64,7 +64,7 @@ fn formats_lists_every_pair() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let output = run(folder.path(), &["formats", "--json"]);
     let pairs: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(pairs.as_array().map(Vec::len), Some(291 + 103 + 33), "those of the catalogue");
+    assert_eq!(pairs.as_array().map(Vec::len), Some(291 + 107 + 33), "those of the catalogue");
 }
 
 #[test]

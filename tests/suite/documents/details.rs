@@ -73,7 +73,7 @@ fn html_comes_with_the_files_that_it_refers_to() {
     let pdf = server.download(&made).bytes;
     let found = text(&pdf, "pdf");
     assert!(found.contains("Gammaword") && !found.contains("Alphaword"), "the style is heeded: {found}");
-    let warnings = made["tasks"]["convert"]["warnings"].to_string();
+    let warnings = made["tasks"]["convert"]["result"]["warnings"].to_string();
     assert!(warnings.contains("2 other files"), "what did not come along is left out: {warnings}");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.pdf");
@@ -93,7 +93,7 @@ fn fonts_that_are_not_here_are_named() {
     };
     let source = docx_of(&[run("Nowhere Grotesk"), run("Arial"), run("Liberation Serif")].concat(), "");
     let job = server.convert(&source, "a.docx", "pdf", &json!({}));
-    let warnings = job["tasks"]["convert"]["warnings"].to_string();
+    let warnings = job["tasks"]["convert"]["result"]["warnings"].to_string();
     assert!(warnings.contains("Nowhere Grotesk"), "{job:#}");
     assert!(!warnings.contains("Arial") && !warnings.contains("Liberation"), "a twin, and one that is here: {warnings}");
     let job = server.convert(&source, "a.docx", "odt", &json!({}));

@@ -51,7 +51,7 @@ fn r101_scanned_pages_stay_pictures_and_that_is_said() {
     let source = pdf_page("q 595 0 0 842 0 0 cm /I Do Q", "/XObject << /I 5 0 R >>", &[&picture]);
     let (job, results) = convert_all(&server(), &source, "a.pdf", &["docx", "rtf"], &json!({}));
     for task in ["c0", "c1"] {
-        let warnings = job["tasks"][task]["warnings"].to_string();
+        let warnings = job["tasks"][task]["result"]["warnings"].to_string();
         assert!(warnings.contains("pictures without text"), "{task}: {job:#}");
     }
     assert!(document_xml(&results[0]).contains("<a:blip"), "the picture is there: {}", document_xml(&results[0]));

@@ -6,10 +6,11 @@ use super::tests::{bytes, furnished, pages, perform, seen};
 use super::*;
 use serde_json::json;
 
-/// Pixels of the colour of the marks here, by how much of the paper shines through, and where they are.
+/// Pixels of the colour of the marks here, by how much of the paper shines through, and where they are. The page's own letters are grey.
 fn red(pixels: &[u8]) -> Vec<(usize, u8)> {
     let (pixels, _) = pixels.as_chunks::<3>();
-    let red = pixels.iter().enumerate().filter(|(_, [red, green, blue])| *red > 200 && green.abs_diff(*blue) < 8 && *green < 250);
+    let red =
+        pixels.iter().enumerate().filter(|(_, [red, green, blue])| green.abs_diff(*blue) < 8 && red.saturating_sub(*green) > 30);
     red.map(|(index, [_, green, _])| (index, *green)).collect()
 }
 
@@ -21,10 +22,14 @@ fn a_watermark_is_as_clear_as_is_asked_and_covers_only_its_letters() {
         let (_, outputs) = perform(PdfTask::Watermark, "pdf", options, std::slice::from_ref(&plain), 1).expect("marked");
         red(&seen(&outputs[0], 1))
     };
-    let darkest = |red: &[(usize, u8)]| red.iter().map(|(_, green)| *green).min().expect("a mark");
+    // Edges are fainter, and what is printed below shines through: most of a letter is neither.
+    let usual = |red: &[(usize, u8)]| {
+        let times = |level: u8| red.iter().filter(|(_, green)| *green == level).count();
+        (0..=255).max_by_key(|level| times(*level)).expect("a mark")
+    };
     let (faint, full) = (marked(20), marked(100));
-    assert!(darkest(&faint).abs_diff(204) < 20, "a fifth of the colour: {}", darkest(&faint));
-    assert!(darkest(&full) < 40, "all of it: {}", darkest(&full));
+    assert!(usual(&faint).abs_diff(204) < 4, "a fifth of the colour: {}", usual(&faint));
+    assert!(usual(&full) < 4, "all of it: {}", usual(&full));
     assert!(full.len() < 101 * 50 / 3, "around the letters is nothing: {} pixels", full.len());
 }
 
