@@ -119,27 +119,29 @@ def psnr(row, expected, path):
     image = srgb(path) if row == "resize-icc" else pyvips.Image.new_from_file(path)
     found = pixels(image)
     if found.shape != expected.shape:
-        return None
+        raise ValueError(f"{path} is of another size: {found.shape}, not {expected.shape}")
     error = float(numpy.mean((found - expected) ** 2))
     return None if error == 0 else round(10 * numpy.log10(255**2 / error), 2)
 
 
-def plain(photo):
-    """The photo without the segments that hold metadata and profiles; not one coefficient changes."""
+def plain(photo, kept=()):
+    """The photo without the segments that hold metadata, and profiles unless they are kept; not one coefficient changes, nor is it turned."""
     data = open(photo, "rb").read()
     out, at = bytearray(data[:2]), 2
     while data[at + 1] != 0xDA:
         length = int.from_bytes(data[at + 2 : at + 4], "big") + 2
-        if not (0xE1 <= data[at + 1] <= 0xEF or data[at + 1] == 0xFE):
+        if data[at + 1] in kept or not (0xE1 <= data[at + 1] <= 0xEF or data[at + 1] == 0xFE):
             out += data[at : at + length]
         at += length
     return bytes(out + data[at:])
 
 
 def prepare(photo, folder):
-    paths = {name: os.path.join(folder, name) for name in ("plain.jpg", "source.png", "mark.png")}
+    paths = {name: os.path.join(folder, name) for name in ("plain.jpg", "icc.jpg", "source.png", "mark.png")}
     with open(paths["plain.jpg"], "wb") as file:
         file.write(plain(photo))
+    with open(paths["icc.jpg"], "wb") as file:
+        file.write(plain(photo, kept=(0xE2,)))
     image = pyvips.Image.new_from_file(paths["plain.jpg"])
     # 8 megapixels, as far as the photo has them.
     scale = min(1, (8e6 / (image.width * image.height)) ** 0.5)
@@ -154,7 +156,7 @@ def prepare(photo, folder):
     has_profile = pyvips.Image.new_from_file(photo).get_typeof("icc-profile-data") != 0
     return {
         "plain": paths["plain.jpg"],
-        "icc": photo if has_profile else None,
+        "icc": paths["icc.jpg"] if has_profile else None,
         "png": paths["source.png"],
         "mark": paths["mark.png"],
         "pixels": image.width * image.height,
