@@ -10,6 +10,8 @@ target=${CARGO_TARGET_DIR:-target}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# Incremental builds cut crates in other places, and count differently.
+export CARGO_INCREMENTAL=0
 cargo build --locked -p convertfly-guards --config benches/guards/profile.toml
 
 for part in jpeg scalar avx2; do
