@@ -88,6 +88,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    // Those that hold pixels themselves.
+    if matches!(arguments.command, Command::ImageExecutor | Command::Convert(_) | Command::Bench { .. }) {
+        convertfly_worker::sandbox::keep_freed_memory();
+    }
     // The child starts bare: no configuration, no runtime, no log of its own.
     if let Command::ImageExecutor = arguments.command {
         return Ok(commands::executor::run());

@@ -46,6 +46,7 @@ mod renditions;
 mod roles;
 mod s3;
 mod secrets;
+mod slots;
 mod ssrf;
 mod storage_links;
 mod support;

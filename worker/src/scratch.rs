@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use convertfly_scheduler::space::Space;
 
@@ -15,6 +15,9 @@ const ROOT_LOCK: &str = ".lock";
 
 /// Held by a process for as long as it uses its directory; the kernel frees it however the process ends.
 const OWNER_LOCK: &str = ".owner";
+
+/// Empty directories that are kept.
+const MAX_SPARE: usize = 64;
 
 /// Prefix of the directories of processes; nothing else in the root is ever touched.
 const PREFIX: &str = "process-";
@@ -28,6 +31,8 @@ pub struct Scratch(Arc<ProcessDir>);
 struct ProcessDir {
     path: PathBuf,
     root: PathBuf,
+    /// Directories of tasks that are over, empty.
+    spare: Mutex<Vec<PathBuf>>,
     _owner: File,
 }
 
@@ -49,7 +54,7 @@ impl Scratch {
         DirBuilder::new().mode(0o700).create(&path)?;
         let owner = lock_file(&path.join(OWNER_LOCK))?;
         owner.lock()?;
-        Ok(Self(Arc::new(ProcessDir { path, root: root.to_owned(), _owner: owner })))
+        Ok(Self(Arc::new(ProcessDir { path, root: root.to_owned(), spare: Mutex::default(), _owner: owner })))
     }
 
     /// Where the tasks' directories are made.
@@ -57,14 +62,21 @@ impl Scratch {
         &self.0.path
     }
 
-    /// Makes a directory (mode 0700, random name) for a task that may fill it with `quota_bytes`.
+    /// An empty directory (mode 0700, random name) for a task that may fill it with `quota_bytes`.
     ///
     /// # Errors
     /// When it cannot be created.
     pub fn task_dir(&self, quota_bytes: u64) -> io::Result<TaskDir> {
-        let path = self.0.path.join(random_name()?);
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(TaskDir { path, quota_bytes, _process: Arc::clone(&self.0) })
+        let spare = self.0.spare().pop();
+        let path = match spare {
+            Some(path) => path,
+            None => {
+                let path = self.0.path.join(random_name()?);
+                DirBuilder::new().mode(0o700).create(&path)?;
+                path
+            }
+        };
+        Ok(TaskDir { path, quota_bytes, process: Arc::clone(&self.0) })
     }
 
     /// Space on the file system that holds the scratch directories.
@@ -73,6 +85,12 @@ impl Scratch {
     /// When the file system cannot be asked.
     pub fn space(&self) -> io::Result<Space> {
         Space::of(&self.0.path)
+    }
+}
+
+impl ProcessDir {
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<PathBuf>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,12 +103,13 @@ impl Drop for ProcessDir {
     }
 }
 
-/// A task's directory; removed with all it holds when dropped, which blocks: drop it where blocking is allowed.
+/// A task's directory; emptied when dropped, which blocks: drop it where blocking is allowed. It then goes to another task, since making and removing
+/// directories is what a file system is slowest at.
 #[derive(Debug)]
 pub struct TaskDir {
     path: PathBuf,
     quota_bytes: u64,
-    _process: Arc<ProcessDir>,
+    process: Arc<ProcessDir>,
 }
 
 impl TaskDir {
@@ -126,8 +145,27 @@ impl TaskDir {
 
 impl Drop for TaskDir {
     fn drop(&mut self) {
-        remove(&self.path);
+        if self.process.spare().len() < MAX_SPARE && empty(&self.path).is_ok() {
+            self.process.spare().push(std::mem::take(&mut self.path));
+        } else {
+            remove(&self.path);
+        }
     }
+}
+
+/// Removes the files in a directory.
+///
+/// # Errors
+/// When it holds anything else, or a file stays.
+fn empty(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        fs::remove_file(entry.path())?;
+    }
+    Ok(())
 }
 
 fn lock_file(path: &Path) -> io::Result<File> {
@@ -226,8 +264,14 @@ mod tests {
         }
         let (process, first, second) = (scratch.path().to_owned(), one.path().to_owned(), two.path().to_owned());
         fs::write(first.join("in"), b"x").expect("written");
+        fs::write(second.join("in"), b"x").expect("written");
         drop(one);
-        assert!(!first.exists() && second.exists(), "only the dropped one is gone");
+        assert!(!first.join("in").exists() && second.join("in").exists(), "only what the dropped one held is gone");
+        let next = scratch.task_dir(1).expect("made");
+        assert_eq!((next.path(), next.used()), (first.as_path(), 0), "it goes to the next task, empty");
+        fs::create_dir(first.join("folder")).expect("made");
+        drop(next);
+        assert!(!first.exists(), "one with folders in it is removed");
         drop(scratch);
         assert!(second.exists(), "a task's directory outlives the handle that made it");
         drop(two);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -69,6 +69,47 @@ impl LocalStorage {
         Ok(digests.finish())
     }
 
+    /// Makes a file an object by a second name of it. Nobody may change the file any more. `None` where that cannot be done.
+    pub(super) async fn adopt(&self, key: &str, path: &Path, limit: u64) -> Result<Option<Stored>, StorageError> {
+        let (root, target, path) = (self.root.clone(), self.root.join(key), path.to_owned());
+        blocking(move || {
+            let file = File::open(&path).map_err(StorageError::Source)?;
+            let meta = file.metadata().map_err(StorageError::Source)?;
+            let folder = target.parent().unwrap_or(&root);
+            if meta.len() > limit {
+                return Err(StorageError::TooLarge { limit });
+            }
+            make_folder(&root, folder)?;
+            if fs::metadata(folder).is_ok_and(|folder| folder.dev() != meta.dev()) {
+                return Ok(None);
+            }
+            let (mut digests, mut at) = (Digests::default(), 0);
+            let mut block = vec![0; BLOCK.min(usize::try_from(meta.len()).unwrap_or(BLOCK))];
+            while at < meta.len() {
+                let length = file.read_at(&mut block, at).map_err(StorageError::Source)?;
+                if length == 0 {
+                    return Err(StorageError::Source(io::ErrorKind::UnexpectedEof.into()));
+                }
+                digests.update(&block[..length]);
+                at += length as u64;
+            }
+            file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(StorageError::io("take over a file"))?;
+            file.sync_all().map_err(StorageError::io("flush an object to disk"))?;
+            let mut tries = 0;
+            while let Err(error) = fs::hard_link(&path, &target) {
+                // The folder was empty and a deletion took it between the two calls. For any other reason bytes are copied.
+                if error.kind() != io::ErrorKind::NotFound || tries == FOLDER_TRIES {
+                    return Ok(None);
+                }
+                make_folder(&root, folder)?;
+                tries += 1;
+            }
+            sync_folder(folder)?;
+            Ok(Some(digests.finish()))
+        })
+        .await
+    }
+
     pub(super) async fn get(&self, key: &str, range: Option<(u64, u64)>) -> Result<Object, StorageError> {
         let (path, key) = (self.root.join(key), key.to_owned());
         let (file, meta) = blocking(move || {
@@ -85,18 +126,29 @@ impl LocalStorage {
         Ok(Object { meta, offset, length, stream: read_stream(file, offset, length) })
     }
 
-    /// Copies an object into a file that is made or replaced, within the kernel.
-    pub(super) async fn copy_to(&self, key: &str, path: &Path, limit: u64) -> Result<u64, StorageError> {
+    /// Puts an object at a path for reading: by a second name of it, or else by a copy within the kernel. What is there is replaced.
+    pub(super) async fn bring_to(&self, key: &str, path: &Path, limit: u64) -> Result<u64, StorageError> {
         let (source, target, key) = (self.root.join(key), path.to_owned(), key.to_owned());
         blocking(move || {
-            let mut source = File::open(source).map_err(|error| not_found(error, &key, "open an object"))?;
-            let size = source.metadata().map_err(StorageError::io("read an object's size"))?.len();
+            let mut file = File::open(&source).map_err(|error| not_found(error, &key, "open an object"))?;
+            let size = file.metadata().map_err(StorageError::io("read an object's size"))?.len();
             if size > limit {
                 return Err(StorageError::TooLarge { limit });
             }
-            let mut file = File::create(&target).map_err(StorageError::io("create the file to download to"))?;
+            // What is there may be an object's second name: written over, it would change the object.
+            match fs::remove_file(&target) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StorageError::io("replace the file to download to")(error));
+                }
+                _ => {}
+            }
+            // Not to another file system, nor where the object has been deleted since: then the open file serves.
+            if fs::hard_link(&source, &target).is_ok() {
+                return Ok(size);
+            }
+            let mut made = File::create(&target).map_err(StorageError::io("create the file to download to"))?;
             let guard = RemoveOnDrop::new(target);
-            let copied = io::copy(&mut source, &mut file).map_err(StorageError::io("write the downloaded file"))?;
+            let copied = io::copy(&mut file, &mut made).map_err(StorageError::io("write the downloaded file"))?;
             if copied != size {
                 return Err(StorageError::Unavailable(format!("{copied} of {size} bytes could be read")));
             }

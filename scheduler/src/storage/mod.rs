@@ -154,6 +154,20 @@ impl Storage {
         self.put(key, stream, PutLimit { max_bytes: MAX_OBJECT_BYTES, exact: Some(size) }, Some(content_type)).await
     }
 
+    /// As [`Storage::put_file`], of a file that nobody can change any more: where storage is a folder of the same file system, the object is a second
+    /// name of it rather than a copy, and its mode becomes 0600.
+    ///
+    /// # Errors
+    /// As those of [`Storage::put_file`].
+    pub async fn put_settled_file(&self, key: &StorageKey, path: &Path, content_type: &str) -> Result<Stored, StorageError> {
+        if let BackEnd::Local(local) = &self.0
+            && let Some(stored) = local.adopt(&key.checked()?, path, MAX_OBJECT_BYTES).await?
+        {
+            return Ok(stored);
+        }
+        self.put_file(key, path, content_type).await
+    }
+
     /// Stores a stream. Memory: under 1 MiB for a folder, under 24 MiB for a bucket, and one chunk of the stream.
     ///
     /// # Errors
@@ -199,14 +213,14 @@ impl Storage {
     }
 
     /// Reads a whole object into the file `path` (made or replaced) and returns its size. On any error, or when the future
-    /// is dropped, the file is removed.
+    /// is dropped, the file is removed. It may be the object itself under a second name: it is there to be read, and must not be changed.
     ///
     /// # Errors
     /// [`StorageError::TooLarge`] over `limit` bytes, before anything is written; else as [`Storage::get`];
     /// [`StorageError::Unavailable`] when the bytes stop half-way.
     pub async fn download_to(&self, key: &StorageKey, path: &Path, limit: u64) -> Result<u64, StorageError> {
         if let BackEnd::Local(local) = &self.0 {
-            return local.copy_to(&key.checked()?, path, limit).await;
+            return local.bring_to(&key.checked()?, path, limit).await;
         }
         let mut object = self.get(key, None).await?;
         if object.length > limit {

@@ -104,7 +104,7 @@ impl TestServer {
         Self { address, root, shared, answered }
     }
 
-    /// Plans `fault` for the next `times` requests whose line contains `request`.
+    /// Plans `fault` for the next `times` requests whose line, or type of content, contains `request`.
     pub(crate) fn plan(&self, request: &str, fault: Fault, times: usize) {
         self.shared.plan.lock().expect("no test panicked here").extend(vec![(request.to_owned(), fault); times]);
     }
@@ -182,10 +182,11 @@ async fn respond(
     };
     let line = format!("{} {kind} {}", request.method(), request.uri().path());
     let headers = request.headers().clone();
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     shared.seen.lock().expect("no test panicked here").push(Seen { line: line.clone(), headers });
     let fault = {
         let mut plan = shared.plan.lock().expect("no test panicked here");
-        let at = plan.iter().position(|(text, _)| line.contains(text));
+        let at = plan.iter().position(|(text, _)| line.contains(text) || kind.contains(text));
         at.and_then(|at| plan.remove(at)).map(|(_, fault)| fault)
     };
     match fault {

@@ -228,6 +228,30 @@ async fn files_go_in_and_out(home: &Home) {
         assert_eq!(home.storage.download_to(&key, &target, size as u64).await.expect("read"), size as u64, "{size} bytes");
         assert!(std::fs::read(&target).expect("the target") == bytes, "{size} bytes come back changed");
     }
+    for size in [0, 300_000, PART + 5] {
+        let (bytes, key) = (sample(size), output("job_1", "2", u32::try_from(size).expect("small")));
+        std::fs::write(&source, &bytes).expect("a source");
+        // The second time its key is taken.
+        for _ in 0..2 {
+            assert_eq!(
+                home.storage.put_settled_file(&key, &source, "image/png").await.expect("stored"),
+                stored(&bytes),
+                "{size}"
+            );
+        }
+        std::fs::remove_file(&source).expect("the source");
+        home.storage.download_to(&key, &target, size as u64).await.expect("it does not need its source");
+        assert!(std::fs::read(&target).expect("the target") == bytes, "{size} settled bytes come back changed");
+    }
+    // What was downloaded may be the object itself under a second name.
+    let (first, other) = (output("job_1", "1", 0), output("job_1", "1", 1));
+    let before = std::fs::read(&target).expect("the target");
+    std::fs::write(&source, b"other").expect("a source");
+    home.storage.put_file(&other, &source, "image/png").await.expect("stored");
+    home.storage.download_to(&other, &target, 9).await.expect("read");
+    assert!(std::fs::read(&target).expect("the target") == b"other", "what is there is replaced");
+    assert_eq!(home.storage.download_to(&first, &source, u64::MAX).await.expect("read"), before.len() as u64, "the first one");
+    assert!(std::fs::read(&source).expect("the source") == before, "and the object that was there before is as it was");
     std::fs::remove_file(&target).expect("the target");
     let error = home.storage.download_to(&output("job_1", "1", 0), &target, 9).await.expect_err("over the limit");
     assert!(matches!(error, StorageError::TooLarge { limit: 9 }) && !target.exists(), "got {error:?}");

@@ -69,15 +69,22 @@ impl Store {
         loop {
             // Listen first, then read: an end between the two is not missed.
             let notify = self.inner.hub.job_ended(job);
-            let ended = notify.notified();
-            tokio::pin!(ended);
-            ended.as_mut().enable();
-            let record = self.job(account, job).await?;
-            if record.status.is_terminal() || Instant::now() >= deadline {
-                return Ok(record);
+            let notified = notify.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            // The record is for whoever sees it: most come too early, and what they need is to know that.
+            let key = keys::job(self.shard(account), job);
+            let (owner, status): (Option<String>, Option<String>) =
+                self.connection().hmget(key, &["account", "status"]).await?;
+            if owner.as_deref() != Some(account) {
+                return Err(StoreError::NotFound);
+            }
+            let ended = status.and_then(|text| JobStatus::parse(&text)).is_none_or(JobStatus::is_terminal);
+            if ended || Instant::now() >= deadline {
+                return self.job(account, job).await;
             }
             // No looking in between: when notices may have been missed the hub wakes everybody.
-            let _ = tokio::time::timeout_at(deadline, ended).await;
+            let _ = tokio::time::timeout_at(deadline, notified).await;
         }
     }
 }

@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "shared with the tests of storage, which use the rest")]
 mod server;
 
+use std::collections::BTreeSet;
+
 use tokio::runtime::Runtime;
 
 use self::server::TestServer;
@@ -30,6 +32,17 @@ impl Bucket {
     /// An object's bytes.
     pub(crate) fn read(&self, key: &str) -> Option<Vec<u8>> {
         std::fs::read(self.server.object_path("").parent()?.parent()?.join(key)).ok()
+    }
+
+    /// Requests that bring files of a type are never answered.
+    pub(crate) fn hang_on(&self, kind: &str) {
+        self.server.plan(kind, server::Fault::Hang, 1_000);
+    }
+
+    /// Paths of the requests so far that brought files of a type.
+    pub(crate) fn asked_to_keep(&self, kind: &str) -> BTreeSet<String> {
+        let is_kind = |seen: &server::Seen| seen.headers.get("content-type").is_some_and(|value| value == kind);
+        self.server.seen("PUT object").into_iter().filter(is_kind).map(|seen| seen.line).collect()
     }
 
     /// The Authorization of every request so far.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use convertfly_scheduler::store::{Lease, Notice, Pulse};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,14 @@ pub(super) enum Stop {
     Drain,
 }
 
+/// What a running task takes up of its node.
+pub(super) enum Place {
+    /// A slot of its lane.
+    Slot(OwnedSemaphorePermit),
+    /// Room beside the lanes, where what has been made is stored and reported while another task is at work in the slot.
+    Ending { _room: OwnedSemaphorePermit },
+}
+
 /// A running task.
 pub(super) struct Entry {
     pub(super) lease: Lease,
@@ -32,9 +41,15 @@ pub(super) struct Entry {
     stop: AtomicU32,
     /// Objects that it has begun to store.
     stored: AtomicU32,
+    place: Mutex<Option<Place>>,
 }
 
 impl Entry {
+    /// Puts another place in the place of the one that it has, which is given back.
+    pub(super) fn swap_place(&self, place: Option<Place>) -> Option<Place> {
+        std::mem::replace(&mut *self.place.lock().unwrap_or_else(PoisonError::into_inner), place)
+    }
+
     /// The position of the next object to store; counted before it is written, so that a discard finds it.
     pub(super) fn next_index(&self) -> u32 {
         self.stored.fetch_add(1, Ordering::SeqCst)
@@ -83,6 +98,7 @@ impl Active {
             progress: AtomicU64::new(0),
             stop: AtomicU32::new(0),
             stored: AtomicU32::new(0),
+            place: Mutex::new(None),
         });
         self.lock().insert(entry.lease.fence.clone(), Arc::clone(&entry));
         entry

@@ -9,7 +9,7 @@ use convertfly_scheduler::store::{Failed, Finished, Lease, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use super::active::{Entry, Stop};
+use super::active::{Entry, Place, Stop};
 use super::run::{self, Outcome};
 use crate::failure::{Failure, task_error};
 
@@ -17,8 +17,17 @@ use crate::failure::{Failure, task_error};
 pub(super) async fn run_and_report(shared: &Arc<Shared>, entry: Arc<Entry>, mut permit: Option<OwnedSemaphorePermit>) {
     let mut entry = entry;
     loop {
+        entry.swap_place(permit.take().map(Place::Slot));
         let outcome = run::run(shared, &entry).await;
+        let ending = match entry.swap_place(None) {
+            Some(Place::Slot(slot)) => {
+                permit = Some(slot);
+                None
+            }
+            ending => ending,
+        };
         let next = report(shared, &entry, outcome, &mut permit).await;
+        drop(ending);
         shared.active.leave(&entry.lease.fence);
         let Some(next) = next else { return };
         entry = next;
@@ -55,14 +64,15 @@ async fn report(
     None
 }
 
-/// Slots in which successors may continue: ours, one of each other lane where one is free, and of the lane of pixels as many as there are
-/// tasks that wait for this file, since what they have in common is done once where they meet. Beyond our own, only where nothing waits in that
-/// lane: otherwise an account that keeps a node busy would keep all others, and its own older jobs, from their turns.
+/// Slots in which successors may continue: ours if we still have it, one of each other lane where one is free, and of the lane of pixels as
+/// many as there are tasks that wait for this file, since what they have in common is done once where they meet. Beyond our own, only where nothing
+/// waits in that lane: otherwise an account that keeps a node busy would keep all others, and its own older jobs, from their turns.
 fn reserve(shared: &Shared, lease: &Lease, own: Option<OwnedSemaphorePermit>) -> Vec<(Lane, Option<OwnedSemaphorePermit>)> {
-    let mut reserved = vec![(lease.spec.lane, own)];
+    let had = u32::from(own.is_some());
+    let mut reserved: Vec<_> = own.map(|own| (lease.spec.lane, Some(own))).into_iter().collect();
     for (lane, slots) in shared.slots.iter().filter(|(lane, _)| !shared.backlog.is_in(**lane)) {
         let wanted = if *lane == Lane::Cpu { lease.spec.readers.max(1) } else { 1 };
-        let wanted = if *lane == lease.spec.lane { wanted - 1 } else { wanted };
+        let wanted = if *lane == lease.spec.lane { wanted - had } else { wanted };
         let free = (0..wanted).map_while(|_| Arc::clone(slots).try_acquire_owned().ok());
         reserved.extend(free.map(|slot| (*lane, Some(slot))));
     }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use active::{Active, Entry};
+use active::{Active, Entry, Place};
 
 use crate::engines::media::{MediaEngine, Probed};
 
@@ -48,6 +48,8 @@ struct Shared {
     services: Services,
     ttl_ms: u64,
     slots: BTreeMap<Lane, Arc<Semaphore>>,
+    /// Room for tasks that have left their slots and only store what they have made.
+    endings: Arc<Semaphore>,
     /// A slot became free.
     freed: Notify,
     /// Where tasks may be waiting: successors do not overtake them.
@@ -68,6 +70,7 @@ impl Node {
             services,
             ttl_ms: config.lease_ms,
             slots,
+            endings: Arc::new(Semaphore::new(config.io_slots as usize)),
             freed: Notify::new(),
             backlog: leaser.backlog(),
             active: Active::default(),
@@ -157,6 +160,17 @@ impl Shared {
     fn free(&self) -> Vec<(Lane, u32)> {
         let count = |slots: &Semaphore| u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
         self.slots.iter().map(|(lane, slots)| (*lane, count(slots))).filter(|(_, free)| *free > 0).collect()
+    }
+
+    /// Lets another task have the slot of one whose work is done but for storing and reporting it, as long as there is room for such: a core would
+    /// wait for a disk otherwise. Where tasks on pixels take what it has made, they go on in its slot, near their file.
+    fn vacate(&self, entry: &Entry) {
+        if entry.lease.spec.readers == 0
+            && let Ok(room) = Arc::clone(&self.endings).try_acquire_owned()
+        {
+            drop(entry.swap_place(Some(Place::Ending { _room: room })));
+            self.freed.notify_one();
+        }
     }
 
     /// Runs a leased task, and then what continues on this node, in the background.

@@ -45,6 +45,7 @@ pub(super) async fn run(shared: &Shared, entry: &Arc<Entry>) -> Result<Outcome, 
         Progress::new(move |share| entry.set_progress(share))
     };
     let next_index = || entry.next_index();
+    let made = || shared.vacate(entry);
     // A customer may set a shorter limit than the node's, not a longer one.
     let asked = lease.spec.fields.get("timeout").and_then(Value::as_u64).map(Duration::from_secs);
     let limit = asked.map_or(shared.services.task_timeout, |asked| asked.min(shared.services.task_timeout));
@@ -54,6 +55,7 @@ pub(super) async fn run(shared: &Shared, entry: &Arc<Entry>) -> Result<Outcome, 
         cancel: &entry.cancel,
         progress: &progress,
         next_index: &next_index,
+        made: &made,
         deadline: limit,
     };
     let start = Instant::now();

@@ -173,6 +173,9 @@ impl Each<'_> {
         // Where the customer's word and the content disagree, a failure has most likely come from that.
         let mut made = made.map_err(|failure| failure.explained(warning.as_deref()))?;
         warnings.append(&mut made.warnings);
+        if index + 1 == context.lease.inputs.len() - assets.len() {
+            (context.made)();
+        }
         let start = Instant::now();
         let first = Piece { path, width: made.width, height: made.height, page: made.page, name: made.name.take() };
         let pieces: Vec<_> = std::iter::once(first).chain(std::mem::take(&mut made.more)).collect();

@@ -1,8 +1,10 @@
 //! What operations share: getting inputs onto this node's disk, recognising them, storing outputs.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use convertfly_sandbox::is_settled;
 use convertfly_scheduler::ids;
 use convertfly_scheduler::storage::{StorageError, StorageKey, names};
 use convertfly_scheduler::task::FileRef;
@@ -54,7 +56,7 @@ pub(super) async fn fetch(context: &Context<'_>, file: &FileRef, folder: &Arc<Ta
 
 /// What a file on disk holds.
 pub(super) fn sniff(path: &std::path::Path) -> Result<Option<&'static Format>, Failure> {
-    let file = std::fs::File::open(path).map_err(Failure::internal)?;
+    let file = File::open(path).map_err(Failure::internal)?;
     formats::sniff_file(&file).map_err(Failure::internal)
 }
 
@@ -163,7 +165,12 @@ pub(super) async fn store(
     let lease = context.lease;
     let key = next_key(context);
     let mime = format.map_or("application/octet-stream", |format| format.mime);
-    let stored = context.services.storage.put_file(&key, &path, mime).await.map_err(storage_failure)?;
+    let storage = &context.services.storage;
+    // What a child may still write to is copied.
+    let settled = File::open(&path).is_ok_and(|file| is_settled(&file));
+    let stored =
+        if settled { storage.put_settled_file(&key, &path, mime).await } else { storage.put_file(&key, &path, mime).await };
+    let stored = stored.map_err(storage_failure)?;
     context.services.keep(key.to_string(), LocalFile::new(path, stored.size, Arc::clone(folder)));
     Ok(FileRef {
         file_id: ids::file_id(&lease.job),

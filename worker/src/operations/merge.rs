@@ -102,6 +102,7 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
         deadline: context.deadline,
     };
     let mut made = context.services.router.perform(work).await?;
+    (context.made)();
     result.warnings.append(&mut made.warnings);
     let filename = match context.field("filename") {
         Some(name) => name.to_owned(),

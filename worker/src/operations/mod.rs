@@ -44,6 +44,8 @@ pub struct Context<'a> {
     pub progress: &'a Progress,
     /// The position of the next object to store.
     pub next_index: &'a (dyn Fn() -> u32 + Send + Sync),
+    /// To be called when all is made that takes a core or a device, and what follows is storing it.
+    pub made: &'a (dyn Fn() + Send + Sync),
     /// How long it may take.
     pub deadline: Duration,
 }

@@ -16,7 +16,7 @@ pub(crate) fn live() -> Doc {
 pub(crate) fn ready() -> Doc {
     Doc::new("getReadiness", Tag::Service, "Whether it can work")
         .text("For load balancers: 503 while the store or the storage does not answer, or the server goes down. `space` is `low` while less than a tenth of the storage's file \
-             system is free: then nothing new is taken.")
+             system is free, and less than 8 GiB: then nothing new is taken.")
         .json(200, "It can.", reference("Readiness"))
         .example(json!({ "status": "ok", "store": "ok", "storage": "ok", "space": "ok" }))
         .json(503, "It cannot; the part that failed is named.", reference("Readiness"))
