@@ -192,7 +192,7 @@ fn r093_files_are_merged_in_order() {
 
 #[test]
 fn two_halves_come_in_turn() {
-    let both = |inputs: [usize; 2], stripe| {
+    let both = |inputs: [u32; 2], stripe| {
         let inputs = inputs.map(|count| bytes(pages(count)));
         let (_, outputs) = perform(PdfTask::Interleave(stripe), "pdf", json!({}), &inputs, 1).expect("joined");
         told(&outputs[0]).0
