@@ -14,7 +14,7 @@ use convertfly_scheduler::ids;
 use convertfly_scheduler::pages::Pages;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use self::filters::{CSV, KINDS, Kind, Module};
 use self::options::OfficeOptions;
