@@ -64,7 +64,9 @@ fn r285_a53_pages_are_chosen() {
 
 /// A sheet of many pages, more than one beside the other, with a link where one is wanted.
 fn long_sheet(link: bool) -> Vec<u8> {
-    let cells = |row: usize| (0..12).map(|column| format!("Cell{}", row * 31 + column * 7)).collect::<Vec<_>>();
+    // Numbers without a pattern, so that the file is not too small to be shared.
+    let number = |row: usize, column: usize| (row * 12 + column + 1) as u64 * 2_654_435_761 % 9_999_991;
+    let cells = |row: usize| (0..12).map(|column| format!("Cell{}", number(row, column))).collect::<Vec<_>>();
     let mut rows: Vec<Vec<String>> = (0..4_000).map(cells).collect();
     if link {
         rows[3_999][0] = "HYPERLINK(elsewhere)".to_owned();
@@ -86,6 +88,7 @@ fn a_long_sheet_is_written_by_two_processes_as_by_one() {
         (explained(&job).contains("halves"), page_count(&results[0]), String::from_utf8_lossy(&said.stdout).into_owned())
     };
     let (plain, linked) = (long_sheet(false), long_sheet(true));
+    assert!(plain.len() > 128 << 10, "it is large: {}", plain.len());
     let (two, one) = (told(&shared, &plain, &json!({})), told(&alone, &plain, &json!({})));
     assert!(two.0 && !one.0, "two processes where two are free");
     assert!(one.1 > 64, "it is long: {}", one.1);
