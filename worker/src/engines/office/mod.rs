@@ -1,7 +1,6 @@
 //! The office engine: LibreOffice, warm, in jailed processes, one a slot.
 
 mod filters;
-mod halves;
 pub mod options;
 mod pool;
 
@@ -14,7 +13,7 @@ use convertfly_scheduler::ids;
 use convertfly_scheduler::pages::Pages;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use self::filters::{CSV, KINDS, Kind, Module};
 use self::options::OfficeOptions;
@@ -61,32 +60,23 @@ impl OfficeEngine {
         Ok(made)
     }
 
-    /// A document, or half of one, in one process; and the milliseconds that were waited for it.
-    async fn one(&self, work: &Work, job: &Job, input: File, output: File) -> Result<(Done, u64), Failure> {
-        let job = serde_json::to_value(job).map_err(Failure::internal)?;
-        let (done, waited) = self.offices.run(job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
-        Ok((serde_json::from_value(done).map_err(Failure::internal)?, waited))
-    }
-
     async fn whole(&self, work: &Work, options: &OfficeOptions, output: std::fs::File) -> Result<Made, Failure> {
         if !work.beside.is_empty() && work.from == "html" {
             let reason =
                 "files beside html are used where it is printed: to pdf and pictures. Leave `assets` and those files out";
             return Err(Failure::invalid_field("assets", reason));
         }
-        let mut job = job(&work.from, &work.to, options)?;
+        let job = job(&work.from, &work.to, options)?;
         // A filter that is forced on another format gives an empty document rather than an error.
         let seen = if job.text.is_some() { None } else { sniff_file(&work.input).map_err(Failure::internal)? };
         if let Some(seen) = seen.filter(|seen| seen.name != work.from) {
             return Err(Failure::invalid(format!("The file is a {}, not a {}", seen.title, job.title)));
         }
-        let bytes_in = work.input.metadata().map_err(Failure::internal)?.len();
-        let shared = halves::pays(&job, bytes_in) && self.offices.free() > 1;
-        let (done, waited) = if shared {
-            halves::run(self, work, &mut job, output).await?
-        } else {
-            self.one(work, &job, work.input.try_clone().map_err(Failure::internal)?, output).await?
-        };
+        let job = serde_json::to_value(job).map_err(Failure::internal)?;
+        let input = work.input.try_clone().map_err(Failure::internal)?;
+        let bytes_in = input.metadata().map_err(Failure::internal)?.len();
+        let (done, waited) = self.offices.run(job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
+        let done: Done = serde_json::from_value(done).map_err(Failure::internal)?;
         let mut made = if done.sheets.is_empty() { Made::default() } else { split(work, &done.sheets)? };
         if !done.replaced_fonts.is_empty() {
             let names = done.replaced_fonts.join(", ");
@@ -97,10 +87,7 @@ impl OfficeEngine {
         if work.test && work.to != "pdf" {
             made.warnings.push("Made with a test key".to_owned());
         }
-        if done.half {
-            made.explain.insert("halves".to_owned(), true.into());
-        }
-        made.explain.extend([
+        made.explain = Map::from_iter([
             ("engine".to_owned(), ID.into()),
             ("bytes_in".to_owned(), bytes_in.into()),
             ("bytes_out".to_owned(), done.bytes.into()),
@@ -134,7 +121,6 @@ fn job(from: &str, to: &str, options: &OfficeOptions) -> Result<Job, Failure> {
         password: options.password.clone().unwrap_or_default(),
         title,
         sheets: every,
-        half: None,
     })
 }
 

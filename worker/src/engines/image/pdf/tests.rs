@@ -190,18 +190,6 @@ fn r093_files_are_merged_in_order() {
     assert_eq!(told(&outputs[0]).0, [1, 2, 1, 1, 2, 3], "every page of each");
 }
 
-#[test]
-fn two_halves_come_in_turn() {
-    let both = |inputs: [u32; 2], stripe| {
-        let inputs = inputs.map(|count| bytes(pages(count)));
-        let (_, outputs) = perform(PdfTask::Interleave(stripe), "pdf", json!({}), &inputs, 1).expect("joined");
-        told(&outputs[0]).0
-    };
-    assert_eq!(both([3, 4], 2), [1, 2, 1, 2, 3, 3, 4], "two of each in turn, then what is left");
-    assert_eq!(both([1, 5], 1), [1, 1, 2, 3, 4, 5], "one has no more");
-    assert_eq!(both([2, 1], 100), [1, 2, 1], "all of the first in one turn");
-}
-
 /// A file with a bookmark, a named place, a link to it, and a form field.
 pub(super) fn furnished() -> Document {
     let mut document = pages(1);
