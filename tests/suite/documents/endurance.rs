@@ -227,7 +227,7 @@ fn a_soak_of_mixed_documents_does_not_grow() {
             *codes.entry(code).or_default() += 1;
         }
         let household = Household::of(&server);
-        if first / BATCH % 20 == 0 {
+        if (first / BATCH).is_multiple_of(20) {
             println!("{:5}: {household}", first + files.len());
         }
         samples.push((first + files.len(), household.memory));
