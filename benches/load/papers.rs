@@ -18,6 +18,9 @@ use serde_json::{Map, Value, json};
 
 use crate::thumbnail::median;
 
+/// Large documents in a queue.
+const QUEUE: usize = 6;
+
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -77,35 +80,59 @@ impl Ours {
         output: File,
     ) -> anyhow::Result<Duration> {
         let scratch = tempfile::tempdir()?;
-        let (first, more) = sources.split_first().ok_or_else(|| anyhow::anyhow!("no source"))?;
-        let format = |path: &Path| path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut beside = Vec::new();
-        for path in more {
-            beside.push(Beside { format: format(path), file: File::open(path)? });
-        }
-        let work = Work {
-            action,
-            from: format(first),
-            to: to.to_owned(),
-            input: File::open(first)?,
-            beside,
-            output,
-            options: if let Value::Object(options) = options { options } else { Map::new() },
-            test: false,
-            share: None,
-            scratch: scratch.path().to_owned(),
-            progress: Progress::default(),
-            cancel: Cancel::new(),
-            deadline: Duration::from_secs(300),
-        };
+        let work = work((action, to, options), sources, output, scratch.path())?;
         let start = Instant::now();
         let done = match action {
             Action::Convert => self.runtime.block_on(self.router.convert(work)),
             _ => self.runtime.block_on(self.router.perform(work)),
         };
-        done.map_err(|failure| anyhow::anyhow!("{}: {failure}", first.display()))?;
+        done.map_err(|failure| anyhow::anyhow!("{sources:?}: {failure}"))?;
         Ok(start.elapsed())
     }
+
+    /// Converts all of them, given at once.
+    fn queue(&self, sources: &[PathBuf], to: &str) -> anyhow::Result<Duration> {
+        let scratch = tempfile::tempdir()?;
+        let mut queue = Vec::new();
+        for source in sources {
+            let what = (Action::Convert, to, json!({}));
+            queue.push(work(what, std::slice::from_ref(source), tempfile::tempfile()?, scratch.path())?);
+        }
+        let start = Instant::now();
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let convert = |work| scope.spawn(move || self.runtime.block_on(self.router.convert(work)));
+            let threads: Vec<_> = queue.into_iter().map(convert).collect();
+            threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        });
+        for done in done {
+            done.map_err(|_| anyhow::anyhow!("a thread panicked"))?.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        }
+        Ok(start.elapsed())
+    }
+}
+
+fn work((action, to, options): (Action, &str, Value), sources: &[PathBuf], output: File, scratch: &Path) -> anyhow::Result<Work> {
+    let (first, more) = sources.split_first().ok_or_else(|| anyhow::anyhow!("no source"))?;
+    let format = |path: &Path| path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut beside = Vec::new();
+    for path in more {
+        beside.push(Beside { format: format(path), file: File::open(path)? });
+    }
+    Ok(Work {
+        action,
+        from: format(first),
+        to: to.to_owned(),
+        input: File::open(first)?,
+        beside,
+        output,
+        options: if let Value::Object(options) = options { options } else { Map::new() },
+        test: false,
+        share: None,
+        scratch: scratch.to_owned(),
+        progress: Progress::default(),
+        cancel: Cancel::new(),
+        deadline: Duration::from_secs(300),
+    })
 }
 
 fn peer(program: &str, arguments: &[String]) -> anyhow::Result<Duration> {
@@ -183,6 +210,14 @@ pub fn run(plan: &Plan, mut report: impl FnMut(&Row)) -> anyhow::Result<()> {
             [&profile, "--headless", "--convert-to", "pdf", "--outdir", &text(out.path()), &text(path)].map(str::to_owned);
         let convert = || ours.perform(Action::Convert, std::slice::from_ref(path), "pdf", json!({}));
         compare(plan, name, &mut report, convert, || peer("soffice", &arguments))?;
+    }
+    for path in files.iter().filter(|path| path.starts_with(out.path())) {
+        let name = format!("{QUEUE} x {} to pdf / soffice one by one", path.file_name().unwrap_or_default().display());
+        let profile = format!("-env:UserInstallation=file://{}", out.path().join("profile").display());
+        let arguments =
+            [&profile, "--headless", "--convert-to", "pdf", "--outdir", &text(out.path()), &text(path)].map(str::to_owned);
+        let one_by_one = || (0..QUEUE).map(|_| peer("soffice", &arguments)).sum();
+        compare(plan, name, &mut report, || ours.queue(&vec![path.clone(); QUEUE], "pdf"), one_by_one)?;
     }
     let pdfs: Vec<PathBuf> = files.iter().filter(|path| kind(path, &["pdf"])).cloned().collect();
     for path in &pdfs {

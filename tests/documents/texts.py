@@ -15,7 +15,7 @@ from collections import Counter
 # Elements after which a word ends, by their names without prefix.
 BREAKS = {"p", "h", "tab", "br", "cr", "line-break", "s", "tc", "table-cell", "list-item"}
 # What LibreOffice calls a file of all sheets.
-CELLS = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+CELLS = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
 
 
 def run(*arguments):

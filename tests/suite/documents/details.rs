@@ -6,7 +6,7 @@ use super::pairs::old;
 use super::{convert_all, page_count, server, text};
 use crate::support::papers::{docx_of, html, open_document};
 
-/// Two sheets with a word each.
+/// Three sheets with a word each.
 fn workbook() -> Vec<u8> {
     let sheet = |name: &str, word: &str| {
         format!(
@@ -14,7 +14,12 @@ fn workbook() -> Vec<u8> {
              </table:table-cell></table:table-row></table:table>"
         )
     };
-    open_document("spreadsheet", &[sheet("Jänner &amp; März", "Alphaword"), sheet("Two", "Betaword")].concat())
+    open_document(
+        "spreadsheet",
+        &[("Jänner &amp; März", "Alphaword"), ("Two", "Betaword"), ("Three", "Gamma")]
+            .map(|(name, word)| sheet(name, word))
+            .concat(),
+    )
 }
 
 #[test]
@@ -23,10 +28,10 @@ fn every_sheet_becomes_a_csv_file_of_its_own() {
     let job = server.convert(&workbook(), "a.ods", "csv", &json!({}));
     let files = job["tasks"]["convert"]["result"]["files"].as_array().unwrap_or_else(|| panic!("files: {job:#}"));
     let names: Vec<_> = files.iter().map(|file| file["filename"].as_str().expect("a name")).collect();
-    assert_eq!(names, ["a-Jänner & März.csv", "a-Two.csv"], "in their order, by their names");
+    assert_eq!(names, ["a-Jänner & März.csv", "a-Two.csv", "a-Three.csv"], "in their order, by their names");
     assert_eq!(job["credits_used"], json!(2), "one conversion: {job:#}");
     let export = &job["tasks"]["export"]["result"]["files"];
-    for (index, word) in ["Alphaword\n", "Betaword\n"].iter().enumerate() {
+    for (index, word) in ["Alphaword\n", "Betaword\n", "Gamma\n"].iter().enumerate() {
         let url = export[index]["url"].as_str().unwrap_or_else(|| panic!("a link: {export:#}"));
         let found = String::from_utf8(server.send("GET", url, None, None, &[]).bytes).expect("UTF-8");
         assert_eq!(found, *word, "sheet {index} alone");

@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{convert_all, page_count, server, text};
-use crate::support::papers::{WORDS, archive, docx, open_document};
+use crate::mutated::Random;
+use crate::support::papers::{WORDS, archive, docx, open_document, pdf_page, pdf_stream};
 use crate::support::pictures;
 
 fn import(file: &[u8], name: &str) -> Value {
@@ -49,6 +50,43 @@ fn a_watermark_is_put_on_the_pages_of_a_pdf_file() {
         (json!(3), 3),
         "a picture on each: {job:#}"
     );
+}
+
+/// How many pixels of the first page are dark, and how many the smallest frame around them has, by pdftoppm.
+fn dark(pdf: &[u8]) -> (usize, usize) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), pdf).expect("its bytes");
+    let drawn = std::process::Command::new("pdftoppm").args(["-gray", "-r", "36", "-l", "1"]).arg(file.path()).output();
+    let drawn = drawn.expect("pdftoppm runs").stdout;
+    // P5, width and height, 255: a line each.
+    let mut lines = drawn.splitn(4, |byte| *byte == b'\n').skip(1);
+    let size = String::from_utf8_lossy(lines.next().expect("a size")).into_owned();
+    let width: usize = size.split(' ').next().and_then(|width| width.parse().ok()).expect("a width");
+    let pixels = lines.nth(1).expect("pixels");
+    let places: Vec<_> = (0..pixels.len()).filter(|at| pixels[*at] < 128).map(|at| (at % width, at / width)).collect();
+    let extent = |of: fn(&(usize, usize)) -> usize| {
+        let (from, to) = (places.iter().map(of).min().unwrap_or(0), places.iter().map(of).max().unwrap_or(0));
+        to + 1 - from
+    };
+    (places.len(), extent(|place| place.0) * extent(|place| place.1))
+}
+
+#[test]
+fn a_watermark_leaves_the_page_around_its_letters() {
+    let mark = json!({ "operation": "watermark", "text": "DRAFT", "font_size": 80, "font_color": "#000000", "opacity": 100, "rotation": 0 });
+    let (_, marked) = perform(&pdf_page("", "", &[]), "a.pdf", &mark, &json!({}));
+    let (dark, frame) = dark(&marked);
+    assert!(dark > 200 && dark * 3 < frame * 2, "letters, and no box: {dark} of {frame}");
+}
+
+#[test]
+fn what_nothing_refers_to_leaves_a_pdf_file_that_is_made_smaller() {
+    let mut random = Random(7);
+    let waste: String = (0..40_000).map(|_| char::from(b'a' + random.below(16) as u8)).collect();
+    let source = pdf_page("0 0 100 100 re f", "", &[&pdf_stream("", &waste)]);
+    let (_, smaller) = perform(&source, "a.pdf", &json!({ "operation": "optimize" }), &json!({}));
+    assert_eq!(page_count(&smaller), 1, "the page is there");
+    assert!(smaller.len() < 10_000, "and nothing else: {}", smaller.len());
 }
 
 #[test]

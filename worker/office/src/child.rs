@@ -18,6 +18,7 @@ use crate::fonts;
 use crate::job::{Done, Job, Text};
 use crate::kit::{Kit, PROGRAM};
 use crate::profile;
+use crate::rtf;
 use crate::shim::{self, Answer};
 use crate::text;
 
@@ -128,7 +129,7 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
         None => return Err(Failure::internal(format!("the macro answered {said:?}"))),
     };
     let (bytes, sheets) =
-        if job.sheets { copy_sheets(&result, names, output)? } else { (copy_result(&result, output)?, Vec::new()) };
+        if job.sheets { copy_sheets(&result, names, output)? } else { (copy_result(&job, &result, output)?, Vec::new()) };
     if bytes == 0 && sheets.is_empty() {
         return Err(Failure::unsupported("LibreOffice made an empty file of this one"));
     }
@@ -148,9 +149,16 @@ fn written(result: &Path, number: &str) -> Option<File> {
     File::open(found).ok()
 }
 
-fn copy_result(result: &Path, output: File) -> Result<u64, Failure> {
+fn copy_result(job: &Job, result: &Path, mut output: File) -> Result<u64, Failure> {
     let made = File::open(result).ok().or_else(|| written(result, ""));
     let made = made.ok_or_else(|| Failure::unsupported("LibreOffice made nothing of this file"))?;
+    if job.to.extension == "rtf" {
+        let file = fs::read(result).unwrap_or_default();
+        if let Some(mended) = rtf::mend(&file) {
+            output.rewind().and_then(|()| output.write_all(&mended)).map_err(|error| no_room(&error))?;
+            return Ok(mended.len() as u64);
+        }
+    }
     copy(made, output).map_err(|error| no_room(&error))
 }
 

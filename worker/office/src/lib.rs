@@ -13,6 +13,7 @@ mod fonts;
 mod job;
 mod kit;
 mod profile;
+mod rtf;
 mod shim;
 mod text;
 

@@ -1,6 +1,6 @@
 //! Pictures in the text, and what stands at fixed places of a page.
 
-use hayro::kurbo::Rect;
+use hayro::kurbo::{Point, Rect};
 
 use super::hex;
 use super::package::Package;
@@ -27,11 +27,13 @@ impl Package {
         )
     }
 
-    /// A picture at its place of the page, behind the text.
-    pub(super) fn behind(&mut self, picture: &Picture) -> String {
+    /// A picture at its place of the page, behind the text. It is counted from `origin`, where the paragraph that holds it begins: of what is
+    /// counted from the page LibreOffice writes the numbers into RTF, and not that they mean the page.
+    pub(super) fn behind(&mut self, picture: &Picture, origin: Point) -> String {
         let id = self.next_id();
         let graphic = self.graphic(picture, id);
-        format!("<w:r><w:drawing>{}</w:drawing></w:r>", anchored(picture.bounds, id, &graphic))
+        let bounds = picture.bounds - origin.to_vec2();
+        format!("<w:r><w:drawing>{}</w:drawing></w:r>", anchored(bounds, ("column", "paragraph"), id, &graphic))
     }
 
     fn graphic(&mut self, picture: &Picture, id: usize) -> String {
@@ -89,17 +91,17 @@ fn shape(bounds: Rect, id: usize, rotation: i64, fill: &str, body: &str) -> Stri
     );
     format!(
         "<w:r><mc:AlternateContent><mc:Choice Requires=\"wps\"><w:drawing>{}</w:drawing></mc:Choice></mc:AlternateContent></w:r>",
-        anchored(bounds, id, &graphic)
+        anchored(bounds, ("page", "page"), id, &graphic)
     )
 }
 
-/// Something at its place of the page, behind the text, which does not flow around it.
-fn anchored(bounds: Rect, id: usize, graphic: &str) -> String {
+/// Something at its place, counted across and down from those things, behind the text, which does not flow around it.
+fn anchored(bounds: Rect, (across, down): (&str, &str), id: usize, graphic: &str) -> String {
     let (x, y, width, height) = (emu(bounds.x0), emu(bounds.y0), emu(bounds.width()), emu(bounds.height()));
     format!(
         "<wp:anchor distT=\"0\" distB=\"0\" distL=\"0\" distR=\"0\" simplePos=\"0\" relativeHeight=\"{id}\" behindDoc=\"1\" locked=\"0\" layoutInCell=\"1\" allowOverlap=\"1\">\
-         <wp:simplePos x=\"0\" y=\"0\"/><wp:positionH relativeFrom=\"page\"><wp:posOffset>{x}</wp:posOffset></wp:positionH>\
-         <wp:positionV relativeFrom=\"page\"><wp:posOffset>{y}</wp:posOffset></wp:positionV><wp:extent cx=\"{width}\" cy=\"{height}\"/><wp:wrapNone/>\
+         <wp:simplePos x=\"0\" y=\"0\"/><wp:positionH relativeFrom=\"{across}\"><wp:posOffset>{x}</wp:posOffset></wp:positionH>\
+         <wp:positionV relativeFrom=\"{down}\"><wp:posOffset>{y}</wp:posOffset></wp:positionV><wp:extent cx=\"{width}\" cy=\"{height}\"/><wp:wrapNone/>\
          <wp:docPr id=\"{id}\" name=\"Object {id}\"/>{graphic}</wp:anchor>"
     )
 }

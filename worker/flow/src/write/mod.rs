@@ -6,6 +6,8 @@ mod runs;
 mod sections;
 mod tables;
 
+use hayro::kurbo::Point;
+
 use self::package::Package;
 use self::sections::{Geometry, Margins, Section};
 use crate::layout::furniture::Strip;
@@ -80,7 +82,9 @@ fn hex(color: crate::model::Color) -> String {
 impl Writer<'_> {
     fn sheet(&mut self, sheet: &Sheet, margins: &Margins, is_first: bool) {
         self.links = sheet.links.iter().map(|link| self.package.link(link)).collect();
-        let floats = self.floats(sheet);
+        let columns = sheet.bands.first().map_or(&[][..], |band| &band.columns);
+        let (left, _) = Geometry::new(sheet, margins, columns).column(0);
+        let floats = self.floats(sheet, Point::new(left, margins.top));
         let mut at = margins.top;
         let mut new_page = !is_first;
         let mut floats = Some(floats).filter(|floats| !floats.is_empty());
@@ -195,13 +199,13 @@ impl Writer<'_> {
     }
 
     /// What stands at fixed places of a page, as runs of one paragraph.
-    fn floats(&mut self, sheet: &Sheet) -> String {
+    fn floats(&mut self, sheet: &Sheet, origin: Point) -> String {
         let mut runs = String::new();
         for fill in sheet.fills.iter().take(MAX_SHAPES) {
             runs += &self.package.shape(fill.bounds, fill.color);
         }
         for picture in &sheet.behind {
-            runs += &self.package.behind(picture);
+            runs += &self.package.behind(picture, origin);
         }
         if sheet.rules.len() <= MAX_SHAPES {
             for rule in &sheet.rules {
