@@ -8,4 +8,5 @@ mod extras;
 mod hostile;
 mod kinds;
 mod merging;
+mod odd;
 mod support;
