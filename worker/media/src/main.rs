@@ -7,6 +7,7 @@ mod coder;
 mod containers;
 mod copier;
 mod decoder;
+mod drivers;
 mod encoders;
 mod encoding;
 mod facts;
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
         ["devices", encoders @ ..] => {
             // What a driver is made of is loaded while files are within reach. One that does not open now is refused again when it is asked for.
             for encoder in encoders::VIDEO.iter().filter(|encoder| encoders.contains(&encoder.name)) {
-                let _ = probe::attempt(encoder);
+                let _ = probe::attempt_and_keep(encoder);
             }
             child(probe::devices())
         }
