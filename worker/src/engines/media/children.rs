@@ -8,8 +8,9 @@ use convertfly_sandbox::{PoolConfig, Progress, Singles};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::hardware::Breakers;
+use super::hardware::{Breakers, Change};
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
@@ -46,6 +47,11 @@ impl Children {
             probed: OnceCell::new(),
             breakers: Breakers::default(),
         }
+    }
+
+    /// Encoders that begin to rest or come back, from the start on; for the first who asks.
+    pub(super) fn changes(&self) -> Option<UnboundedReceiver<Change>> {
+        self.breakers.changes()
     }
 
     fn config(&self, args: Vec<String>) -> Result<PoolConfig, Failure> {
