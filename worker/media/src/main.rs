@@ -22,6 +22,8 @@ mod loudness;
 mod mark;
 mod measure;
 mod merge;
+#[cfg(feature = "nvenc")]
+mod nvenc;
 mod optimize;
 mod options;
 mod pictures;

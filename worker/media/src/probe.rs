@@ -51,7 +51,13 @@ pub(crate) fn report(wanted: impl Fn(&VideoEncoder) -> bool) -> Value {
             }
         })
         .collect();
-    json!({ "ffmpeg": version(), "encoders": encoders })
+    #[cfg_attr(not(feature = "nvenc"), expect(unused_mut, reason = "there is nothing to add"))]
+    let mut report = json!({ "ffmpeg": version(), "encoders": encoders });
+    #[cfg(feature = "nvenc")]
+    {
+        report["nvenc"] = crate::nvenc::report();
+    }
+    report
 }
 
 /// Encodes one grey picture.

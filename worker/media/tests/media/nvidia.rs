@@ -141,3 +141,29 @@ fn a_card_is_found_where_it_works_and_its_refusal_is_told_else() {
         assert!(row["usable"] == false && (reason.contains(words) || reason.contains("support")), "{fault}: {row}");
     }
 }
+
+#[cfg(feature = "nvenc")]
+#[test]
+fn the_driver_tells_what_its_card_can_do_or_why_it_does_not() {
+    let card = Card::new();
+    let told = report(&card.environment(&[]))["nvenc"].clone();
+    let expected = json!({ "sessions": 3, "codecs": [
+        { "name": "h264", "width": 4096, "height": 4096, "ten_bit": true },
+        { "name": "hevc", "width": 4096, "height": 4096, "ten_bit": true },
+    ]});
+    assert_eq!(told, expected, "as the stub says");
+    let cases: [(&[(&str, &str)], &str); 2] = [(&[("STUB_VERSION", "176")], "a newer driver"), (&[("STUB_FAULT", "codecs")], "")];
+    for (fault, words) in cases {
+        let told = report(&card.environment(fault))["nvenc"].clone();
+        let reason = told["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains(words) && (!words.is_empty() || told["codecs"] == json!([])), "{fault:?}: {told}");
+    }
+    // Only half of a driver: a card for computing in a container that was given no encoders.
+    std::fs::remove_file(card.clips.path("libnvidia-encode.so.1")).expect("removed");
+    let told = report(&card.environment(&[]))["nvenc"].clone();
+    assert!(told["reason"].as_str().is_some_and(|reason| reason.contains("without encoders")), "{told}");
+    if !PathBuf::from("/dev/nvidiactl").exists() {
+        let told = report(&[])["nvenc"].clone();
+        assert!(told["reason"].as_str().is_some_and(|reason| reason.contains("no driver")), "{told}");
+    }
+}
