@@ -170,7 +170,7 @@ impl Card {
     }
 
     fn capability(&self, codec: GUID, query: NV_ENC_CAPS) -> c_int {
-        let mut parameters = NV_ENC_CAPS_PARAM { version: NV_ENC_CAPS_PARAM_VER, capsToQuery: query, ..Default::default() };
+        let mut parameters = NV_ENC_CAPS_PARAM { version: NV_ENC_CAPS_PARAM_VER, capsToQuery: query, reserved: [0; 62] };
         let mut value = 0;
         // SAFETY: the session is open, and the pointers are to places of this function.
         let asked = checked(unsafe { (ENCODE_API.get_encode_caps)(self.session.0, codec, &raw mut parameters, &raw mut value) });
