@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_WORKS};
+use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_RESTS, ENCODER_RETURNS, ENCODER_WORKS};
 
 /// Upper bounds of the latency histogram, microseconds.
 const BUCKETS: [u64; 12] =
@@ -188,19 +188,31 @@ pub(crate) fn shared(counters: &HashMap<String, u64>) -> String {
     text
 }
 
-/// How often each hardware encoder of video was found to work, or not to, when a node started.
+/// What became of each hardware encoder of video: when nodes started, and when it failed again and again.
 fn encoders(counters: &HashMap<String, u64>) -> String {
-    let name = "convertfly_video_encoder_probes_total";
+    let probes = "Starts of nodes at which a hardware encoder was opened, by what came of it.";
+    let breaker = "Times that a node began to leave a failing encoder alone (rests), and that it worked again (returns). \
+                   The difference are those that rest; a node that restarts forgets its own.";
+    of_encoders(counters, "convertfly_video_encoder_probes_total", probes, [(ENCODER_WORKS, "works"), (ENCODER_FAILS, "fails")])
+        + &of_encoders(
+            counters,
+            "convertfly_video_encoder_breaker_total",
+            breaker,
+            [(ENCODER_RESTS, "rests"), (ENCODER_RETURNS, "returns")],
+        )
+}
+
+/// A metric by encoder and outcome; each outcome has counters of its own, whose names begin alike.
+fn of_encoders(counters: &HashMap<String, u64>, name: &str, help: &str, outcomes: [(&str, &str); 2]) -> String {
     let mut lines = Vec::new();
-    for (prefix, outcome) in [(ENCODER_WORKS, "works"), (ENCODER_FAILS, "fails")] {
+    for (prefix, outcome) in outcomes {
         let of_outcome = counters.iter().filter_map(|(counter, count)| Some((counter.strip_prefix(prefix)?, count)));
         lines.extend(
             of_outcome.map(|(encoder, count)| format!("{name}{{encoder=\"{encoder}\",outcome=\"{outcome}\"}} {count}\n")),
         );
     }
     lines.sort();
-    let head = "Starts of nodes at which a hardware encoder was opened, by what came of it.";
-    format!("# HELP {name} {head}\n# TYPE {name} counter\n{}", lines.concat())
+    format!("# HELP {name} {help}\n# TYPE {name} counter\n{}", lines.concat())
 }
 
 #[cfg(test)]
@@ -209,13 +221,26 @@ mod tests {
 
     #[test]
     fn encoders_are_counted_by_name_and_outcome() {
-        let counters =
-            [("encoder_fails:hevc_qsv", 3), ("encoder_works:h264_nvenc", 2), ("encoder_fails:h264_nvenc", 1), ("mended", 9)];
+        let counters = [
+            ("encoder_fails:hevc_qsv", 3),
+            ("encoder_works:h264_nvenc", 2),
+            ("encoder_fails:h264_nvenc", 1),
+            ("encoder_rests:h264_nvenc", 5),
+            ("encoder_returns:h264_nvenc", 4),
+            ("mended", 9),
+        ];
         let text = encoders(&counters.map(|(name, count)| (name.to_owned(), count)).into());
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        let of = |rest: &str| format!("convertfly_video_encoder_probes_total{{encoder=\"{rest}");
-        let expected =
-            ["h264_nvenc\",outcome=\"fails\"} 1", "h264_nvenc\",outcome=\"works\"} 2", "hevc_qsv\",outcome=\"fails\"} 3"].map(of);
+        let expected = [
+            ("probes", "h264_nvenc", "fails", 1),
+            ("probes", "h264_nvenc", "works", 2),
+            ("probes", "hevc_qsv", "fails", 3),
+            ("breaker", "h264_nvenc", "rests", 5),
+            ("breaker", "h264_nvenc", "returns", 4),
+        ];
+        let expected = expected.map(|(metric, encoder, outcome, count)| {
+            format!("convertfly_video_encoder_{metric}_total{{encoder=\"{encoder}\",outcome=\"{outcome}\"}} {count}")
+        });
         assert_eq!(lines, expected, "{text}");
     }
 

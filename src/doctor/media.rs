@@ -47,7 +47,23 @@ fn rows(report: Option<&Value>) -> Vec<Check> {
     } else {
         detail = format!("hardware: {}; {detail}", hardware.join(", "));
     }
+    if let Some(card) = card(&report["nvenc"]) {
+        detail = format!("{detail}; NVENC: {card}");
+    }
     vec![Check::ok(NAME, format!("{version}, in convertfly-media, for video and audio")), Check::ok(HARDWARE, detail)]
+}
+
+/// What an NVIDIA card's driver says, where the program was built to ask it.
+fn card(told: &Value) -> Option<String> {
+    if let Some(reason) = told["reason"].as_str() {
+        return Some(reason.to_owned());
+    }
+    let codecs = told["codecs"].as_array()?.iter().map(|codec| {
+        let depth = if codec["ten_bit"] == true { ", 10 bits" } else { "" };
+        format!("{} up to {} x {}{depth}", codec["name"].as_str().unwrap_or_default(), codec["width"], codec["height"])
+    });
+    let codecs: Vec<_> = codecs.collect();
+    Some(format!("{} at a time; {}", told["sessions"], if codecs.is_empty() { "no codec".to_owned() } else { codecs.join(", ") }))
 }
 
 #[cfg(test)]
@@ -67,6 +83,20 @@ mod tests {
         assert!(rows.iter().all(|row| row.state == State::Ok), "software is enough: {rows:?}");
         assert!(rows[0].detail.contains("5.1.9"), "{rows:?}");
         assert!(rows[1].detail.contains("libx264") && rows[1].detail.contains("Cannot load libcuda.so.1"), "{rows:?}");
+    }
+
+    #[test]
+    fn what_a_card_can_do_is_told_where_it_is_known() {
+        let codecs = json!([{ "name": "h264", "width": 4096, "height": 4096, "ten_bit": false }]);
+        for (nvenc, words) in [
+            (json!({ "sessions": 3, "codecs": codecs }), "NVENC: 3 at a time; h264 up to 4096 x 4096"),
+            (json!({ "reason": "no driver" }), "NVENC: no driver"),
+        ] {
+            let rows = rows(Some(&json!({ "ffmpeg": "5.1.9", "encoders": [], "nvenc": nvenc })));
+            assert!(rows[1].detail.ends_with(words), "{rows:?}");
+        }
+        let rows = rows(Some(&json!({ "ffmpeg": "5.1.9", "encoders": [] })));
+        assert!(!rows[1].detail.contains("NVENC"), "not asked: {rows:?}");
     }
 
     #[test]

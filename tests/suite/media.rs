@@ -22,10 +22,16 @@ fn import(path: &Path) -> Value {
 
 /// Codecs of pictures and sound, and the length in seconds, as ffprobe finds them; the file is decoded to its end as well.
 fn look(path: &Path) -> (Option<String>, Option<String>, f64) {
-    clips::decode(path);
+    let (video, audio, length, _) = look_and_count(path);
+    (video, audio, length)
+}
+
+/// As [`look`], with the number of pictures.
+fn look_and_count(path: &Path) -> (Option<String>, Option<String>, f64, usize) {
+    let frames = clips::decode(path);
     let probed = clips::probe(path);
     let codec = |kind: &str| probed.codec(kind).map(str::to_owned);
-    (codec("video"), codec("audio"), probed.duration())
+    (codec("video"), codec("audio"), probed.duration(), frames)
 }
 
 /// One job with every source and every target; each result is looked at. `first` is the number of the first pair in the reference.
@@ -101,8 +107,10 @@ fn r215_to_r244_every_video_pair_converts() {
     };
     let targets = ["mp4", "avi", "mov", "mkv", "webm", "gif"];
     let end = every_pair(&server, &sources, &targets, 215, 2, |pair, path, to| {
-        let (video, audio, length) = look(path);
+        let (video, audio, length, frames) = look_and_count(path);
         let (wanted, sound) = codecs(to);
+        let expected = if to == "gif" { 10 } else { 25 };
+        assert!(frames.abs_diff(expected) <= 1, "{pair}: as long as it was, to a picture: {frames}");
         assert_eq!(video.as_deref(), wanted, "{pair}");
         // Sound that the target holds is taken over as it is.
         assert_eq!(audio.is_some(), sound.is_some(), "{pair}: {audio:?}");
@@ -264,6 +272,9 @@ fn a43_pictures_that_move_become_video_and_back() {
         "mp4": convert("webp", "mp4", json!({ "quality": 95 })),
         "webm": convert("png", "webm", json!({ "quality": 95 })),
         "gif": convert("webp", "gif", json!({})),
+        "mkv": convert("film", "mkv", json!({})),
+        "mkv-webp": convert("mkv", "webp", json!({ "animated": true, "width": 48 })),
+        "avif": convert("mkv", "avif", json!({ "timestamp": "50%" })),
         "export-mp4": { "operation": "export/url", "input": "mp4" },
         "export-webm": { "operation": "export/url", "input": "webm" },
     }}));
@@ -277,6 +288,10 @@ fn a43_pictures_that_move_become_video_and_back() {
         routes("webp"),
         routes("still")
     );
+    assert!(routes("mkv-webp").contains("mkv -> webp"), "it moves: {}", routes("mkv-webp"));
+    let file = |task: &str| &result(task)["files"][0];
+    assert_eq!((&file("mkv-webp")["width"], &file("mkv-webp")["height"]), (&json!(48), &json!(32)), "{:#}", file("mkv-webp"));
+    assert_eq!((&file("avif")["width"], &file("avif")["format"]), (&json!(96), &json!("avif")), "{:#}", file("avif"));
     assert!(routes("mp4").contains("png -> mp4"), "not by way of 256 colours: {}", routes("mp4"));
     let was = colour_at(&film, 0.48, 40, 30);
     for to in ["mp4", "webm"] {
@@ -328,12 +343,72 @@ fn f12_an_encoder_that_fails_again_and_again_rests() {
     let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
     let line = "convertfly_video_encoder_probes_total{encoder=\"h264_v4l2m2m\",outcome=\"fails\"} 1";
     assert!(text.contains(line), "what was found at the start is counted: {text}");
+    let line = "convertfly_video_encoder_breaker_total{encoder=\"h264_v4l2m2m\",outcome=\"rests\"} 1";
+    assert!(text.contains(line), "and that it rests, once: {text}");
+}
+
+/// A program that is `convertfly-media` on a machine with a card of NVIDIA's, whose driver is the stub of that program's own tests.
+fn beside_a_card(folder: &Clips, film: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    for library in ["libcuda.so.1", "libnvidia-encode.so.1"] {
+        let made = std::process::Command::new("cc")
+            .args(["-shared", "-fPIC", &format!("-Wl,-soname,{library}"), "-o"])
+            .arg(folder.path(library))
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/worker/media/tests/stub/nvidia.c"))
+            .status();
+        assert!(made.expect("a compiler of C is installed").success(), "{library}");
+    }
+    folder.make("stream", &format!("-i {} -an -c:v libx264 -g 1 -x264-params aud=1 -f h264", film.display()));
+    let own = Path::new(env!("CARGO_BIN_EXE_convertfly")).with_file_name("convertfly-media");
+    let path = folder.folder().display().to_string();
+    let script = format!(
+        "#!/bin/sh\nLD_LIBRARY_PATH={path} STUB_STREAM={path}/stream STUB_LOG={path}/log exec {} \"$@\"\n",
+        own.display()
+    );
+    let program = folder.write("beside-a-card", script.as_bytes());
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("set");
+    program
+}
+
+#[test]
+fn f12_a_card_that_was_found_encodes_what_comes() {
+    let folder = Clips::new();
+    let film = folder.make("film.avi", &format!("{BOTH} -c:v mpeg4 -c:a libmp3lame"));
+    let program = beside_a_card(&folder, &film);
+    let server = Server::start_with(&[("CONVERTFLY_MEDIA", program.to_str().expect("a path"))]);
+    let task = |options: Value| json!({ "operation": "convert", "input": "film", "output_format": "mp4", "options": options });
+    let job = server.run(&json!({ "tasks": {
+        "film": import(&film),
+        "one": task(json!({})),
+        "two": task(json!({ "encoder": "hardware", "mute": true })),
+        "three": task(json!({ "encoder": "software" })),
+        "export": { "operation": "export/url", "input": "two" },
+    }}));
+    assert_eq!(job["status"], "FINISHED", "{:#}", errors(&job));
+    for (name, encoder) in [("one", "h264_nvenc"), ("two", "h264_nvenc"), ("three", "libx264")] {
+        let explain = &job["tasks"][name]["explain"];
+        assert_eq!(explain["tracks"][0]["encoder"], encoder, "{name}: {explain:#}");
+        assert!(explain["encoders_refused"].is_null(), "{name}: {explain:#}");
+    }
+    let path = folder.write("out.mp4", &server.download(&job).bytes);
+    let (video, audio, _, frames) = look_and_count(&path);
+    assert_eq!((video.as_deref(), audio, frames), (Some("h264"), None, 25), "all that the card made");
+    let log = std::fs::read_to_string(folder.path("log")).expect("the card was used");
+    assert!(log.lines().filter(|line| *line == "frame").count() >= 50, "for both tasks: {log}");
+    let metrics = server.send("GET", &format!("{}/metrics", server.url), None, None, &[]);
+    let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
+    assert!(text.contains("encoder_probes_total{encoder=\"h264_nvenc\",outcome=\"works\"} 1"), "{text}");
 }
 
 #[test]
 fn clips_are_converted_on_the_command_line() {
     let folder = Clips::new();
     folder.make("a.wav", TONE);
+    folder.make("a.mkv", &format!("{BOTH} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"));
+    let done = program(folder.folder()).args(["convert", "a.mkv", "a.webp", "-o", "animated=true"]).output().expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let webp = std::fs::read(folder.path("a.webp")).expect("the result");
+    assert_eq!(webp.windows(4).filter(|four| four == b"ANMF").count(), 10, "10 pictures a second");
     for (target, options) in [("b.mp3", &["-o", "audio_bitrate=64"][..]), ("c.flac", &[])] {
         let done = program(folder.folder()).args(["convert", "a.wav", target]).args(options).output().expect("the program runs");
         assert!(done.status.success(), "{target}: {}", String::from_utf8_lossy(&done.stderr));

@@ -68,6 +68,11 @@ impl Breaker {
         }
     }
 
+    /// Whether devices are opened as needed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
     /// Whether devices are held back.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })

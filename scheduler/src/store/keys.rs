@@ -121,6 +121,10 @@ pub const GLOBAL_COUNTERS: &str = "cf:counters";
 pub const ENCODER_WORKS: &str = "encoder_works:";
 /// As [`ENCODER_WORKS`], of starts at which it did not.
 pub const ENCODER_FAILS: &str = "encoder_fails:";
+/// As [`ENCODER_WORKS`], of times that a node left the encoder alone for a while because it had failed again and again.
+pub const ENCODER_RESTS: &str = "encoder_rests:";
+/// As [`ENCODER_WORKS`], of times that such an encoder has worked again.
+pub const ENCODER_RETURNS: &str = "encoder_returns:";
 
 /// Channel: `shard:lane` of a lane that has new tasks.
 pub const CHANNEL_READY: &str = "cf:ready";

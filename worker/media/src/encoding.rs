@@ -13,6 +13,7 @@ use crate::geometry::Size;
 use crate::options::{AudioCodec, Options};
 use crate::sink::{Sink, Track};
 use crate::source;
+use crate::transcode::USUAL_RATE;
 
 /// Why a track ended early.
 #[derive(Debug)]
@@ -94,7 +95,9 @@ impl Encoding {
         sink: &mut Sink,
     ) -> Result<(), Stop> {
         (self.name, self.unit, self.size) = (encoder.name, settings.unit, settings.size);
-        self.one = settings.rate.map_or(0, |rate| source::ticks(f64::from(rate.invert()), settings.unit));
+        // A picture that is shown for no time is not shown at all.
+        let rate = settings.rate.unwrap_or(USUAL_RATE);
+        self.one = source::ticks(f64::from(rate.invert()), settings.unit);
         crate::log::take();
         let opened = Opened::Video(self.refused(encoder.open(settings, like))?);
         let track = Track {
@@ -153,6 +156,9 @@ impl Encoding {
         self.last = Some(time);
         // The encoder decides which pictures stand alone, not what the old file did.
         frame.set_kind(picture::Type::None);
+        // An encoder of a fixed quantiser takes that of each picture, and the finest where a picture says none.
+        // SAFETY: both are open for as long as they are borrowed here, and the fields are plain numbers that FFmpeg leaves to the caller.
+        unsafe { (*frame.as_mut_ptr()).quality = (*encoder.inner().as_ptr()).global_quality };
         let sent = encoder.inner().send_frame(frame);
         self.refused(sent)?;
         self.drain(sink)

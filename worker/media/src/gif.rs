@@ -44,7 +44,7 @@ pub(crate) fn run(
     around: &Surroundings<'_>,
 ) -> Result<Made, Failure> {
     let start = Instant::now();
-    let mut passes = Passes { job, from, to, input, around };
+    let passes = Passes { job, from, to, input, around };
     let mut sink = Sink::open(output, to, 1, around.cancel)?;
     let (size, frames) = if to.name == "webp" {
         webp::draw(&passes, &mut sink)?
@@ -172,7 +172,7 @@ impl Passes<'_> {
     }
 
     /// 256 colours for all of it.
-    fn palette(&mut self) -> Result<Video, Failure> {
+    fn palette(&self) -> Result<Video, Failure> {
         let mut palette = None;
         self.pass(
             (0.0, 0.4),
@@ -190,43 +190,52 @@ impl Passes<'_> {
     }
 
     /// Draws with the palette. Returns the size and the number of frames.
-    fn draw(&mut self, palette: &Video, sink: &mut Sink) -> Result<(Size, u64), Failure> {
+    fn draw(&self, palette: &Video, sink: &mut Sink) -> Result<(Size, u64), Failure> {
         let ours = |error| fault::ours("gif", error);
+        self.encode((0.4, 0.6), "gif", &[], sink, |reader, frame| {
+            let looks = Looks::of_video(frame);
+            let (chain, _) = self.chain(reader, looks, frame.color_transfer_characteristic())?;
+            let mut graph = filters::graph();
+            filters::add_source(&mut graph, "in", looks, reader.unit(), reader.rate)?;
+            filters::add_source(&mut graph, "palette", Looks::of_video(palette), Rational(1, 1), None)?;
+            filters::add(&mut graph, "buffersink", "out", "")?;
+            let spec = format!("[in]{chain}[drawn];[drawn][palette]paletteuse=dither=bayer:bayer_scale=3[out]");
+            let linked = graph.output("in", 0).and_then(|parser| parser.output("palette", 0));
+            let linked = linked.and_then(|parser| parser.input("out", 0)).and_then(|parser| parser.parse(&spec));
+            linked.and_then(|()| graph.validate()).map_err(ours)?;
+            let mut source = graph.get("palette").ok_or_else(|| Failure::internal("a graph without its palette"))?;
+            let mut first = palette.clone();
+            first.set_pts(Some(0));
+            source.source().add(&first).and_then(|()| source.source().flush()).map_err(ours)?;
+            Ok(graph)
+        })
+    }
+
+    /// Has the encoder of that name, told those words, write what comes out of a graph. Returns the size and the number of frames.
+    fn encode(
+        &self,
+        share: (f64, f64),
+        name: &str,
+        words: &[(&str, String)],
+        sink: &mut Sink,
+        build: impl FnMut(&Reader, &Video) -> Result<Graph, Failure>,
+    ) -> Result<(Size, u64), Failure> {
+        let ours = |error| fault::ours(name, error);
         let (mut encoder, mut size, mut frames) = (None, (0, 0), 0);
-        let rate = self.rate();
-        self.pass(
-            (0.4, 0.6),
-            |reader, frame| {
-                let looks = Looks::of_video(frame);
-                let (chain, _) = self.chain(reader, looks, frame.color_transfer_characteristic())?;
-                let mut graph = filters::graph();
-                filters::add_source(&mut graph, "in", looks, reader.unit(), reader.rate)?;
-                filters::add_source(&mut graph, "palette", Looks::of_video(palette), Rational(1, 1), None)?;
-                filters::add(&mut graph, "buffersink", "out", "")?;
-                let spec = format!("[in]{chain}[drawn];[drawn][palette]paletteuse=dither=bayer:bayer_scale=3[out]");
-                let linked = graph.output("in", 0).and_then(|parser| parser.output("palette", 0));
-                let linked = linked.and_then(|parser| parser.input("out", 0)).and_then(|parser| parser.parse(&spec));
-                linked.and_then(|()| graph.validate()).map_err(ours)?;
-                let mut source = graph.get("palette").ok_or_else(|| Failure::internal("a graph without its palette"))?;
-                let mut first = palette.clone();
-                first.set_pts(Some(0));
-                source.source().add(&first).and_then(|()| source.source().flush()).map_err(ours)?;
-                Ok(graph)
-            },
-            |graph, filtered| {
-                if encoder.is_none() {
-                    size = (filtered.width(), filtered.height());
-                    encoder = Some(open("gif", graph, filtered, rate, Dictionary::new(), sink)?);
-                }
-                let Some(opened) = &mut encoder else { return Ok(()) };
-                opened.send_frame(filtered).map_err(ours)?;
-                frames += 1;
-                receive(opened, sink)
-            },
-        )?;
+        self.pass(share, build, |graph, filtered| {
+            if encoder.is_none() {
+                size = (filtered.width(), filtered.height());
+                let words = words.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                encoder = Some(open(name, graph, filtered, self.rate(), words, sink)?);
+            }
+            let Some(opened) = &mut encoder else { return Ok(()) };
+            opened.send_frame(filtered).map_err(ours)?;
+            frames += 1;
+            receive(name, opened, sink)
+        })?;
         if let Some(opened) = &mut encoder {
             opened.send_eof().map_err(ours)?;
-            receive(opened, sink)?;
+            receive(name, opened, sink)?;
         }
         Ok((size, frames))
     }
@@ -256,13 +265,13 @@ fn open(
     Ok(opened)
 }
 
-fn receive(encoder: &mut encoder::video::Encoder, sink: &mut Sink) -> Result<(), Failure> {
+fn receive(name: &str, encoder: &mut encoder::video::Encoder, sink: &mut Sink) -> Result<(), Failure> {
     loop {
         let mut packet = Packet::empty();
         match encoder.receive_packet(&mut packet) {
             Ok(()) => sink.write(0, packet)?,
             Err(Error::Eof | Error::Other { errno: ffmpeg_next::error::EAGAIN }) => return Ok(()),
-            Err(error) => return Err(fault::ours("gif", error)),
+            Err(error) => return Err(fault::ours(name, error)),
         }
     }
 }

@@ -7,6 +7,7 @@ mod coder;
 mod containers;
 mod copier;
 mod decoder;
+mod drivers;
 mod encoders;
 mod encoding;
 mod facts;
@@ -21,6 +22,8 @@ mod loudness;
 mod mark;
 mod measure;
 mod merge;
+#[cfg(feature = "nvenc")]
+mod nvenc;
 mod optimize;
 mod options;
 mod pictures;
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
         ["devices", encoders @ ..] => {
             // What a driver is made of is loaded while files are within reach. One that does not open now is refused again when it is asked for.
             for encoder in encoders::VIDEO.iter().filter(|encoder| encoders.contains(&encoder.name)) {
-                let _ = probe::attempt(encoder);
+                let _ = probe::attempt_and_keep(encoder);
             }
             child(probe::devices())
         }

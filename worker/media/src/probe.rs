@@ -10,6 +10,7 @@ use ffmpeg_next::frame::Video;
 use ffmpeg_next::{Error, Packet, Rational};
 use serde_json::{Value, json};
 
+use crate::drivers;
 use crate::encoders::{VIDEO, VideoEncoder, VideoSettings};
 use crate::log;
 use crate::options::Options;
@@ -50,13 +51,29 @@ pub(crate) fn report(wanted: impl Fn(&VideoEncoder) -> bool) -> Value {
             }
         })
         .collect();
-    json!({ "ffmpeg": version(), "encoders": encoders })
+    #[cfg_attr(not(feature = "nvenc"), expect(unused_mut, reason = "there is nothing to add"))]
+    let mut report = json!({ "ffmpeg": version(), "encoders": encoders });
+    #[cfg(feature = "nvenc")]
+    {
+        report["nvenc"] = crate::nvenc::report();
+    }
+    report
 }
 
 /// Encodes one grey picture.
 pub(crate) fn attempt(encoder: &VideoEncoder) -> Result<(), String> {
+    told(encoder, || {})
+}
+
+/// As [`attempt`]; the driver stays loaded.
+pub(crate) fn attempt_and_keep(encoder: &VideoEncoder) -> Result<(), String> {
+    told(encoder, drivers::keep)
+}
+
+/// Encodes one grey picture, or says why not; `opened` is called while the encoder is open.
+fn told(encoder: &VideoEncoder, opened: impl FnOnce()) -> Result<(), String> {
     log::take();
-    encode(encoder).map_err(|error| {
+    encode(encoder, opened).map_err(|error| {
         if error == Error::EncoderNotFound {
             return "not part of this FFmpeg".to_owned();
         }
@@ -65,7 +82,7 @@ pub(crate) fn attempt(encoder: &VideoEncoder) -> Result<(), String> {
     })
 }
 
-fn encode(encoder: &VideoEncoder) -> Result<(), Error> {
+fn encode(encoder: &VideoEncoder, while_open: impl FnOnce()) -> Result<(), Error> {
     let options = Options::default();
     let settings = VideoSettings {
         size: (SIDE, SIDE),
@@ -76,6 +93,7 @@ fn encode(encoder: &VideoEncoder) -> Result<(), Error> {
         threads: 1,
     };
     let mut opened = encoder.open(&settings, None)?;
+    while_open();
     let mut frame = Video::new(encoder.format.parse().map_err(|_| Error::Bug)?, SIDE, SIDE);
     for plane in 0..frame.planes() {
         frame.data_mut(plane).fill(128);

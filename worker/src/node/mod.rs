@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::ids;
-use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_WORKS};
+use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_RESTS, ENCODER_RETURNS, ENCODER_WORKS};
 use convertfly_scheduler::store::{Backlog, Lease, Leaser, Store};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use active::{Active, Entry, Place};
 
-use crate::engines::media::{MediaEngine, Probed};
+use crate::engines::media::{Change, MediaEngine, Probed};
 
 /// How long running tasks may take to finish when the node is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -127,14 +127,20 @@ impl Node {
     }
 }
 
-/// Opens the hardware encoders before the first task wants one, and counts in the store what became of them, for the metrics.
+/// Opens the hardware encoders before the first task wants one, and counts in the store what became of them and becomes of them later, for the
+/// metrics.
 async fn tell_encoders(store: Store, media: Arc<MediaEngine>) {
-    for Probed { encoder, works } in media.probed().await {
-        let counter = format!("{}{encoder}", if *works { ENCODER_WORKS } else { ENCODER_FAILS });
-        if let Err(error) = store.count(&counter, 1).await {
+    let count = async |kind: &str, encoder: &str| {
+        if let Err(error) = store.count(&format!("{kind}{encoder}"), 1).await {
             tracing::warn!(%error, "what became of the video encoders could not be counted");
-            return;
         }
+    };
+    for Probed { encoder, works } in media.probed().await {
+        count(if *works { ENCODER_WORKS } else { ENCODER_FAILS }, encoder).await;
+    }
+    let Some(mut changes) = media.changes() else { return };
+    while let Some(Change { encoder, rests }) = changes.recv().await {
+        count(if rests { ENCODER_RESTS } else { ENCODER_RETURNS }, &encoder).await;
     }
 }
 

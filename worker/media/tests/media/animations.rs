@@ -10,7 +10,7 @@ use crate::clips::{Clips, colour, colour_at, probe};
 use crate::support::Child;
 
 /// When each picture is shown, seconds.
-fn times(path: &Path) -> Vec<f64> {
+pub(crate) fn times(path: &Path) -> Vec<f64> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-select_streams", "v", "-show_entries", "frame=pts_time", "-of", "csv=p=0"])
         .arg(path)

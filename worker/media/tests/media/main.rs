@@ -8,4 +8,6 @@ mod extras;
 mod hostile;
 mod kinds;
 mod merging;
+mod nvidia;
+mod odd;
 mod support;

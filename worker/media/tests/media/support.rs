@@ -25,8 +25,15 @@ pub(crate) struct Made {
 
 impl Child {
     pub(crate) fn start() -> Self {
+        Self::start_as(&[], &[])
+    }
+
+    /// Started with those arguments, and that environment.
+    pub(crate) fn start_as(args: &[&str], envs: &[(String, String)]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let config = PoolConfig { threads: 1, ..PoolConfig::new(PathBuf::from(env!("CARGO_BIN_EXE_convertfly-media"))) };
+        let (args, envs) = (args.iter().map(Into::into).collect(), envs.to_vec());
+        let config =
+            PoolConfig { threads: 1, args, envs, ..PoolConfig::new(PathBuf::from(env!("CARGO_BIN_EXE_convertfly-media"))) };
         let pool = runtime.block_on(Pool::start(config)).expect("the child starts");
         Self { pool, runtime }
     }

@@ -5,12 +5,32 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::breaker::Breaker;
 
 /// A breaker for each encoder that has ever failed, by FFmpeg's name.
-#[derive(Default)]
-pub(super) struct Breakers(Mutex<BTreeMap<String, Breaker>>);
+pub(super) struct Breakers {
+    breakers: Mutex<BTreeMap<String, Breaker>>,
+    changes: UnboundedSender<Change>,
+    unheard: Mutex<Option<UnboundedReceiver<Change>>>,
+}
+
+/// An encoder begins to rest on this node, or has come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// FFmpeg's name.
+    pub encoder: String,
+    /// Whether it rests from now on.
+    pub rests: bool,
+}
+
+impl Default for Breakers {
+    fn default() -> Self {
+        let (changes, unheard) = unbounded_channel();
+        Self { breakers: Mutex::default(), changes, unheard: Mutex::new(Some(unheard)) }
+    }
+}
 
 /// Encoders that a list in an answer names.
 fn named<'a>(answer: &'a Value, list: &str) -> Vec<(&'a str, &'a Value)> {
@@ -20,7 +40,25 @@ fn named<'a>(answer: &'a Value, list: &str) -> Vec<(&'a str, &'a Value)> {
 
 impl Breakers {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Breaker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What changes from the start on; for the first who asks.
+    pub(super) fn changes(&self) -> Option<UnboundedReceiver<Change>> {
+        self.unheard.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Does something to a breaker, and tells if that changes whether its encoder rests. A trial changes nothing until it has worked.
+    fn change(&self, encoder: &str, breaker: &mut Breaker, what: impl FnOnce(&mut Breaker)) {
+        let was_closed = breaker.is_closed();
+        what(breaker);
+        if breaker.is_closed() == was_closed {
+            return;
+        }
+        let rests = was_closed;
+        tracing::warn!(encoder, rests, "a video encoder begins to rest, or has come back");
+        // Nobody may be listening: a command line has no metrics.
+        let _ = self.changes.send(Change { encoder: encoder.to_owned(), rests });
     }
 
     /// Those that are not to be tried now, with the reason. One that has rested long enough is left out, once: the work that asks is its trial.
@@ -43,13 +81,13 @@ impl Breakers {
                     tracing::debug!(name, "a video encoder has refused a task; another one has done it");
                     continue;
                 }
-                breakers.entry((*name).to_owned()).or_default().lost(now);
                 tracing::warn!(name, "a video encoder has refused; another one has done the task");
+                self.change(name, breakers.entry((*name).to_owned()).or_default(), |breaker| breaker.lost(now));
             }
             let has_refused = |name: &str| refused.iter().any(|(other, _)| *other == name);
             for (name, _) in named(answer, "tracks").into_iter().filter(|(name, _)| !has_refused(name)) {
                 if let Some(breaker) = breakers.get_mut(name) {
-                    breaker.worked();
+                    self.change(name, breaker, Breaker::worked);
                 }
             }
         }
@@ -61,7 +99,7 @@ impl Breakers {
     pub(super) fn lost(&self, names: &[String], now: Instant) {
         let mut breakers = self.lock();
         for name in names {
-            breakers.entry(name.clone()).or_default().lost(now);
+            self.change(name, breakers.entry(name.clone()).or_default(), |breaker| breaker.lost(now));
         }
     }
 }
@@ -96,6 +134,26 @@ mod tests {
         assert!(rests(&breakers, later), "by one piece of work alone");
         breakers.learn(Some(&refusal("encoder")), later);
         assert!(rests(&breakers, later + Duration::from_secs(1)), "in vain");
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        let (start, breakers) = (Instant::now(), Breakers::default());
+        let mut told = breakers.changes().expect("nobody else listens");
+        let mut heard = || std::iter::from_fn(|| told.try_recv().ok()).map(|change| change.rests).collect::<Vec<_>>();
+        let names = ["h264_nvenc".to_owned()];
+        (0..2).for_each(|_| breakers.lost(&names, start));
+        assert_eq!(heard(), Vec::<bool>::new(), "two are borne");
+        (0..3).for_each(|_| breakers.lost(&names, start));
+        assert_eq!(heard(), [true], "it rests");
+        let later = start + Duration::from_secs(60);
+        assert!(!rests(&breakers, later), "the trial");
+        breakers.learn(Some(&refusal("encoder")), later);
+        assert_eq!(heard(), Vec::<bool>::new(), "a trial in vain changes nothing");
+        let later = later + Duration::from_secs(60);
+        assert!(!rests(&breakers, later), "another trial");
+        breakers.learn(Some(&json!({ "explain": { "tracks": [{ "kind": "video", "encoder": "h264_nvenc" }] } })), later);
+        assert_eq!(heard(), [false], "it has come back");
     }
 
     #[test]

@@ -13,9 +13,11 @@ use convertfly_scheduler::catalog::Lane;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::children::Children;
 pub use self::children::Probed;
+pub use self::hardware::Change;
 use self::load::Load;
 use self::options::MediaOptions;
 use super::image::Runner;
@@ -79,6 +81,11 @@ impl MediaEngine {
     /// Finds out which hardware encoders work here, so that the first task need not wait for it.
     pub async fn probed(&self) -> &[Probed] {
         self.children.probed().await
+    }
+
+    /// Encoders that begin to rest here or come back, from the start on; for the first who asks.
+    pub fn changes(&self) -> Option<UnboundedReceiver<Change>> {
+        self.children.changes()
     }
 
     /// Kills the children and waits until they are gone.
