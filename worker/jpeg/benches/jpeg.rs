@@ -87,9 +87,10 @@ fn main() {
     let mut eighth = small.clone();
     let mut half = small.clone();
     let (mut full, mut quarter) = (small.clone(), small.clone());
+    let (mut turned, mut pixels) = (small.clone(), small.clone());
     let resized = |scale, width: u32| {
         let size = (width, width * frame.height / frame.width);
-        drop(black_box(Planes::resized(&file, scale, size, Sampling::Half, &limits)));
+        drop(black_box(Planes::resized(&file, scale, size, None, Sampling::Half, &limits)));
     };
     let mut work: Vec<(&str, Work<'_>, Work<'_>)> = vec![
         (
@@ -131,6 +132,22 @@ fn main() {
             "planes at 320 px, 1/4",
             Box::new(|| resized(Scale::Quarter, 320)),
             Box::new(|| assert!(reference::pixels_into(&file, 4, true, &mut quarter))),
+        ),
+        (
+            "planes at 1600 px, turned",
+            Box::new(|| {
+                let size = (1600, 1600 * frame.height / frame.width);
+                drop(black_box(Planes::resized(&file, Scale::Full, size, Some(Turn::Rotate90), Sampling::Half, &limits)));
+            }),
+            Box::new(|| assert!(reference::pixels_into(&file, 1, true, &mut turned))),
+        ),
+        (
+            "pixels at 1600 px",
+            Box::new(|| {
+                let size = (1600, 1600 * frame.height / frame.width);
+                drop(black_box(Picture::resized(&file, Scale::Full, size, &limits)));
+            }),
+            Box::new(|| assert!(reference::pixels_into(&file, 1, true, &mut pixels))),
         ),
         (
             "recode, standard tables",

@@ -55,9 +55,9 @@ fn kept_coefficients_give_the_same_pixels_as_their_file() {
             assert_eq!(Ok(Planes::of(&kept, scale)), planes, "{name}: {scale:?}");
             let reduced = Picture::reduced(&file, scale, &Limits::default());
             assert_eq!(Ok(Picture::reduced_of(&kept, scale)), reduced, "{name}: {scale:?} in colour");
-            let resized = Planes::resized(&file, scale, (9, 7), Sampling::Half, &Limits::default());
+            let resized = Planes::resized(&file, scale, (9, 7), None, Sampling::Half, &Limits::default());
             assert_eq!(
-                Ok(Planes::resized_of(&kept, scale, (9, 7), Sampling::Half)),
+                Ok(Planes::resized_of(&kept, scale, (9, 7), None, Sampling::Half)),
                 resized,
                 "{name}: {scale:?} of another size"
             );

@@ -2,7 +2,7 @@
 
 mod support;
 
-use convertfly_jpeg::{Limits, Planes, Sampling, Scale};
+use convertfly_jpeg::{Limits, Picture, Planes, Sampling, Scale, Turn};
 use convertfly_jpeg_reference::{self as reference, Settings};
 use support::{fixtures, settings};
 
@@ -27,7 +27,7 @@ fn resample(src: &[f64], width: usize, height: usize, size: (usize, usize), rati
 
 fn check(name: &str, file: &[u8], size: (u32, u32)) {
     let theirs = reference::pixels(file, 1, false).expect(name);
-    let found = Planes::resized(file, Scale::Full, size, Sampling::Full, &Limits::default()).expect(name).expect(name);
+    let found = Planes::resized(file, Scale::Full, size, None, Sampling::Full, &Limits::default()).expect(name).expect(name);
     for (channel, plane) in found.planes.iter().enumerate() {
         let samples: Vec<f64> = theirs.data.iter().skip(channel).step_by(theirs.channels).map(|&v| v.into()).collect();
         let wanted = (plane.width, plane.height);
@@ -58,19 +58,51 @@ fn colour_lies_where_brightness_lies() {
         let file = reference::encode(&pixels, &plain).expect("written");
         let full = reference::pixels(&file, 1, false).expect("decoded");
         for size in [(width as u32 / 2, height as u32 / 2), (31, 23), (32, 24), (width as u32, height as u32)] {
-            let found = Planes::resized(&file, Scale::Full, size, Sampling::Half, &Limits::default());
-            let found = found.expect("read").expect("it is sound");
-            let cr = &found.planes[2];
-            assert_eq!((cr.width, cr.height), ((size.0 as usize).div_ceil(2), (size.1 as usize).div_ceil(2)));
-            for (x, &value) in cr.data[..cr.width].iter().enumerate().skip(4).take(cr.width.saturating_sub(8)) {
-                // Its centre in the picture.
-                let centre = (2 * x + 1) as f64 * width as f64 / f64::from(size.0) - 0.5;
-                let (left, part) = (centre.floor() as usize, centre.fract());
-                let at = |x: usize| f64::from(full.data[3 * (height / 2 * width + x) + 2]);
-                let wanted = at(left) * (1.0 - part) + at(left + 1) * part;
-                assert!((f64::from(value) - wanted).abs() < 2.0, "{width} to {size:?} at {x}: {value}, {wanted}");
+            for turn in [None, Some(Turn::FlipHorizontal), Some(Turn::FlipVertical), Some(Turn::Rotate90), Some(Turn::Rotate270)]
+            {
+                let found = Planes::resized(&file, Scale::Full, size, turn, Sampling::Half, &Limits::default());
+                let found = found.expect("read").expect("it is sound");
+                let cr = &found.planes[2];
+                let (across, down) = ((size.0 as usize).div_ceil(2), (size.1 as usize).div_ceil(2));
+                // The ramp goes down, or backwards.
+                let falls = matches!(turn, Some(Turn::Rotate90 | Turn::Rotate270));
+                let back = matches!(turn, Some(Turn::FlipHorizontal | Turn::Rotate270));
+                assert_eq!((cr.width, cr.height), if falls { (down, across) } else { (across, down) });
+                let ramp = cr.data.iter().step_by(if falls { cr.width } else { 1 }).take(across);
+                for (x, &value) in ramp.enumerate().skip(4).take(across.saturating_sub(8)) {
+                    // Its centre in the picture.
+                    let centre = if back { f64::from(size.0) - (2 * x + 1) as f64 } else { (2 * x + 1) as f64 };
+                    let centre = centre * width as f64 / f64::from(size.0) - 0.5;
+                    let (left, part) = (centre.floor() as usize, centre.fract());
+                    let at = |x: usize| f64::from(full.data[3 * (height / 2 * width + x) + 2]);
+                    let wanted = at(left) * (1.0 - part) + at(left + 1) * part;
+                    // A sample that lay a pixel beside its place would be wrong by as much as a pixel of the ramp.
+                    let most = (0.4 * 160.0 / f64::from(size.0)).max(1.2);
+                    assert!((f64::from(value) - wanted).abs() < most, "{width} to {size:?}, {turn:?}, {x}: {value}, {wanted}");
+                }
             }
         }
+    }
+}
+
+#[test]
+fn pixels_are_those_of_the_planes() {
+    for (name, file) in fixtures() {
+        let limits = Limits::default();
+        let Ok(Some(planes)) = Planes::resized(&file, Scale::Full, (21, 17), None, Sampling::Full, &limits) else { continue };
+        let picture = Picture::resized(&file, Scale::Full, (21, 17), &limits).expect("read").expect("it is sound");
+        assert_eq!((picture.width, picture.height, picture.channels), (21, 17, planes.planes.len()), "{name}");
+        let sample = |plane: usize, at: usize| f64::from(planes.planes[plane].data[at]);
+        for (at, pixel) in picture.data.chunks_exact(picture.channels).enumerate() {
+            let green = match picture.channels {
+                1 => sample(0, at),
+                _ => sample(0, at) - 0.344_136 * (sample(1, at) - 128.0) - 0.714_136 * (sample(2, at) - 128.0),
+            };
+            let found = f64::from(pixel[pixel.len() / 2]);
+            assert!((found - green.clamp(0.0, 255.0)).abs() <= 1.0, "{name} at {at}: {found}, {green}");
+        }
+        let kept = convertfly_jpeg::Coefficients::read(&file, &limits).expect("read");
+        assert_eq!(Picture::resized_of(&kept, Scale::Full, (21, 17)), Some(picture), "{name}: of coefficients");
     }
 }
 
@@ -87,7 +119,7 @@ fn low_coefficients_are_as_good_as_what_libjpeg_makes_of_more() {
             let size = (width / by / margin, height / by / margin);
             let ratio = |of: usize| (width as f64 / of as f64 / size.0 as f64, height as f64 / of as f64 / size.1 as f64);
             let wanted = resample(&samples, width, height, size, ratio(1));
-            let found = Planes::resized(&file, scale, (size.0 as u32, size.1 as u32), Sampling::Half, &Limits::default());
+            let found = Planes::resized(&file, scale, (size.0 as u32, size.1 as u32), None, Sampling::Half, &Limits::default());
             let ours: Vec<f64> = found.expect("read").expect("sound").planes[0].data.iter().map(|&value| value.into()).collect();
             let theirs = reference::pixels(&file, by as u8, false).expect("decoded");
             let reduced: Vec<f64> = theirs.data.iter().map(|&value| value.into()).collect();
@@ -107,14 +139,14 @@ fn low_coefficients_are_as_good_as_what_libjpeg_makes_of_more() {
 fn what_is_not_sound_is_left_to_others() {
     for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("420")) {
         let resized = |file: &[u8]| {
-            Planes::resized(file, Scale::Full, (20, 20), Sampling::Half, &Limits::default()).unwrap_or_default().is_some()
+            Planes::resized(file, Scale::Full, (20, 20), None, Sampling::Half, &Limits::default()).unwrap_or_default().is_some()
         };
         assert!(resized(&file), "{name}");
         let short = [&file[..file.len() - 5], &[0xff, 0xd9]].concat();
         assert!(!resized(&short), "{name}: bytes are missing");
     }
     for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("rgb") || name.starts_with("cmyk")) {
-        let found = Planes::resized(&file, Scale::Full, (20, 20), Sampling::Half, &Limits::default());
+        let found = Planes::resized(&file, Scale::Full, (20, 20), None, Sampling::Half, &Limits::default());
         assert_eq!(found, Ok(None), "{name}: no brightness");
     }
 }

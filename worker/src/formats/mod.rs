@@ -401,6 +401,9 @@ pub struct DecodeOptions {
     /// shrink cheaply may then give a smaller image, so much larger than that size that the result hardly differs; others
     /// ignore it. One that draws ([`Flags::vector`]) gives exactly this size.
     pub at_least: Option<(u32, u32)>,
+    /// The same size, where the whole picture is to be resampled to it by Lanczos' filter before anything else. A decoder that does that better
+    /// than on pixels may give exactly this size; others ignore it.
+    pub exactly: Option<(u32, u32)>,
     /// What other tasks know about the file, where there are any.
     pub known: Option<Arc<Known>>,
     /// Set when the work is no longer wanted; long decoders look at it between rows or frames.

@@ -3,6 +3,7 @@
 use super::{EncodeOptions, Format, Known, Limits, jpg, webp};
 use crate::failure::Failure;
 use crate::formats::Cancel;
+use crate::pixels::Orientation;
 
 /// Brightness, and both colours at half the resolution, rounded up, where there are any. Of full range and BT.601, each sample of colour in the
 /// middle of its four pixels, as JFIF has it; rows without padding.
@@ -18,9 +19,9 @@ pub(crate) struct Planes {
 /// What finds the colour profile in a file, or that there is none; nothing for files of other colours.
 type Profile = fn(&[u8], &Limits) -> Result<Option<Option<Vec<u8>>>, Failure>;
 
-/// What gives the picture at a size, resampled by Lanczos' filter; nothing for a file that has to go through its pixels after all. What other
-/// tasks on the file know of it serves here as well.
-type Decode = fn(&[u8], (u32, u32), &Limits, Option<&Known>, &Cancel) -> Result<Option<Planes>, Failure>;
+/// What gives the picture at a size, resampled by Lanczos' filter and then turned; nothing for a file that has to go through its pixels after all.
+/// What other tasks on the file know of it serves here as well.
+type Decode = fn(&[u8], (u32, u32), Orientation, &Limits, Option<&Known>, &Cancel) -> Result<Option<Planes>, Failure>;
 
 /// What makes a file; nothing where it needs colours, and there are none.
 type Encode = fn(&Planes, &EncodeOptions) -> Result<Option<Vec<u8>>, Failure>;

@@ -6,6 +6,7 @@ pub(crate) mod idct;
 mod scaled;
 mod shrink;
 pub(crate) mod taps;
+mod turned;
 pub(crate) mod upsample;
 
 pub use scaled::{Plane, Planes, Scale};
@@ -14,6 +15,7 @@ use bands::Bands;
 use upsample::Growth;
 
 use crate::coefficients::{Coefficients, Opened};
+use crate::encode::Sampling;
 use crate::error::{Error, Limits};
 use crate::frame::Color;
 use crate::rows::Rows;
@@ -58,6 +60,33 @@ impl Picture {
     /// The same picture as [`Self::reduced`] makes of the file that the coefficients are of.
     pub fn reduced_of(coefficients: &Coefficients, scale: Scale) -> Option<Self> {
         scaled::pixels_of_kept(coefficients, scale)
+    }
+
+    /// Decodes at a scale, and resamples to `size` by Lanczos' filter; brightness and colour each from its own resolution, so that colour does not
+    /// become more only to become less again. Nothing where the file is not sound, or its components are not brightness and colour.
+    pub fn resized(data: &[u8], scale: Scale, size: (u32, u32), limits: &Limits) -> Result<Option<Self>, Error> {
+        Ok(Planes::resized(data, scale, size, None, Sampling::Full, limits)?.and_then(Self::of_planes))
+    }
+
+    /// The same picture as [`Self::resized`] makes of the file that the coefficients are of.
+    pub fn resized_of(coefficients: &Coefficients, scale: Scale, size: (u32, u32)) -> Option<Self> {
+        Planes::resized_of(coefficients, scale, size, None, Sampling::Full).and_then(Self::of_planes)
+    }
+
+    /// Of planes of one size.
+    fn of_planes(planes: Planes) -> Option<Self> {
+        let mut planes = planes.planes.into_iter();
+        let Plane { width, height, data } = planes.next()?;
+        let (Some(cb), Some(cr)) = (planes.next(), planes.next()) else {
+            return Some(Picture { width, height, channels: 1, data });
+        };
+        let level = Level::detect();
+        let mut pixels = vec![0; width * height * 3];
+        let rows = data.chunks_exact(width).zip(cb.data.chunks_exact(width)).zip(cr.data.chunks_exact(width));
+        for (((y, cb), cr), out) in rows.zip(pixels.chunks_exact_mut(width * 3)) {
+            level.rgb(y, cb, cr, out);
+        }
+        Some(Picture { width, height, channels: 3, data: pixels })
     }
 
     fn decode_all(data: &[u8], limits: &Limits) -> Result<(Self, bool), Error> {

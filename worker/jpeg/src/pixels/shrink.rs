@@ -9,6 +9,7 @@ use crate::error::{Error, Limits};
 use crate::frame::{Color, Component, Frame};
 use crate::rows::Rows;
 use crate::simd::Level;
+use crate::transform::Turn;
 
 /// The kernels take so many samples at a time.
 const STEP: usize = 32;
@@ -32,8 +33,16 @@ struct Shrink {
 }
 
 impl Shrink {
-    /// `size` is that of the whole picture that is made, `(across, down)` how many of its pixels a sample of this component has.
-    fn new(frame: &Frame, c: &Component, scale: Scale, size: (usize, usize), (across, down): (usize, usize)) -> Self {
+    /// `size` is that of the whole picture that is made, `(across, down)` how many of its pixels a sample of this component has, `mirrored` which
+    /// of its axes will be.
+    fn new(
+        frame: &Frame,
+        c: &Component,
+        scale: Scale,
+        size: (usize, usize),
+        (across, down): (usize, usize),
+        mirrored: (bool, bool),
+    ) -> Self {
         let n = scale.size();
         let (width, height) = scaled::size(frame, c, scale);
         let (out_width, out_height) = (size.0.div_ceil(across), size.1.div_ceil(down));
@@ -45,8 +54,16 @@ impl Shrink {
             ratio(frame.width as usize, c.h, frame.max_h, size.0, across),
             ratio(frame.height as usize, c.v, frame.max_v, size.1, down),
         );
-        let same = (width, height) == (out_width, out_height) && ratios == (1.0, 1.0);
-        let taps = (!same).then(|| (Taps::new(height, out_height, ratios.1), Taps::new(width, out_width, ratios.0)));
+        // Samples begin at the left and at the top of the result. Of an odd number of pixels that is where half of one lies outside now.
+        let before = |mirrored: bool, side: usize, times: usize| {
+            let outside = if mirrored { side.next_multiple_of(times) - side } else { 0 };
+            outside as f64 / times as f64
+        };
+        let before = (before(mirrored.0, size.0, across), before(mirrored.1, size.1, down));
+        let same = (width, height) == (out_width, out_height) && ratios == (1.0, 1.0) && before == (0.0, 0.0);
+        let taps = |(from, to): (usize, usize), ratio, before| Taps::new(from, to, ratio, before);
+        let taps =
+            (!same).then(|| (taps((height, out_height), ratios.1, before.1), taps((width, out_width), ratios.0, before.0)));
         let (stride, rows) = ((c.stride * n).next_multiple_of(STEP), c.v * n);
         let window = taps.as_ref().map_or(1, |(down, _)| down.width());
         let bands = window.div_ceil(rows) + 2;
@@ -96,13 +113,15 @@ fn has_brightness(frame: &Frame) -> bool {
 
 impl Planes {
     /// Decodes at a scale, and makes of each component a plane for a picture of `size`, by Lanczos' filter; of colour there are as many samples
-    /// as `sampling` says, where that of the file may be another. The frame is that of the file.
+    /// as `sampling` says, where that of the file may be another. The frame is that of the file. What `turn` says is done last; `size` is what it is
+    /// before.
     ///
     /// Nothing where the file is not sound, or its components are not brightness and colour.
     pub fn resized(
         data: &[u8],
         scale: Scale,
         size: (u32, u32),
+        turn: Option<Turn>,
         sampling: Sampling,
         limits: &Limits,
     ) -> Result<Option<Self>, Error> {
@@ -113,23 +132,32 @@ impl Planes {
         if !has_brightness(&opened.frame) {
             return Ok(None);
         }
-        Ok(Self::resized_rows(Rows::new(opened, scale.end())?, scale, size, sampling))
+        Ok(Self::resized_rows(Rows::new(opened, scale.end())?, scale, size, turn, sampling))
     }
 
     /// The same planes as [`Self::resized`] makes of the file that the coefficients are of.
-    pub fn resized_of(coefficients: &Coefficients, scale: Scale, size: (u32, u32), sampling: Sampling) -> Option<Self> {
+    pub fn resized_of(
+        coefficients: &Coefficients,
+        scale: Scale,
+        size: (u32, u32),
+        turn: Option<Turn>,
+        sampling: Sampling,
+    ) -> Option<Self> {
         if size.0 == 0 || size.1 == 0 || !has_brightness(&coefficients.frame) {
             return None;
         }
-        Self::resized_rows(Rows::kept(coefficients), scale, size, sampling)
+        Self::resized_rows(Rows::kept(coefficients), scale, size, turn, sampling)
     }
 
-    fn resized_rows(mut rows: Rows<'_>, scale: Scale, size: (u32, u32), sampling: Sampling) -> Option<Self> {
+    fn resized_rows(mut rows: Rows<'_>, scale: Scale, size: (u32, u32), turn: Option<Turn>, sampling: Sampling) -> Option<Self> {
         let frame = rows.frame().clone();
         let size = (size.0 as usize, size.1 as usize);
         let colors = if sampling == Sampling::Half { (2, 2) } else { (1, 1) };
+        let parts = turn.map_or((false, false, false), Turn::parts);
+        let (transpose, across, down) = parts;
+        let mirrored = if transpose { (down, across) } else { (across, down) };
         let mut shrinks: Vec<Shrink> = (frame.components.iter().enumerate())
-            .map(|(index, c)| Shrink::new(&frame, c, scale, size, if index == 0 { (1, 1) } else { colors }))
+            .map(|(index, c)| Shrink::new(&frame, c, scale, size, if index == 0 { (1, 1) } else { colors }, mirrored))
             .collect();
         let level = Level::detect();
         let mut number = 0;
@@ -141,7 +169,7 @@ impl Planes {
             }
             number += 1;
         }
-        let planes = shrinks.into_iter().map(|shrink| shrink.out).collect();
+        let planes = shrinks.into_iter().map(|shrink| shrink.out.turned(parts)).collect();
         rows.is_sound().then_some(Planes { frame, planes })
     }
 }

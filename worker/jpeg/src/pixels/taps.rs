@@ -20,15 +20,16 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// From `src` samples to `dst`, each of which covers `ratio` of them; a little of the last ones may lie outside.
+    /// From `src` samples to `dst`, each of which covers `ratio` of them, the first one from so much of itself before the first on; a little of the
+    /// last ones may lie outside.
     ///
     /// The filter is stretched when shrinking. Samples beyond the edge do not exist; the weights that are left add up to 1.
-    pub(crate) fn new(src: usize, dst: usize, ratio: f64) -> Self {
+    pub(crate) fn new(src: usize, dst: usize, ratio: f64, before: f64) -> Self {
         let stretch = ratio.max(1.0);
         let radius = 3.0 * stretch;
         let rows: Vec<(usize, Vec<i16>)> = (0..dst)
             .map(|position| {
-                let centre = ((position as f64 + 0.5) * ratio - 0.5).clamp(0.0, (src - 1) as f64);
+                let centre = ((position as f64 + 0.5 - before) * ratio - 0.5).clamp(0.0, (src - 1) as f64);
                 let first = (centre - radius).ceil().max(0.0) as usize;
                 let last = ((centre + radius).floor() as usize).min(src - 1);
                 let exact: Vec<f64> = (first..=last).map(|x| lanczos3((x as f64 - centre) / stretch)).collect();
@@ -116,8 +117,8 @@ mod tests {
     #[test]
     fn weights_add_up_to_one_and_stay_inside() {
         for (src, dst) in [(1, 1), (1, 9), (9, 1), (2, 3), (100, 7), (7, 100), (4032, 1600), (641, 640), (16_000, 1)] {
-            for more in [1.0, 1.003] {
-                let taps = Taps::new(src, dst, src as f64 / dst as f64 * more);
+            for (more, before) in [(1.0, 0.0), (1.003, 0.0), (1.0, 0.5)] {
+                let taps = Taps::new(src, dst, src as f64 / dst as f64 * more, before);
                 for position in 0..dst {
                     let (start, weights) = taps.window(position);
                     let sum: i32 = weights.iter().map(|&weight| i32::from(weight)).sum();
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn same_size_takes_each_sample_as_it_is() {
-        let taps = Taps::new(50, 50, 1.0);
+        let taps = Taps::new(50, 50, 1.0, 0.0);
         let samples: Vec<u8> = (0..50).map(|x| x * 5).collect();
         let mut between = vec![0; 50 + taps.width()];
         down(&[&samples], &[1 << WEIGHT], &mut between[..50]);

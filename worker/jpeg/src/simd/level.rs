@@ -201,7 +201,7 @@ mod tests {
             let rows: Vec<Vec<u8>> = (0..count).map(|_| bytes(&mut random, width)).collect();
             let rows: Vec<&[u8]> = rows.iter().map(|row| &row[..]).collect();
             let weights: Vec<i16> = (0..count).map(|_| random.i16(-9000..17000)).collect();
-            let taps = Taps::new(width, wanted, width as f64 / wanted as f64);
+            let taps = Taps::new(width, wanted, width as f64 / wanted as f64, 0.0);
             let [one, other] = [fast, plain].map(|level| {
                 let mut between = vec![77; width + taps.width()];
                 level.resample_down(&rows, &weights, &mut between[..width]);

@@ -252,6 +252,10 @@ pub(super) fn decode(
     let (Some(known), Some(decoder)) = (&wanted.known, from.decode) else {
         return pipeline::decode(from, wanted, data, clock);
     };
+    // What it has in common with others is not the pixels of its own size.
+    if wanted.exactly.is_some() {
+        return pipeline::decode(from, wanted, data, clock);
+    }
     let variant = (decoder.variant)(header, wanted.at_least.unwrap_or((u32::MAX, u32::MAX)));
     let part = Part::Pixels { all_frames: wanted.all_frames, page: wanted.page, variant };
     let bytes = header.predicted_bytes(if wanted.all_frames { header.frames } else { 1 });

@@ -73,7 +73,9 @@ pub(super) fn run(
         }
         return Ok(made);
     }
+    let exactly = planes::exactly(&asked, count)?;
     let wanted = DecodeOptions {
+        exactly,
         limits: job.limits,
         all_frames: count > 1,
         page: options.page - 1,
@@ -85,9 +87,10 @@ pub(super) fn run(
     // With all that is kept the profile stays, too; where the target has no room for one, its colours are better off as sRGB.
     let keep_icc = options.keep_icc || (!options.strip && to.flags.profile);
     let colors = if keep_icc { Colors::default() } else { clock.time("color", || Colors::read(&mut decoded))? };
+    let is_resized = exactly.is_some_and(|size| is_only(&decoded, size));
     let bytes_in = data.len();
     let runner = Runner { processor, cancel, colors: &colors, finish, meant };
-    let jpeg = untouched(to, job, options, &decoded, &data, &runner);
+    let jpeg = untouched(to, job, options, &decoded, (header.width, header.height), &data, &runner);
     let dimmed = keep::has_gain_map(&data);
     // Only this is needed of the file from here on.
     let data = if options.strip || !to.flags.tags { Vec::new() } else { data };
@@ -140,6 +143,9 @@ pub(super) fn run(
         Value::Object(explain) => explain,
         _ => Map::new(),
     };
+    if is_resized {
+        explain.insert("way".to_owned(), json!("resized"));
+    }
     if let Some(joined) = &joined {
         joined.explain(&mut explain);
     }
@@ -152,17 +158,23 @@ fn untouched(
     job: &ImageJob,
     options: &ConvertOptions,
     decoded: &Decoded,
+    size: (u32, u32),
     data: &[u8],
     runner: &Runner<'_>,
 ) -> Option<Arc<Vec<u8>>> {
     let [Frame { image, .. }] = &decoded.frames[..] else { return None };
-    if !to.flags.embeds_jpeg || job.test || options.trim || decoded.icc.is_some() {
+    if !to.flags.embeds_jpeg || job.test || options.trim || decoded.icc.is_some() || !is_only(decoded, size) {
         return None;
     }
     let (stored, orientation) = ((image.width(), image.height()), decoded.orientation);
     let source = Source { decoded: image.shape(), stored, orientation, frames: 1, focus: None };
     let nothing = record(&source, options, to, runner, true).is_ok_and(|recording| recording.steps.is_empty());
     if nothing { formats::plain_jpeg(data).map(Arc::new) } else { None }
+}
+
+/// Whether it is one picture of that size.
+fn is_only(decoded: &Decoded, size: (u32, u32)) -> bool {
+    matches!(&decoded.frames[..], [Frame { image, .. }] if (image.width(), image.height()) == size)
 }
 
 pub(super) fn format(name: &str) -> Result<&'static Format, Failure> {

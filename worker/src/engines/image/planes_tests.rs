@@ -73,6 +73,76 @@ fn the_picture_is_as_good_as_through_pixels() {
     }
 }
 
+/// As a camera that was held like that stores it.
+fn held(image: &Image, value: u8) -> Vec<u8> {
+    let exif = crate::formats::support::testing::exif(value.into(), true)[6..].to_vec();
+    let how =
+        EncodeOptions { quality: 90, tags: crate::formats::Tags { exif: Some(exif), xmp: None }, ..EncodeOptions::default() };
+    let mut data = std::io::Cursor::new(Vec::new());
+    let encode = crate::formats::by_name("jpg").and_then(|format| format.encode).expect("an encoder");
+    encode(&still(image.clone()), &how, &mut data).expect("written");
+    data.into_inner()
+}
+
+#[test]
+fn whichever_side_is_up_the_picture_is_as_good() {
+    let image = photo(700, 525);
+    for value in 1..=8 {
+        let data = held(&image, value);
+        // Odd sides: colour begins at the other end of the last pair of pixels.
+        for (stored, to) in [((333, 249), "jpg"), ((332, 249), "webp"), ((333, 250), "jpg")] {
+            let orientation = Orientation::from_exif(value.into());
+            let (width, height) = if orientation.swaps_sides() { (stored.1, stored.0) } else { stored };
+            let mut recording = Recording::new();
+            recording.push(Step::Orient { orientation });
+            let processor = Processor::new(CpuLevel::Scalar, GpuPolicy::Off).expect("the CPU is always there");
+            let wanted = processor.run(&recording, exact(&image, stored), &Cancel::new()).expect("turned").0;
+            let options = json!({ "width": width, "height": height, "fit": "scale", "quality": 92 });
+            let (out, made, is_planes) = way(&data, to, options.clone());
+            assert!(is_planes, "{value} {to}: {:?}", made.explain);
+            assert_eq!((made.width, made.height), (Some(width), Some(height)));
+            let [planes, pixels] =
+                [out, by_pixels(&data, to, &options)].map(|out| psnr(decode(to, &out).frames[0].image.data(), wanted.data()));
+            assert!(planes >= pixels - 0.05, "{value} {to} {stored:?}: {planes:.2} dB, through pixels {pixels:.2} dB");
+        }
+    }
+}
+
+#[test]
+fn other_colours_are_changed_in_what_is_left_of_the_picture() {
+    let image = photo(1400, 1050);
+    let profile = icc::matrix([[0.5, 0.2, 0.0], [0.3, 0.7, 0.1], [0.1, 0.1, 0.7]], 2.2);
+    let data = encode("jpg", &Decoded { icc: Some(profile.clone()), ..still(image.clone()) });
+    for (size, turn) in [((1000, 750), 0), ((333, 249), 90), ((116, 87), 0)] {
+        let exact = encode("png", &Decoded { icc: Some(profile.clone()), ..still(exact(&image, size)) });
+        let wanted = made(&job(Action::Convert, "png", "png", &json!({ "rotate": turn })), &exact).expect("converted").0;
+        let wanted = decode("png", &wanted);
+        let (width, height) = if turn == 90 { (size.1, size.0) } else { size };
+        for to in ["jpg", "webp", "png"] {
+            let mut options = json!({ "width": width, "height": height, "rotate": turn });
+            if to != "png" {
+                options["quality"] = json!(92);
+            }
+            let (out, made, _) = way(&data, to, options.clone());
+            assert_eq!(made.explain.get("way"), Some(&json!("resized")), "{size:?} {to}");
+            assert_eq!((made.width, made.height), (Some(width), Some(height)));
+            let [resized, pixels] = [out, by_pixels(&data, to, &options)].map(|out| {
+                let decoded = decode(to, &out);
+                psnr(decoded.frames[0].image.data(), wanted.frames[0].image.data())
+            });
+            assert!(resized >= pixels - 0.05, "{size:?} {to}: {resized:.2} dB, through pixels {pixels:.2} dB");
+        }
+    }
+}
+
+#[test]
+fn a_document_gets_the_picture_in_the_size_that_was_asked_for() {
+    let data = encode("jpg", &still(photo(400, 300)));
+    let holds = |out: &[u8]| out.windows(200).any(|window| window == &data[data.len() - 200..]);
+    assert!(holds(&way(&data, "pdf", json!({})).0), "the file itself where nothing is to be done");
+    assert!(!holds(&way(&data, "pdf", json!({ "width": 200 })).0), "not where it is to be smaller");
+}
+
 #[test]
 fn the_same_size_goes_by_planes_to_webp() {
     let image = photo(301, 200);
@@ -106,10 +176,10 @@ fn whatever_needs_pixels_gets_pixels() {
     let is_planes = |data: &[u8], options| way(data, "jpg", options).2;
     assert!(is_planes(&plain, json!({ "width": 200 })), "nothing but the size");
     assert!(is_planes(&srgb, json!({ "width": 200 })), "sRGB is what is taken for granted");
+    assert!(is_planes(&plain, json!({ "width": 200, "rotate": 90 })), "turned");
+    assert!(is_planes(&plain, json!({ "width": 200, "flip": "horizontal" })), "mirrored");
     for options in [
         json!({ "width": 200, "grayscale": true }),
-        json!({ "width": 200, "rotate": 90 }),
-        json!({ "width": 200, "flip": "horizontal" }),
         json!({ "width": 200, "height": 200, "fit": "crop" }),
         json!({ "width": 200, "height": 200, "fit": "pad" }),
         json!({ "width": 200, "blur": 1.0 }),
@@ -123,7 +193,7 @@ fn whatever_needs_pixels_gets_pixels() {
     assert!(!is_planes(&srgb, json!({ "width": 200, "keep_icc": true })), "a profile that is kept");
     let mut tested = job(Action::Convert, "jpg", "jpg", &json!({ "width": 200 }));
     tested.test = true;
-    assert_eq!(made(&tested, &plain).expect("converted").1.explain.get("way"), None, "a mark");
+    assert_ne!(made(&tested, &plain).expect("converted").1.explain.get("way"), Some(&json!("planes")), "a mark");
     let short = [&plain[..plain.len() - 9], &[0xff, 0xd9]].concat();
     let broken = made(&job(Action::Convert, "jpg", "jpg", &json!({ "width": 200 })), &short);
     if let Ok((_, made)) = broken {

@@ -80,9 +80,13 @@ fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, Failure> {
         let (image, icc) = inks::decode(data, &segments, &header, icc)?;
         return Ok(Decoded { frames: vec![Frame { image, delay_ms: 0 }], orientation: header.orientation, icc, loops: 0 });
     }
-    let small = match options.at_least.and_then(|size| reduction(&header, size)) {
-        Some(factor) => reduced(data, &segments, &header, factor, options)?,
+    let resized = match options.exactly {
+        Some(size) => resized(data, &segments, &header, size, options)?,
         None => None,
+    };
+    let small = match options.at_least.and_then(|size| reduction(&header, size)) {
+        Some(factor) if resized.is_none() => reduced(data, &segments, &header, factor, options)?,
+        _ => resized,
     };
     let image = match small {
         Some(image) => image,
@@ -163,6 +167,35 @@ fn reduction(header: &Header, size: (u32, u32)) -> Option<u32> {
     REDUCTIONS.into_iter().find(fits).map(|(factor, _)| factor)
 }
 
+/// The scale of the codec that shrinks by so much.
+fn scale(reduction: u32) -> Scale {
+    match reduction {
+        8 => Scale::Eighth,
+        4 => Scale::Quarter,
+        2 => Scale::Half,
+        _ => Scale::Full,
+    }
+}
+
+/// Decodes at a size that is less than its own; `None` for a file that is not sound, or has no brightness.
+fn resized(
+    data: &[u8],
+    segments: &Segments<'_>,
+    header: &Header,
+    size: (u32, u32),
+    options: &DecodeOptions,
+) -> Result<Option<Image>, Failure> {
+    if !segments.is_complete(data) {
+        return Ok(None);
+    }
+    let scale = scale(reduction(header, size).unwrap_or(1));
+    let picture = match shared::coefficients(data, header, options.known.as_deref(), &options.cancel)? {
+        Some(coefficients) => Picture::resized_of(&coefficients, scale, size),
+        None => Picture::resized(data, scale, size, &limits(header)).ok().flatten(),
+    };
+    Ok(picture.and_then(|picture| image(picture, &Header { width: size.0, height: size.1, ..*header })))
+}
+
 /// Decodes at 1/2, 1/4 or 1/8 of the size. `None` where it cannot: the full decoder then says why, if the file is at fault.
 fn reduced(
     data: &[u8],
@@ -174,11 +207,7 @@ fn reduced(
     if !segments.is_complete(data) {
         return Ok(None);
     }
-    let scale = match factor {
-        2 => Scale::Half,
-        4 => Scale::Quarter,
-        _ => Scale::Eighth,
-    };
+    let scale = scale(factor);
     let picture = match shared::coefficients(data, header, options.known.as_deref(), &options.cancel)? {
         Some(coefficients) => Picture::reduced_of(&coefficients, scale),
         None => Picture::reduced(data, scale, &limits(header)).ok().flatten(),

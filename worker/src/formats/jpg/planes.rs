@@ -1,14 +1,15 @@
 //! JPEG from and to planes of another size: a way that leaves out what colours would cost, and what they would lose.
 
-use ::convertfly_jpeg::{Planes as Decoded, Samples, Sampling, Scale, Source};
+use ::convertfly_jpeg::{Planes as Decoded, Samples, Sampling, Source};
 
 use super::encode::bare;
 use super::segments::Segments;
-use super::{TITLE, header, limits as own_limits, plain, reduction, shared};
+use super::{TITLE, header, limits as own_limits, plain, reduction, rewrite, scale, shared};
 use crate::failure::Failure;
 use crate::formats::planes::Planes;
 use crate::formats::support::encoding;
 use crate::formats::{Cancel, EncodeOptions, Known, Limits};
+use crate::pixels::Orientation;
 
 /// See `PlaneSource`; files of inks, or without their end, are not read.
 pub(in crate::formats) fn profile(data: &[u8], limits: &Limits) -> Result<Option<Option<Vec<u8>>>, Failure> {
@@ -23,6 +24,7 @@ pub(in crate::formats) fn profile(data: &[u8], limits: &Limits) -> Result<Option
 pub(in crate::formats) fn decode(
     data: &[u8],
     size: (u32, u32),
+    orientation: Orientation,
     limits: &Limits,
     known: Option<&Known>,
     cancel: &Cancel,
@@ -30,23 +32,20 @@ pub(in crate::formats) fn decode(
     let segments = Segments::read(data)?;
     let header = header(&segments, limits)?;
     cancel.check()?;
-    let (scale, reduction) = match reduction(&header, size) {
-        Some(8) => (Scale::Eighth, 8),
-        Some(4) => (Scale::Quarter, 4),
-        Some(2) => (Scale::Half, 2),
-        _ => (Scale::Full, 1),
-    };
+    let reduction = reduction(&header, size).unwrap_or(1);
+    let (scale, turn) = (scale(reduction), rewrite::turn(orientation));
     // What is broken, or of a kind that is not known there, is for the decoders of pixels to judge.
     let found = match shared::coefficients(data, &header, known, cancel)? {
-        Some(coefficients) => Decoded::resized_of(&coefficients, scale, size, Sampling::Half),
-        None => Decoded::resized(data, scale, size, Sampling::Half, &own_limits(&header)).ok().flatten(),
+        Some(coefficients) => Decoded::resized_of(&coefficients, scale, size, turn, Sampling::Half),
+        None => Decoded::resized(data, scale, size, turn, Sampling::Half, &own_limits(&header)).ok().flatten(),
     };
     let Some(Decoded { frame, planes }) = found else { return Ok(None) };
     if (frame.width, frame.height) != (header.width, header.height) {
         return Ok(None);
     }
     let samples = planes.into_iter().map(|plane| plane.data).collect();
-    Ok(Some(Planes { width: size.0, height: size.1, samples, reduction }))
+    let (width, height) = if orientation.swaps_sides() { (size.1, size.0) } else { size };
+    Ok(Some(Planes { width, height, samples, reduction }))
 }
 
 /// See `PlaneTarget`.

@@ -70,7 +70,8 @@ fn draw(paint: &mut Paint<'_>, picture: &mut Picture, at: (u32, u32)) -> Result<
     Ok(())
 }
 
-fn turn(orientation: Orientation) -> Option<Turn> {
+/// What the codec calls it.
+pub(super) fn turn(orientation: Orientation) -> Option<Turn> {
     match orientation {
         Orientation::Upright => None,
         Orientation::FlipHorizontal => Some(Turn::FlipHorizontal),
