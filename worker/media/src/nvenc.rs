@@ -3,11 +3,10 @@
 //! Nothing of NVIDIA's is linked: the two functions that the bindings want to find are here, and open the driver's library when they are
 //! called. Without a driver the program starts as ever, and the report says what is missing.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use cudarc::driver::CudaContext;
 use libloading::Library;
 use nvidia_video_codec_sdk::ENCODE_API;
 use nvidia_video_codec_sdk::sys::nvEncodeAPI::{
@@ -56,7 +55,6 @@ fn forward<T>(name: &[u8], argument: *mut T) -> NVENCSTATUS {
 /// # Safety
 /// As the driver's function of that name: `list` is valid, and says its version.
 #[unsafe(no_mangle)]
-#[expect(non_snake_case, reason = "the name is NVIDIA's")]
 unsafe extern "C" fn NvEncodeAPICreateInstance(list: *mut NV_ENCODE_API_FUNCTION_LIST) -> NVENCSTATUS {
     forward(b"NvEncodeAPICreateInstance\0", list)
 }
@@ -66,7 +64,6 @@ unsafe extern "C" fn NvEncodeAPICreateInstance(list: *mut NV_ENCODE_API_FUNCTION
 /// # Safety
 /// As the driver's function of that name: `version` is valid.
 #[unsafe(no_mangle)]
-#[expect(non_snake_case, reason = "the name is NVIDIA's")]
 unsafe extern "C" fn NvEncodeAPIGetMaxSupportedVersion(version: *mut u32) -> NVENCSTATUS {
     forward(b"NvEncodeAPIGetMaxSupportedVersion\0", version)
 }
@@ -79,6 +76,19 @@ pub(crate) fn report() -> Value {
     }
 }
 
+/// The first card's context. The three functions are looked for one by one: bindings of all of CUDA want those of the newest driver.
+fn context(cuda: &Library) -> Option<*mut c_void> {
+    let (mut device, mut context) = (0, ptr::null_mut());
+    // SAFETY: the types are those of NVIDIA's header, and the pointers are to places of this function.
+    let done = unsafe {
+        let init = cuda.get::<unsafe extern "C" fn(c_uint) -> c_int>(b"cuInit\0").ok()?;
+        let get = cuda.get::<unsafe extern "C" fn(*mut c_int, c_int) -> c_int>(b"cuDeviceGet\0").ok()?;
+        let retain = cuda.get::<unsafe extern "C" fn(*mut *mut c_void, c_int) -> c_int>(b"cuDevicePrimaryCtxRetain\0").ok()?;
+        init(0) == 0 && get(&raw mut device, 0) == 0 && retain(&raw mut context, device) == 0
+    };
+    done.then_some(context)
+}
+
 /// Ok if a call has succeeded.
 fn checked(status: NVENCSTATUS) -> Result<(), NVENCSTATUS> {
     if status == NVENCSTATUS::NV_ENC_SUCCESS { Ok(()) } else { Err(status) }
@@ -86,7 +96,7 @@ fn checked(status: NVENCSTATUS) -> Result<(), NVENCSTATUS> {
 
 /// The first card, and a session that answers questions.
 struct Card {
-    context: Arc<CudaContext>,
+    context: *mut c_void,
     session: Session,
 }
 
@@ -101,16 +111,16 @@ impl Drop for Session {
 }
 
 impl Session {
-    fn open(context: &CudaContext) -> Result<Self, NVENCSTATUS> {
+    fn open(context: *mut c_void) -> Result<Self, NVENCSTATUS> {
         let mut parameters = NV_ENC_OPEN_ENCODE_SESSION_EX_PARAMS {
             version: NV_ENC_OPEN_ENCODE_SESSION_EX_PARAMS_VER,
             deviceType: NV_ENC_DEVICE_TYPE::NV_ENC_DEVICE_TYPE_CUDA,
             apiVersion: NVENCAPI_VERSION,
-            device: context.cu_ctx().cast::<c_void>(),
+            device: context,
             ..Default::default()
         };
         let mut session = ptr::null_mut();
-        // SAFETY: both pointers are to places of this function, and the context lives as long as the card.
+        // SAFETY: both pointers are to places of this function, and the context is never released.
         checked(unsafe { (ENCODE_API.open_encode_session_ex)(&raw mut parameters, &raw mut session) })?;
         Ok(Self(session))
     }
@@ -118,14 +128,15 @@ impl Session {
 
 impl Card {
     fn open() -> Result<Self, String> {
-        // The bindings of CUDA panic where its library is missing, and those of the encoders where the driver is older than they are.
+        // The bindings panic where the driver is older than they are.
         let cuda = open(CUDA).ok_or_else(|| format!("{CUDA} is not there: no driver of NVIDIA's"))?;
+        let context = context(&cuda).ok_or("no card can be used")?;
+        // It stays loaded, as the context does.
+        std::mem::forget(cuda);
         let mut version = 0;
         // SAFETY: the pointer is to a place of this function.
         checked(unsafe { NvEncodeAPIGetMaxSupportedVersion(&raw mut version) })
             .map_err(|_| format!("{ENCODE} is not there: the driver comes without encoders"))?;
-        // It stays loaded, for the bindings.
-        std::mem::forget(cuda);
         if (version >> 4, version & 15) < (NVENCAPI_MAJOR_VERSION, NVENCAPI_MINOR_VERSION) {
             return Err(format!(
                 "the driver knows version {}.{} of NVENC, and {NVENCAPI_MAJOR_VERSION}.{NVENCAPI_MINOR_VERSION} is needed: a newer driver",
@@ -133,8 +144,7 @@ impl Card {
                 version & 15
             ));
         }
-        let context = CudaContext::new(0).map_err(|error| format!("no card can be used: {error:?}"))?;
-        let session = Session::open(&context).map_err(|status| format!("the card opens no encoder: {status:?}"))?;
+        let session = Session::open(context).map_err(|status| format!("the card opens no encoder: {status:?}"))?;
         Ok(Self { context, session })
     }
 
@@ -179,7 +189,7 @@ impl Card {
 
     /// How many sessions open at a time. No driver says its limit: it is found by opening them.
     fn sessions(&self) -> usize {
-        let others: Vec<_> = (1..MOST_SESSIONS).map_while(|_| Session::open(&self.context).ok()).collect();
+        let others: Vec<_> = (1..MOST_SESSIONS).map_while(|_| Session::open(self.context).ok()).collect();
         others.len() + 1
     }
 }
