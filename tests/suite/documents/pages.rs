@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{convert_all, page_count, server, text};
 use crate::support::papers::{WORDS, docx, html, xlsx};
 use crate::support::pictures;
+use crate::support::server::Server;
 
 /// A PDF file of three pages that say a word each.
 fn three_pages() -> Vec<u8> {
@@ -59,6 +60,44 @@ fn r285_a53_pages_are_chosen() {
     } });
     let answer = server.call("POST", "/jobs", Some(&body));
     assert_eq!((answer.status, &answer.json()["details"]["field"]), (400, &json!("pages")), "{}", answer.json());
+}
+
+/// A sheet of many pages, more than one beside the other, with a link where one is wanted.
+fn long_sheet(link: bool) -> Vec<u8> {
+    // Numbers without a pattern, so that the file is not too small to be shared.
+    let number = |row: usize, column: usize| (row * 12 + column + 1) as u64 * 2_654_435_761 % 9_999_991;
+    let cells = |row: usize| (0..12).map(|column| format!("Cell{}", number(row, column))).collect::<Vec<_>>();
+    let mut rows: Vec<Vec<String>> = (0..4_000).map(cells).collect();
+    if link {
+        rows[3_999][0] = "HYPERLINK(elsewhere)".to_owned();
+    }
+    let rows: Vec<Vec<&str>> = rows.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+    xlsx(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_long_sheet_is_written_by_two_processes_as_by_one() {
+    let explained = |job: &Value| job["tasks"]["c0"]["explain"].to_string();
+    let [shared, alone] = ["2", "1"].map(|slots| Server::start_with(&[("CONVERTFLY_OFFICE_SLOTS", slots)]));
+    let told = |server: &Server, file: &[u8], options: &Value| {
+        let (job, results) = convert_all(server, file, "a.xlsx", &["pdf"], options);
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(path.path(), &results[0]).expect("its bytes");
+        let said =
+            std::process::Command::new("pdftotext").args(["-layout"]).arg(path.path()).arg("-").output().expect("pdftotext");
+        (explained(&job).contains("halves"), page_count(&results[0]), String::from_utf8_lossy(&said.stdout).into_owned())
+    };
+    let (plain, linked) = (long_sheet(false), long_sheet(true));
+    assert!(plain.len() > 128 << 10, "it is large: {}", plain.len());
+    let (two, one) = (told(&shared, &plain, &json!({})), told(&alone, &plain, &json!({})));
+    assert!(two.0 && !one.0, "two processes where two are free");
+    assert!(one.1 > 64, "it is long: {}", one.1);
+    assert_eq!(two.1, one.1, "as many pages");
+    assert!(two.2 == one.2, "page by page the same text");
+    assert!(!told(&shared, &linked, &json!({})).0, "links between pages would be lost");
+    let some = told(&shared, &plain, &json!({ "pages": "9,2" }));
+    let page = |number: usize| one.2.split('\u{c}').nth(number - 1).unwrap_or_default();
+    assert_eq!((some.1, some.2), (2, format!("{}\u{c}{}\u{c}", page(9), page(2))), "pages are chosen from the whole");
 }
 
 #[test]

@@ -80,6 +80,41 @@ pub fn parts(file: &File, wanted: &[&str], most: u64) -> Option<Parts> {
     Some(Parts { names: entries.iter().map(name).collect(), contents: found })
 }
 
+/// Whether the parts whose names begin with one of `parts` can be read and hold none of `texts`, which are in small letters.
+pub(crate) fn lacks(file: &File, parts: &[&str], texts: &[&str]) -> bool {
+    let Some(entries) = file.metadata().ok().and_then(|metadata| entries(file, metadata.len())) else { return false };
+    let mut named = entries.iter().filter(|entry| parts.iter().any(|part| entry.name.starts_with(part.as_bytes())));
+    named.all(|entry| {
+        let mut search = Search { texts, behind: Vec::new(), found: false };
+        unpack_to(file, entry, MAX_UNPACKED, &mut search).is_some() && !search.found
+    })
+}
+
+/// Looks for texts in what goes by.
+struct Search<'a> {
+    texts: &'a [&'a str],
+    /// The end of what went by, which a text may have begun in.
+    behind: Vec<u8>,
+    found: bool,
+}
+
+impl io::Write for Search<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.behind.extend(bytes.iter().map(u8::to_ascii_lowercase));
+        for text in self.texts {
+            self.found |= self.behind.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        }
+        let longest = self.texts.iter().map(|text| text.len()).max().unwrap_or_default();
+        let gone = self.behind.len().saturating_sub(longest);
+        self.behind.drain(..gone);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A part of an archive, as the list of contents has it.
 struct Entry {
     name: Vec<u8>,
@@ -245,6 +280,22 @@ mod tests {
         }
         let twice = checked(&archive(&[("a", 1), ("a", 1)]));
         assert!(matches!(twice, Err(Failure::Invalid { .. })), "{twice:?}");
+    }
+
+    #[test]
+    fn texts_are_found_wherever_they_lie() {
+        let mut file = tempfile::tempfile().expect("a file");
+        // Zeros, until the text is put over them in a part that is not packed.
+        file.write_all(&archive(&[("content.xml", 100_000), ("other.xml", 10)])).expect("its bytes");
+        assert!(lacks(&file, &["content"], &["x"]), "zeros");
+        assert!(!lacks(&file, &["other"], &["\0\0"]), "they are there");
+        assert!(lacks(&file, &["other"], &["\0\0\0\0\0\0\0\0\0\0\0"]), "one fewer");
+        let mut search = Search { texts: &["hyperlink"], behind: Vec::new(), found: false };
+        for piece in ["<c/><HYPER", "l", "ink ref"] {
+            search.write_all(piece.as_bytes()).expect("it goes by");
+        }
+        assert!(search.found, "over the ends of pieces, in capitals");
+        assert!(!lacks(&tempfile::tempfile().expect("a file"), &[""], &["x"]), "what is no archive is not known");
     }
 
     #[test]

@@ -115,6 +115,12 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
     let source = folder.path().join("in").with_extension(&job.from.extension);
     let result = folder.path().join("out").with_extension(&job.to.extension);
     let answer = folder.path().join("answer");
+    if let Some(half) = job.half.filter(|_| !stands_apart(&job, &input)) {
+        if half.index > 0 {
+            return nothing();
+        }
+        job.half = None;
+    }
     let options = write_source(&job, input, File::create_new(&source).map_err(Failure::internal)?)?;
     if let Some(options) = options {
         job.from.options = options;
@@ -128,6 +134,10 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
         Some(Answer::NotStored(reason)) => return Err(not_stored(&reason)),
         None => return Err(Failure::internal(format!("the macro answered {said:?}"))),
     };
+    let half = job.half.is_some() && !names.is_empty();
+    if !half && job.half.is_some_and(|half| half.index > 0) {
+        return nothing();
+    }
     let (bytes, sheets) =
         if job.sheets { copy_sheets(&result, names, output)? } else { (copy_result(&job, &result, output)?, Vec::new()) };
     if bytes == 0 && sheets.is_empty() {
@@ -135,7 +145,19 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
     }
     let draws = job.to.extension == "pdf" && job.archive;
     let replaced_fonts = if draws { fonts::replaced(&source) } else { Vec::new() };
-    serde_json::to_value(Done { load_ms, store_ms, bytes, sheets, replaced_fonts }).map_err(Failure::internal)
+    serde_json::to_value(Done { load_ms, store_ms, bytes, sheets, replaced_fonts, half }).map_err(Failure::internal)
+}
+
+/// What the second of two says where the first one writes it all.
+fn nothing() -> Result<Value, Failure> {
+    let done = Done { load_ms: 0, store_ms: 0, bytes: 0, sheets: Vec::new(), replaced_fonts: Vec::new(), half: false };
+    serde_json::to_value(done).map_err(Failure::internal)
+}
+
+/// Whether no page of a spreadsheet leads to another one: a link would be lost where its end is in the other half.
+fn stands_apart(job: &Job, input: &File) -> bool {
+    matches!(job.text, Some(Text::Cells { .. }))
+        || (job.archive && archive::lacks(input, &["xl/worksheets/", "content.xml"], &["hyperlink", "xlink:href=\"#"]))
 }
 
 /// The file whose name begins and ends as that of the result: where a sheet was chosen LibreOffice puts its name between.

@@ -30,6 +30,17 @@ pub struct Job {
     pub title: String,
     /// Whether every sheet becomes a file, one after the other in the output; the number of each goes behind the options of [`Job::to`].
     pub sheets: bool,
+    /// Which half is written, where two processes share the pages of a spreadsheet.
+    pub half: Option<Half>,
+}
+
+/// One of two halves of the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Half {
+    /// 0 or 1.
+    pub index: u32,
+    /// How many pages in a row belong to one half: neighbours cost about the same, so that both halves do.
+    pub stripe: u32,
 }
 
 /// What text holds.
@@ -58,6 +69,8 @@ pub struct Done {
     pub bytes: u64,
     /// The sheets that it consists of, where each was to be a file: names and bytes.
     pub sheets: Vec<(String, u64)>,
+    /// Whether it is a half. A document that is short, or whose pages know of one another, is written whole by the first of the two.
+    pub half: bool,
     /// Fonts of a document that was drawn which are not here.
     pub replaced_fonts: Vec<String>,
 }

@@ -20,5 +20,5 @@ mod text;
 pub use archive::{Parts, parts};
 pub use child::serve;
 pub use compound::properties;
-pub use job::{Done, Job, Side, Text};
+pub use job::{Done, Half, Job, Side, Text};
 pub use kit::{LIBRARY, PROGRAM};

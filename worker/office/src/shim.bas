@@ -26,8 +26,27 @@ Sub Answer(path As String, line As String)
   Close #handle
 End Sub
 
-Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, perSheet As String, answerPath As String)
-  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String
+' How many pages a spreadsheet has, if it is one whose parts can be written apart: its one sheet is the one bookmark.
+Function CountPages(document As Object) As Long
+  Dim nothing_else(0) As New com.sun.star.beans.PropertyValue
+  CountPages = 0
+  If document.Sheets.Count = 1 Then CountPages = document.getRendererCount(document, nothing_else())
+End Function
+
+' The pages of one of two parts: of every 2 * stripe pages the first ones, or the others.
+Function PagesOf(part As Long, stripe As Long, pages As Long) As String
+  Dim first As Long, last As Long, result As String
+  For first = 1 + part * stripe To pages Step 2 * stripe
+    last = first + stripe - 1
+    If last > pages Then last = pages
+    If result <> "" Then result = result & ","
+    result = result & first & "-" & last
+  Next first
+  PagesOf = result
+End Function
+
+Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, perSheet As String, part As String, stripe As String, answerPath As String)
+  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String, pages As Long
   Dim load(6) As New com.sun.star.beans.PropertyValue
   Dim store(2) As New com.sun.star.beans.PropertyValue
   On Error GoTo Failed
@@ -66,7 +85,17 @@ Sub Convert(inUrl As String, inFilter As String, inOptions As String, password A
   store(1).Value = True
   store(2).Name = "FilterOptions"
   store(2).Value = Text(outOptions)
-  If perSheet = "" Then
+  If Text(part) <> "" Then
+    pages = CountPages(document)
+    ' What is short is written by the first of the two, and the other one has nothing to do.
+    If pages >= 8 * CLng(Text(stripe)) Then
+      names = " 0031"
+      store(2).Value = "{""PageRange"":{""type"":""string"",""value"":""" & PagesOf(CLng(Text(part)), CLng(Text(stripe)), pages) & """}"
+      If Text(part) <> "0" Then store(2).Value = store(2).Value & ",""ExportBookmarks"":{""type"":""boolean"",""value"":""false""}"
+      store(2).Value = store(2).Value & "}"
+    End If
+    If names <> "" Or Text(part) = "0" Then document.storeToURL(Text(outUrl), store())
+  ElseIf perSheet = "" Then
     document.storeToURL(Text(outUrl), store())
   Else
     ' A file a sheet, numbered from 1.

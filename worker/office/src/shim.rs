@@ -32,6 +32,8 @@ pub(crate) fn call(job: &Job, input: &Path, output: &Path, answer: &Path) -> Str
         &job.to.filter,
         &job.to.options,
         &(if job.sheets { "1" } else { "" }).to_owned(),
+        &job.half.map(|half| half.index.to_string()).unwrap_or_default(),
+        &job.half.map(|half| half.stripe.to_string()).unwrap_or_default(),
         &answer.display().to_string(),
     ];
     let arguments: Vec<_> = arguments.iter().map(|text| format!("\"{}\"", digits(text))).collect();
@@ -52,7 +54,7 @@ fn text_of(digits: &str) -> Option<String> {
 /// What the macro says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Milliseconds of loading and of storing, and the names of the sheets that were stored one by one.
+    /// Milliseconds of loading and of storing, and the names of the sheets that were stored one by one; of a half, its number.
     Done(u64, u64, Vec<String>),
     /// The document could not be opened, for that reason.
     NotLoaded(String),
@@ -93,11 +95,12 @@ mod tests {
             password: "\"),End(\"".into(),
             title: "X".into(),
             sheets: false,
+            half: None,
         };
         let call = call(&job, Path::new("/tmp/in.x"), Path::new("/tmp/out.x"), Path::new("/tmp/a"));
         let arguments = call.strip_prefix("macro:///Standard.Shim.Convert(").and_then(|rest| rest.strip_suffix(')'));
         let arguments: Vec<_> = arguments.expect("a call").split(',').collect();
-        assert_eq!(arguments.len(), 9, "{call}");
+        assert_eq!(arguments.len(), 11, "{call}");
         for argument in &arguments {
             let inner = argument.trim_matches('"');
             assert!(inner.chars().all(|c| c.is_ascii_hexdigit()) && inner.len() % 4 == 0, "{argument}");

@@ -63,6 +63,11 @@ impl Singles {
         Ok((done, waited))
     }
 
+    /// How many children have nothing to do, or can still be started.
+    pub fn free(&self) -> usize {
+        self.turns.available_permits()
+    }
+
     /// Kills the children and waits until they are gone; no other is started.
     pub async fn stop(&self) {
         self.turns.close();

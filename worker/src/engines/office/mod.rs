@@ -1,6 +1,7 @@
 //! The office engine: LibreOffice, warm, in jailed processes, one a slot.
 
 mod filters;
+mod halves;
 pub mod options;
 mod pool;
 
@@ -13,7 +14,7 @@ use convertfly_scheduler::ids;
 use convertfly_scheduler::pages::Pages;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use self::filters::{CSV, KINDS, Kind, Module};
 use self::options::OfficeOptions;
@@ -60,6 +61,13 @@ impl OfficeEngine {
         Ok(made)
     }
 
+    /// A document, or half of one, in one process; and the milliseconds that were waited for it.
+    async fn one(&self, work: &Work, job: &Job, input: File, output: File) -> Result<(Done, u64), Failure> {
+        let job = serde_json::to_value(job).map_err(Failure::internal)?;
+        let (done, waited) = self.offices.run(job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
+        Ok((serde_json::from_value(done).map_err(Failure::internal)?, waited))
+    }
+
     async fn whole(&self, work: &Work, options: &OfficeOptions, output: std::fs::File) -> Result<Made, Failure> {
         if !work.beside.is_empty() && work.from == "html" {
             let reason =
@@ -72,11 +80,13 @@ impl OfficeEngine {
         if let Some(seen) = seen.filter(|seen| seen.name != work.from) {
             return Err(Failure::invalid(format!("The file is a {}, not a {}", seen.title, job.title)));
         }
-        let job = serde_json::to_value(job).map_err(Failure::internal)?;
-        let input = work.input.try_clone().map_err(Failure::internal)?;
-        let bytes_in = input.metadata().map_err(Failure::internal)?.len();
-        let (done, waited) = self.offices.run(job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
-        let done: Done = serde_json::from_value(done).map_err(Failure::internal)?;
+        let bytes_in = work.input.metadata().map_err(Failure::internal)?.len();
+        let shared = halves::pays(&job, bytes_in) && self.offices.free() > 1;
+        let (done, waited) = if shared {
+            halves::run(self, work, &job, output).await?
+        } else {
+            self.one(work, &job, work.input.try_clone().map_err(Failure::internal)?, output).await?
+        };
         let mut made = if done.sheets.is_empty() { Made::default() } else { split(work, &done.sheets)? };
         if !done.replaced_fonts.is_empty() {
             let names = done.replaced_fonts.join(", ");
@@ -87,7 +97,10 @@ impl OfficeEngine {
         if work.test && work.to != "pdf" {
             made.warnings.push("Made with a test key".to_owned());
         }
-        made.explain = Map::from_iter([
+        if done.half {
+            made.explain.insert("halves".to_owned(), true.into());
+        }
+        made.explain.extend([
             ("engine".to_owned(), ID.into()),
             ("bytes_in".to_owned(), bytes_in.into()),
             ("bytes_out".to_owned(), done.bytes.into()),
@@ -121,6 +134,7 @@ fn job(from: &str, to: &str, options: &OfficeOptions) -> Result<Job, Failure> {
         password: options.password.clone().unwrap_or_default(),
         title,
         sheets: every,
+        half: None,
     })
 }
 

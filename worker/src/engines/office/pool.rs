@@ -91,6 +91,11 @@ impl Offices {
         Ok((done, u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// How many documents could be worked on at once beside those that are.
+    pub(super) fn free(&self) -> usize {
+        self.children.free()
+    }
+
     /// Ends the processes.
     pub async fn stop(&self) {
         self.children.stop().await;

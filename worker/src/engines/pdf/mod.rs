@@ -24,6 +24,9 @@ use crate::options::Options;
 /// The name of the engine.
 pub(crate) const ID: &str = "pdf";
 
+/// The option of `merge` by which another engine has so many pages of each of two files in turn; no customer's task can have it.
+pub(super) const STRIPE: &str = "stripe";
+
 /// Pages that become files of their own in one task, at most.
 const MAX_FILES: usize = 2_000;
 
@@ -137,7 +140,7 @@ impl PdfEngine {
 
     /// Runs a piece of work of the executor; `files` are those beside the input, and the outputs.
     async fn job(&self, work: &Work, task: PdfTask, files: Vec<File>) -> Result<Made, Failure> {
-        let reads = matches!(task, PdfTask::Merge | PdfTask::Watermark);
+        let reads = matches!(task, PdfTask::Merge | PdfTask::Interleave(_) | PdfTask::Watermark);
         let beside = if reads { work.beside.iter().map(|beside| beside.format.clone()).collect() } else { Vec::new() };
         let job = ImageJob {
             action: work.action,
@@ -249,7 +252,10 @@ impl Engine for PdfEngine {
     fn convert(&self, work: Work) -> BoxFuture<'_, Result<Made, Failure>> {
         match work.action {
             Action::Convert => self.run(work).boxed(),
-            Action::Merge => self.act(work, PdfTask::Merge).boxed(),
+            Action::Merge => {
+                let stripe = work.options.get(STRIPE).and_then(Value::as_u64).and_then(|stripe| u32::try_from(stripe).ok());
+                self.act(work, stripe.map_or(PdfTask::Merge, PdfTask::Interleave)).boxed()
+            }
             Action::Metadata if work.from != "pdf" => self.facts(work).boxed(),
             Action::Metadata => self.act(work, PdfTask::Metadata).boxed(),
             Action::Optimize => self.act(work, PdfTask::Optimize).boxed(),

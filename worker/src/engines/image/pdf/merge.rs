@@ -16,16 +16,27 @@ use crate::formats::Cancel;
 /// How deep a tree of names may be.
 const MAX_DEPTH: usize = 64;
 
-/// Merges `inputs` in their order.
-pub(super) fn run(inputs: Vec<Vec<u8>>, password: &str, outputs: Vec<File>, cancel: &Cancel) -> Result<Made, Failure> {
+/// Merges `inputs` in their order, or so many pages of each in turn.
+pub(super) fn run(
+    inputs: Vec<Vec<u8>>,
+    password: &str,
+    stripe: Option<usize>,
+    outputs: Vec<File>,
+    cancel: &Cancel,
+) -> Result<Made, Failure> {
     let output = only(outputs)?;
     let mut clock = Clock::default();
     let (count, bytes_in) = (inputs.len(), inputs.iter().map(Vec::len).sum::<usize>());
-    let mut whole = Whole::default();
+    let (mut whole, mut lengths) = (Whole::default(), Vec::with_capacity(count));
     for (index, data) in inputs.into_iter().enumerate() {
         cancel.check()?;
         let part = clock.time("load", || file::open(&data, password)).map_err(|failure| numbered(failure, index))?;
+        let before = whole.pages.len();
         whole.add(part).map_err(|failure| numbered(failure, index))?;
+        lengths.push(whole.pages.len() - before);
+    }
+    if let Some(stripe) = stripe {
+        whole.pages = in_turn(&whole.pages, &lengths, stripe);
     }
     let pages = whole.pages.len();
     let mut document = whole.finish()?;
@@ -46,6 +57,24 @@ fn numbered(failure: Failure, index: usize) -> Failure {
         Failure::Invalid { message, field } => Failure::Invalid { message: format!("Input {number}: {message}"), field },
         other => other,
     }
+}
+
+/// The pages of files of those lengths, `stripe` of each in turn.
+fn in_turn(pages: &[ObjectId], lengths: &[usize], stripe: usize) -> Vec<ObjectId> {
+    let mut rest = pages;
+    let mut parts: Vec<_> = lengths
+        .iter()
+        .map(|length| {
+            let (part, others) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
+            rest = others;
+            part.chunks(stripe.max(1))
+        })
+        .collect();
+    let mut turns = Vec::with_capacity(pages.len());
+    while turns.len() < pages.len() {
+        turns.extend(parts.iter_mut().filter_map(Iterator::next).flatten());
+    }
+    turns
 }
 
 /// What has been put together so far.

@@ -42,6 +42,8 @@ pub enum PdfTask {
     Rebuild(Vec<u32>),
     /// Makes one file of the input and those beside it.
     Merge,
+    /// Makes one file of the input and the one beside it, so many pages of each in turn.
+    Interleave(u32),
     /// Tells what is known about the file.
     Metadata,
     /// Makes the file smaller.

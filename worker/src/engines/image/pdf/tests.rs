@@ -190,6 +190,18 @@ fn r093_files_are_merged_in_order() {
     assert_eq!(told(&outputs[0]).0, [1, 2, 1, 1, 2, 3], "every page of each");
 }
 
+#[test]
+fn two_halves_come_in_turn() {
+    let both = |inputs: [u32; 2], stripe| {
+        let inputs = inputs.map(|count| bytes(pages(count)));
+        let (_, outputs) = perform(PdfTask::Interleave(stripe), "pdf", json!({}), &inputs, 1).expect("joined");
+        told(&outputs[0]).0
+    };
+    assert_eq!(both([3, 4], 2), [1, 2, 1, 2, 3, 3, 4], "two of each in turn, then what is left");
+    assert_eq!(both([1, 5], 1), [1, 1, 2, 3, 4, 5], "one has no more");
+    assert_eq!(both([2, 1], 100), [1, 2, 1], "all of the first in one turn");
+}
+
 /// A file with a bookmark, a named place, a link to it, and a form field.
 pub(super) fn furnished() -> Document {
     let mut document = pages(1);
@@ -377,6 +389,15 @@ fn pictures_of_a_document_are_packed_again() {
     let (before, after) = (seen(&plain, 1), seen(&outputs[0], 1));
     let apart: u64 = before.iter().zip(&after).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     assert!(apart < 12 * before.len() as u64, "it shows the same: {} levels a sample", apart / before.len() as u64);
+    let document = Document::load_mem(&outputs[0]).expect("a file");
+    let is_picture = |stream: &&Stream| stream.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|kind| kind == b"Image");
+    let picture = document.objects.values().filter_map(|object| object.as_stream().ok()).find(is_picture).expect("a picture");
+    let side = |name: &[u8]| picture.dict.get(name).and_then(Object::as_i64).expect("a number");
+    let (width, height) = (side(b"Width"), side(b"Height"));
+    assert!(
+        width < 1200 && height < 900 && (width * 3 - height * 4).abs() < 8,
+        "readers are told its new size: {width} x {height}"
+    );
     let (made, kept) = optimised(json!({ "profile": "archive" }));
     assert_eq!(made.explain["pictures"], json!(0), "nothing is lost in an archive");
     assert!(kept[0].len() > outputs[0].len());

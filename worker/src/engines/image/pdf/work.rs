@@ -44,12 +44,13 @@ pub(in crate::engines::image) fn run(
         PdfTask::Draw(pages) => raster::each(job, &raster::open(data, password)?, pages, outputs, processor, cancel),
         PdfTask::DrawAll(pages) => raster::all(job, &raster::open(data, password)?, pages, outputs, processor, cancel),
         PdfTask::Rebuild(pages) => flow::run(job, &raster::open(data, password)?, pages, outputs, cancel),
-        PdfTask::Merge => {
+        PdfTask::Merge | PdfTask::Interleave(_) => {
             let mut all = vec![data];
             for part in beside {
                 all.push(pipeline::read(part.file)?);
             }
-            merge::run(all, password, outputs, cancel)
+            let stripe = if let PdfTask::Interleave(stripe) = task { Some(*stripe as usize) } else { None };
+            merge::run(all, password, stripe, outputs, cancel)
         }
         PdfTask::Metadata => metadata::run(&data, password, outputs),
         PdfTask::Optimize => optimize::run(job, (&data, password), outputs, processor, cancel),
