@@ -78,7 +78,7 @@ impl Rewrite<'_> {
         let Some(frame) = target::header(&source, self.quality, self.full_chroma, old) else { return Ok(None) };
         let coded = rows.is_coded();
         let overlay = self.paint.map(|paint| Overlay::new(&source, paint, coded)).transpose()?;
-        let target = Target::new(&source, frame, coded);
+        let target = Target::new(&source, frame, coded)?;
         let blocks = target.frame.components.iter().map(|c| c.width_in_blocks * c.height_in_blocks).sum();
         let file = |(file, drawn)| Rewritten { file, blocks, drawn };
         if self.progressive {

@@ -1,8 +1,9 @@
 //! Something drawn over a part of the picture: only the blocks that it changes go through pixels.
 
-use super::forward::{Samples, Steps, ycc};
+use super::forward::{Samples, ycc};
 use super::target::Target;
 use crate::coefficients::Coefficients;
+use crate::encode::dct::Divisors;
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::pixels::Picture;
@@ -147,17 +148,22 @@ impl<'a> Overlay<'a> {
             })
         };
         let level = Level::detect();
-        for (index, samples) in level.run(|| planes(&after, frame)).iter().enumerate() {
+        let (mut strip, mut made) = (Vec::new(), Vec::new());
+        for (index, samples) in planes(level, &after, frame).iter().enumerate() {
             let c = &frame.components[index];
-            let steps = Steps::new(&c.quant.unwrap_or([1; 64]));
+            let divisors = Divisors::new(&c.quant.unwrap_or([1; 64]))?;
+            made.resize(samples.width.div_ceil(8), [0; 64]);
             let (wide, tall) = (8 * frame.max_h / c.h, 8 * frame.max_v / c.v);
             for y in 0..samples.height.div_ceil(8) {
                 let below = self.down.from / tall + y;
                 let rows = &mut held[below / c.v - self.down.from / high][index][below % c.v * c.stride..];
-                for x in 0..samples.width.div_ceil(8) {
+                if !changed(0, y * tall, after.width, tall) {
+                    continue;
+                }
+                samples.blocks(level, 8 * y, &divisors, &mut strip, &mut made);
+                for (x, block) in made.iter().enumerate() {
                     if changed(x * wide, y * tall, wide, tall) {
-                        let block = level.run(|| samples.block(8 * x, 8 * y, &steps));
-                        rows[self.across.from / wide + x] = if self.coded { zigzag::coded(&block) } else { block };
+                        rows[self.across.from / wide + x] = if self.coded { zigzag::coded(block) } else { *block };
                         self.changed += 1;
                     }
                 }
@@ -176,12 +182,11 @@ fn cut(picture: &Picture, x: usize, y: usize, across: Span, down: Span) -> Pictu
 }
 
 /// The components of pixels, in the sampling of `frame`.
-#[inline(always)]
-fn planes(picture: &Picture, frame: &Frame) -> Vec<Samples> {
+fn planes(level: Level, picture: &Picture, frame: &Frame) -> Vec<Samples> {
     if picture.channels == 1 {
         return vec![Samples { width: picture.width, height: picture.height, data: picture.data.clone() }];
     }
-    let [y, cb, cr] = ycc(&picture.data, picture.width);
-    let fewer = |samples: Samples| samples.halved(frame.max_h == 2, frame.max_v == 2);
+    let [y, cb, cr] = ycc(level, &picture.data, picture.width);
+    let fewer = |samples: Samples| samples.halved(level, frame.max_h == 2, frame.max_v == 2);
     vec![y, fewer(cb), fewer(cr)]
 }

@@ -1,9 +1,10 @@
 //! Rows of MCUs of the source as rows of MCUs of the result, requantised; where the source has more colour samples than the result, those are
 //! made anew.
 
-use super::forward::{Samples, Steps};
+use super::forward::Samples;
 use super::has_few_colors;
 use super::steps::{self, Old};
+use crate::encode::dct::Divisors;
 use crate::error::Error;
 use crate::frame::{Color, Frame};
 use crate::scan::Block;
@@ -72,38 +73,43 @@ struct Colors {
     stride: usize,
     padded: Vec<Vec<u8>>,
     steps: Vec<[u16; 64]>,
-    divisors: Vec<Steps>,
+    divisors: Vec<Divisors>,
+    /// Room for a row of blocks.
+    strip: Vec<u8>,
     scratch: Vec<Block>,
     left: usize,
 }
 
 impl Target {
     /// `is_coded` says that blocks are in coding order, those of the result as well.
-    pub(super) fn new(source: &Frame, frame: Frame, is_coded: bool) -> Self {
+    pub(super) fn new(source: &Frame, frame: Frame, is_coded: bool) -> Result<Self, Error> {
         let every = frame.max_v / source.max_v.min(frame.max_v);
         let quant = |frame: &Frame, index: usize| frame.components[index].quant.unwrap_or([1; 64]);
         let ratios = (0..frame.components.len())
             .map(|index| steps::ratios(&quant(source, index), &quant(&frame, index)))
             .map(|ratios| if is_coded { coded(&ratios) } else { ratios })
             .collect();
-        let colors = ((source.max_h, source.max_v) != (frame.max_h, frame.max_v)).then(|| {
+        let colors = || -> Result<Colors, Error> {
             let c = &source.components[1];
             let (across, down) = (source.max_h < frame.max_h, source.max_v < frame.max_v);
             let width = (source.width as usize).div_ceil(source.max_h);
             let stride = c.stride * 8;
-            Colors {
+            Ok(Colors {
                 across,
                 down,
                 planes: vec![Samples { width, height: 0, data: Vec::new() }; 2],
                 stride,
                 padded: vec![vec![0; every * 8 * stride]; 2],
                 steps: (1..3).map(|index| quant(source, index)).collect(),
-                divisors: (1..3).map(|index| Steps::new(&quant(&frame, index))).collect(),
+                divisors: (1..3).map(|index| Divisors::new(&quant(&frame, index))).collect::<Result<_, _>>()?,
+                strip: Vec::new(),
                 scratch: vec![[0; 64]; source.components[0].v * source.components[0].stride],
                 left: (source.height as usize).div_ceil(source.max_v),
-            }
-        });
-        Target {
+            })
+        };
+        let is_other = (source.max_h, source.max_v) != (frame.max_h, frame.max_v);
+        let colors = is_other.then(colors).transpose()?;
+        Ok(Target {
             rows: frame.components.iter().map(|c| vec![[0; 64]; c.v * c.stride]).collect(),
             strides: frame.components.iter().map(|c| c.stride).collect(),
             ratios,
@@ -112,7 +118,7 @@ impl Target {
             got: 0,
             colors,
             frame,
-        }
+        })
     }
 
     /// Takes a row of MCUs of the source; true if the one of the result is whole, as it is with the `last`.
@@ -157,13 +163,9 @@ impl Target {
                 plane.data.extend_from_slice(&row[..plane.width]);
             }
             let shown = self.frame.components[index + 1].width_in_blocks;
-            let (blocks, steps) = (&mut self.rows[index + 1][..shown], &colors.divisors[index]);
-            self.level.run(|| {
-                let plane = plane.halved(colors.across, colors.down);
-                for (x, block) in blocks.iter_mut().enumerate() {
-                    *block = plane.block(8 * x, 0, steps);
-                }
-            });
+            let blocks = &mut self.rows[index + 1][..shown];
+            let plane = plane.halved(self.level, colors.across, colors.down);
+            plane.blocks(self.level, 0, &colors.divisors[index], &mut colors.strip, blocks);
             pad(&mut self.rows[index + 1], shown);
         }
         self.got = 0;
