@@ -107,10 +107,11 @@ fn planned(asked: &Asked<'_>, source: &PlaneSource) -> Result<Option<(Size, Orie
 }
 
 /// The size, as it is stored, to which the whole picture is resampled before anything else, where that is less than it has, and the processor
-/// would do it on the CPU: a decoder that knows brightness and colour apart may do so.
+/// would do it on the CPU: a decoder that knows brightness and colour apart may do so. Only for targets that lose something themselves: through pixels
+/// the result is nearer to the exact one, by less than such a target takes away.
 pub(super) fn exactly(asked: &Asked<'_>, frames: u32) -> Result<Option<Size>, Failure> {
     let Asked { options, from, to, header, .. } = *asked;
-    if frames > 1 || options.trim || !PLANE_SOURCES.iter().any(|source| source.format.name == from.name) {
+    if frames > 1 || options.trim || !to.flags.lossy || !PLANE_SOURCES.iter().any(|source| source.format.name == from.name) {
         return Ok(None);
     }
     let shape = Shape { width: header.width, height: header.height, channels: header.channels, depth: header.depth };

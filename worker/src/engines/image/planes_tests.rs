@@ -118,11 +118,10 @@ fn other_colours_are_changed_in_what_is_left_of_the_picture() {
         let wanted = made(&job(Action::Convert, "png", "png", &json!({ "rotate": turn })), &exact).expect("converted").0;
         let wanted = decode("png", &wanted);
         let (width, height) = if turn == 90 { (size.1, size.0) } else { size };
-        for to in ["jpg", "webp", "png"] {
-            let mut options = json!({ "width": width, "height": height, "rotate": turn });
-            if to != "png" {
-                options["quality"] = json!(92);
-            }
+        let (_, exactly, _) = way(&data, "png", json!({ "width": width, "height": height, "rotate": turn }));
+        assert_eq!(exactly.explain.get("way"), None, "{size:?}: a target that loses nothing is worth the way through pixels");
+        for to in ["jpg", "webp"] {
+            let options = json!({ "width": width, "height": height, "rotate": turn, "quality": 92 });
             let (out, made, _) = way(&data, to, options.clone());
             assert_eq!(made.explain.get("way"), Some(&json!("resized")), "{size:?} {to}");
             assert_eq!((made.width, made.height), (Some(width), Some(height)));
@@ -130,7 +129,8 @@ fn other_colours_are_changed_in_what_is_left_of_the_picture() {
                 let decoded = decode(to, &out);
                 psnr(decoded.frames[0].image.data(), wanted.frames[0].image.data())
             });
-            assert!(resized >= pixels - 0.05, "{size:?} {to}: {resized:.2} dB, through pixels {pixels:.2} dB");
+            // Brightness and colour are resampled apart, and a strange profile makes more of what differs: 0.01 dB of a photo with Display P3.
+            assert!(resized >= pixels - 0.15, "{size:?} {to}: {resized:.2} dB, through pixels {pixels:.2} dB");
         }
     }
 }
