@@ -2,7 +2,8 @@
 //! clips beside a loop of the shell: `cargo bench -p convertfly-benches --bench media`.
 //!
 //! `CONVERTFLY_BENCH_SECONDS` (20), `CONVERTFLY_BENCH_CLIPS` (12) and `CONVERTFLY_BENCH_CLIP_SECONDS` (10) say how much; figures are the medians of
-//! `CONVERTFLY_BENCH_ROUNDS` (3), the two taking turns. `CONVERTFLY_BENCH_ONLY=queue` or `transcode` leaves the other out. The load of the machine is
+//! `CONVERTFLY_BENCH_ROUNDS` (3), the two taking turns. `CONVERTFLY_BENCH_NOISE` (8) is how restless the pictures are: the grain of a clean recording is 2.
+//! `CONVERTFLY_BENCH_ONLY=queue` or `transcode` leaves the other out. The load of the machine is
 //! printed before and after: figures of one that does other work say little.
 
 use std::fs::File;
@@ -194,10 +195,11 @@ fn main() -> anyhow::Result<()> {
         folder: folder.path().to_owned(),
         rounds: number("CONVERTFLY_BENCH_ROUNDS", 3),
     };
+    let noise = number("CONVERTFLY_BENCH_NOISE", 8);
     let make = |name: &str, seconds: usize| {
         let path = folder.path().join(name);
         let sources = format!(
-            "-f lavfi -i testsrc2=s=1280x720:r=30:d={seconds},noise=alls=8:allf=t -f lavfi -i sine=d={seconds} -shortest"
+            "-f lavfi -i testsrc2=s=1280x720:r=30:d={seconds},noise=alls={noise}:allf=t -f lavfi -i sine=d={seconds} -shortest"
         );
         ffmpeg(&format!("{sources} -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p -c:a aac {}", path.display()))?;
         anyhow::Ok(path)

@@ -74,8 +74,7 @@ impl Store {
             notified.as_mut().enable();
             // The record is for whoever sees it: most come too early, and what they need is to know that.
             let key = keys::job(self.shard(account), job);
-            let (owner, status): (Option<String>, Option<String>) =
-                self.connection().hmget(key, &["account", "status"]).await?;
+            let (owner, status): (Option<String>, Option<String>) = self.connection().hmget(key, &["account", "status"]).await?;
             if owner.as_deref() != Some(account) {
                 return Err(StoreError::NotFound);
             }
