@@ -90,7 +90,7 @@ fn main() {
     let (mut turned, mut pixels) = (small.clone(), small.clone());
     let resized = |scale, width: u32| {
         let size = (width, width * frame.height / frame.width);
-        drop(black_box(Planes::resized(&file, scale, size, None, Sampling::Half, &limits)));
+        drop(black_box(Planes::resized(&file, scale, size, None, Sampling::Half, Range::Full, &limits)));
     };
     let mut work: Vec<(&str, Work<'_>, Work<'_>)> = vec![
         (
@@ -137,7 +137,15 @@ fn main() {
             "planes at 1600 px, turned",
             Box::new(|| {
                 let size = (1600, 1600 * frame.height / frame.width);
-                drop(black_box(Planes::resized(&file, Scale::Full, size, Some(Turn::Rotate90), Sampling::Half, &limits)));
+                drop(black_box(Planes::resized(
+                    &file,
+                    Scale::Full,
+                    size,
+                    Some(Turn::Rotate90),
+                    Sampling::Half,
+                    Range::Full,
+                    &limits,
+                )));
             }),
             Box::new(|| assert!(reference::pixels_into(&file, 1, true, &mut turned))),
         ),

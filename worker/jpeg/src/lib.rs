@@ -26,7 +26,7 @@ pub use coefficients::Coefficients;
 pub use encode::{Coding, Samples, Sampling, Source, WriteOptions, encode};
 pub use error::{Error, Limits};
 pub use frame::{Color, Component, Frame};
-pub use pixels::{Picture, Plane, Planes, Scale};
+pub use pixels::{Picture, Plane, Planes, Range, Scale};
 pub use requantise::{Brush, Paint, Rewrite, Rewritten, quality_steps};
 pub use scan::Block;
 pub use transform::{Edge, Turn};

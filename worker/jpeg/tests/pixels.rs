@@ -2,7 +2,7 @@
 
 mod support;
 
-use convertfly_jpeg::{Coefficients, Limits, Picture, Planes, Sampling, Scale};
+use convertfly_jpeg::{Coefficients, Limits, Picture, Planes, Range, Sampling, Scale};
 use convertfly_jpeg_reference as reference;
 use support::{corpus, fixtures, settings};
 
@@ -55,9 +55,9 @@ fn kept_coefficients_give_the_same_pixels_as_their_file() {
             assert_eq!(Ok(Planes::of(&kept, scale)), planes, "{name}: {scale:?}");
             let reduced = Picture::reduced(&file, scale, &Limits::default());
             assert_eq!(Ok(Picture::reduced_of(&kept, scale)), reduced, "{name}: {scale:?} in colour");
-            let resized = Planes::resized(&file, scale, (9, 7), None, Sampling::Half, &Limits::default());
+            let resized = Planes::resized(&file, scale, (9, 7), None, Sampling::Half, Range::Full, &Limits::default());
             assert_eq!(
-                Ok(Planes::resized_of(&kept, scale, (9, 7), None, Sampling::Half)),
+                Ok(Planes::resized_of(&kept, scale, (9, 7), None, Sampling::Half, Range::Full)),
                 resized,
                 "{name}: {scale:?} of another size"
             );

@@ -2,7 +2,7 @@
 
 mod support;
 
-use convertfly_jpeg::{Limits, Picture, Planes, Sampling, Scale, Turn};
+use convertfly_jpeg::{Limits, Picture, Planes, Range, Sampling, Scale, Turn};
 use convertfly_jpeg_reference::{self as reference, Settings};
 use support::{fixtures, settings};
 
@@ -27,7 +27,8 @@ fn resample(src: &[f64], width: usize, height: usize, size: (usize, usize), rati
 
 fn check(name: &str, file: &[u8], size: (u32, u32)) {
     let theirs = reference::pixels(file, 1, false).expect(name);
-    let found = Planes::resized(file, Scale::Full, size, None, Sampling::Full, &Limits::default()).expect(name).expect(name);
+    let found =
+        Planes::resized(file, Scale::Full, size, None, Sampling::Full, Range::Full, &Limits::default()).expect(name).expect(name);
     for (channel, plane) in found.planes.iter().enumerate() {
         let samples: Vec<f64> = theirs.data.iter().skip(channel).step_by(theirs.channels).map(|&v| v.into()).collect();
         let wanted = (plane.width, plane.height);
@@ -60,7 +61,7 @@ fn colour_lies_where_brightness_lies() {
         for size in [(width as u32 / 2, height as u32 / 2), (31, 23), (32, 24), (width as u32, height as u32)] {
             for turn in [None, Some(Turn::FlipHorizontal), Some(Turn::FlipVertical), Some(Turn::Rotate90), Some(Turn::Rotate270)]
             {
-                let found = Planes::resized(&file, Scale::Full, size, turn, Sampling::Half, &Limits::default());
+                let found = Planes::resized(&file, Scale::Full, size, turn, Sampling::Half, Range::Full, &Limits::default());
                 let found = found.expect("read").expect("it is sound");
                 let cr = &found.planes[2];
                 let (across, down) = ((size.0 as usize).div_ceil(2), (size.1 as usize).div_ceil(2));
@@ -89,7 +90,9 @@ fn colour_lies_where_brightness_lies() {
 fn pixels_are_those_of_the_planes() {
     for (name, file) in fixtures() {
         let limits = Limits::default();
-        let Ok(Some(planes)) = Planes::resized(&file, Scale::Full, (21, 17), None, Sampling::Full, &limits) else { continue };
+        let Ok(Some(planes)) = Planes::resized(&file, Scale::Full, (21, 17), None, Sampling::Full, Range::Full, &limits) else {
+            continue;
+        };
         let picture = Picture::resized(&file, Scale::Full, (21, 17), &limits).expect("read").expect("it is sound");
         assert_eq!((picture.width, picture.height, picture.channels), (21, 17, planes.planes.len()), "{name}");
         let sample = |plane: usize, at: usize| f64::from(planes.planes[plane].data[at]);
@@ -119,7 +122,15 @@ fn low_coefficients_are_as_good_as_what_libjpeg_makes_of_more() {
             let size = (width / by / margin, height / by / margin);
             let ratio = |of: usize| (width as f64 / of as f64 / size.0 as f64, height as f64 / of as f64 / size.1 as f64);
             let wanted = resample(&samples, width, height, size, ratio(1));
-            let found = Planes::resized(&file, scale, (size.0 as u32, size.1 as u32), None, Sampling::Half, &Limits::default());
+            let found = Planes::resized(
+                &file,
+                scale,
+                (size.0 as u32, size.1 as u32),
+                None,
+                Sampling::Half,
+                Range::Full,
+                &Limits::default(),
+            );
             let ours: Vec<f64> = found.expect("read").expect("sound").planes[0].data.iter().map(|&value| value.into()).collect();
             let theirs = reference::pixels(&file, by as u8, false).expect("decoded");
             let reduced: Vec<f64> = theirs.data.iter().map(|&value| value.into()).collect();
@@ -139,14 +150,40 @@ fn low_coefficients_are_as_good_as_what_libjpeg_makes_of_more() {
 fn what_is_not_sound_is_left_to_others() {
     for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("420")) {
         let resized = |file: &[u8]| {
-            Planes::resized(file, Scale::Full, (20, 20), None, Sampling::Half, &Limits::default()).unwrap_or_default().is_some()
+            Planes::resized(file, Scale::Full, (20, 20), None, Sampling::Half, Range::Full, &Limits::default())
+                .unwrap_or_default()
+                .is_some()
         };
         assert!(resized(&file), "{name}");
         let short = [&file[..file.len() - 5], &[0xff, 0xd9]].concat();
         assert!(!resized(&short), "{name}: bytes are missing");
     }
     for (name, file) in fixtures().into_iter().filter(|(name, _)| name.starts_with("rgb") || name.starts_with("cmyk")) {
-        let found = Planes::resized(&file, Scale::Full, (20, 20), None, Sampling::Half, &Limits::default());
+        let found = Planes::resized(&file, Scale::Full, (20, 20), None, Sampling::Half, Range::Full, &Limits::default());
         assert_eq!(found, Ok(None), "{name}: no brightness");
+    }
+}
+
+#[test]
+fn planes_of_video_are_those_of_jfif_in_its_range() {
+    let file = fixtures().into_iter().find(|(name, _)| name.starts_with("420")).expect("a photo's sampling").1;
+    let own = Picture::decode(&file, &Limits::default()).expect("read");
+    let own = (own.width as u32, own.height as u32);
+    for (scale, size) in [(Scale::Full, own), (Scale::Full, (20, 15)), (Scale::Half, own), (Scale::Full, (own.0 + 9, own.1))] {
+        let of = |range| {
+            Planes::resized(&file, scale, size, None, Sampling::Half, range, &Limits::default()).expect("read").expect("sound")
+        };
+        let (full, video) = (of(Range::Full), of(Range::Video));
+        for (index, (full, video)) in full.planes.iter().zip(&video.planes).enumerate() {
+            for (&full, &video) in full.data.iter().zip(&video.data) {
+                let part = if index == 0 {
+                    16.0 + f64::from(full) * 219.0 / 255.0
+                } else {
+                    128.0 + (f64::from(full) - 128.0) * 224.0 / 255.0
+                };
+                // Both were rounded.
+                assert!((f64::from(video) - part).abs() <= 1.0, "{size:?}, component {index}: {full} as {video}");
+            }
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Pictures as brightness and colour, each a plane of its own: between formats that hold them so, nothing needs to become red, green and blue.
 
+pub(crate) use ::convertfly_jpeg::Range;
+
 use super::{EncodeOptions, Format, Known, Limits, jpg, webp};
 use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::pixels::Orientation;
 
-/// Brightness, and both colours at half the resolution, rounded up, where there are any. Of full range and BT.601, each sample of colour in the
+/// Brightness, and both colours at half the resolution, rounded up, where there are any. Of BT.601 in the range that was asked for, each sample of colour in the
 /// middle of its four pixels, as JFIF has it; rows without padding.
 pub(crate) struct Planes {
     pub(crate) width: u32,
@@ -21,7 +23,7 @@ type Profile = fn(&[u8], &Limits) -> Result<Option<Option<Vec<u8>>>, Failure>;
 
 /// What gives the picture at a size, resampled by Lanczos' filter and then turned; nothing for a file that has to go through its pixels after all.
 /// What other tasks on the file know of it serves here as well.
-type Decode = fn(&[u8], (u32, u32), Orientation, &Limits, Option<&Known>, &Cancel) -> Result<Option<Planes>, Failure>;
+type Decode = fn(&[u8], (u32, u32), Orientation, Range, &Limits, Option<&Known>, &Cancel) -> Result<Option<Planes>, Failure>;
 
 /// What makes a file; nothing where it needs colours, and there are none.
 type Encode = fn(&Planes, &EncodeOptions) -> Result<Option<Vec<u8>>, Failure>;
@@ -36,6 +38,8 @@ pub(crate) struct PlaneSource {
 /// A format whose files can be made of planes.
 pub(crate) struct PlaneTarget {
     pub(crate) format: &'static Format,
+    /// Of the planes that it takes.
+    pub(crate) range: Range,
     pub(crate) encode: Encode,
 }
 
@@ -45,6 +49,6 @@ pub(crate) static PLANE_SOURCES: &[PlaneSource] =
 
 /// Every format whose files can be made of them.
 pub(crate) static PLANE_TARGETS: &[PlaneTarget] = &[
-    PlaneTarget { format: &jpg::FORMAT, encode: jpg::planes::encode },
-    PlaneTarget { format: &webp::FORMAT, encode: webp::encode_planes },
+    PlaneTarget { format: &jpg::FORMAT, range: Range::Full, encode: jpg::planes::encode },
+    PlaneTarget { format: &webp::FORMAT, range: Range::Video, encode: webp::encode_planes },
 ];

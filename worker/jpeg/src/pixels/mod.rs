@@ -9,7 +9,7 @@ pub(crate) mod taps;
 mod turned;
 pub(crate) mod upsample;
 
-pub use scaled::{Plane, Planes, Scale};
+pub use scaled::{Plane, Planes, Range, Scale};
 
 use bands::Bands;
 use upsample::Growth;
@@ -65,12 +65,12 @@ impl Picture {
     /// Decodes at a scale, and resamples to `size` by Lanczos' filter; brightness and colour each from its own resolution, so that colour does not
     /// become more only to become less again. Nothing where the file is not sound, or its components are not brightness and colour.
     pub fn resized(data: &[u8], scale: Scale, size: (u32, u32), limits: &Limits) -> Result<Option<Self>, Error> {
-        Ok(Planes::resized(data, scale, size, None, Sampling::Full, limits)?.and_then(Self::of_planes))
+        Ok(Planes::resized(data, scale, size, None, Sampling::Full, Range::Full, limits)?.and_then(Self::of_planes))
     }
 
     /// The same picture as [`Self::resized`] makes of the file that the coefficients are of.
     pub fn resized_of(coefficients: &Coefficients, scale: Scale, size: (u32, u32)) -> Option<Self> {
-        Planes::resized_of(coefficients, scale, size, None, Sampling::Full).and_then(Self::of_planes)
+        Planes::resized_of(coefficients, scale, size, None, Sampling::Full, Range::Full).and_then(Self::of_planes)
     }
 
     /// Of planes of one size.

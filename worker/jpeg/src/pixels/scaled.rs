@@ -1,6 +1,7 @@
 //! Fewer samples out of the low coefficients, for thumbnails: what is above them is passed over, not decoded.
 
-use super::{Picture, idct};
+use super::Picture;
+use super::idct::{self, Video};
 use crate::coefficients::{Coefficients, Opened};
 use crate::error::{Error, Limits};
 use crate::frame::{Color, Component, Frame};
@@ -49,6 +50,23 @@ impl Scale {
             // There are so many below the last of the 16 that passing over the rest is no gain.
             Scale::Half | Scale::Full => 64,
         }
+    }
+}
+
+/// Between which values samples lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// As JFIF has them, 0 to 255.
+    Full,
+    /// As video has them (ITU-R BT.601, 2.5.3): brightness of 16 to 235, colour of 16 to 240.
+    Video,
+}
+
+impl Range {
+    /// What a component is brought to, where it is not left as it is.
+    pub(super) fn of(self, component: usize) -> Option<Video> {
+        let video = if component == 0 { Video::BRIGHTNESS } else { Video::COLOR };
+        (self == Range::Video).then_some(video)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Planes of another size, made while the file is decoded: of each component only as many rows are kept as the filter needs, so that they stay
 //! in the processor's cache.
 
-use super::scaled::{self, Plane, Planes, Scale};
+use super::idct::Video;
+use super::scaled::{self, Plane, Planes, Range, Scale};
 use super::taps::Taps;
 use crate::coefficients::{Coefficients, Opened};
 use crate::encode::Sampling;
 use crate::error::{Error, Limits};
 use crate::frame::{Color, Component, Frame};
 use crate::rows::Rows;
+use crate::scan::Block;
 use crate::simd::Level;
 use crate::transform::Turn;
 
@@ -27,6 +29,8 @@ struct Shrink {
     /// From rows to rows, and from columns to columns; none where nothing changes.
     taps: Option<(Taps, Taps)>,
     between: Vec<i16>,
+    /// The range of its samples, if not their own.
+    video: Option<Video>,
     /// The next row of the result.
     next: usize,
     out: Plane,
@@ -42,6 +46,7 @@ impl Shrink {
         size: (usize, usize),
         (across, down): (usize, usize),
         mirrored: (bool, bool),
+        video: Option<Video>,
     ) -> Self {
         let n = scale.size();
         let (width, height) = scaled::size(frame, c, scale);
@@ -69,13 +74,40 @@ impl Shrink {
         let bands = window.div_ceil(rows) + 2;
         let between = vec![0; stride + taps.as_ref().map_or(0, |(_, across)| across.width())];
         let out = Plane { width: out_width, height: out_height, data: vec![0; out_width * out_height] };
-        Shrink { ring: vec![0; bands * rows * stride], stride, rows, bands, height, taps, between, next: 0, out }
+        Shrink { ring: vec![0; bands * rows * stride], stride, rows, bands, height, taps, between, video, next: 0, out }
     }
 
     /// Room for the band with that number.
     fn band(&mut self, number: usize) -> &mut [u8] {
         let length = self.rows * self.stride;
         &mut self.ring[number % self.bands * length..][..length]
+    }
+
+    /// Takes the coefficients of the band with that number.
+    fn fill(&mut self, level: Level, scale: Scale, c: &Component, blocks: &[Block], number: usize) {
+        let stride = self.stride;
+        let Some(video) = self.video.filter(|_| self.is_direct(scale)) else {
+            return scaled::band(level, scale, c, blocks, self.band(number), stride);
+        };
+        let quant = &c.quant.unwrap_or([0; 64]);
+        let rows = self.band(number).chunks_exact_mut(8 * stride);
+        for (blocks, rows) in blocks.chunks_exact(c.stride).zip(rows) {
+            level.video_row(blocks, quant, rows, stride, video);
+        }
+    }
+
+    /// Whether samples get their range as they are made of coefficients.
+    fn is_direct(&self, scale: Scale) -> bool {
+        self.taps.is_none() && scale == Scale::Full
+    }
+
+    /// The plane, once all its rows are made.
+    fn finish(mut self, scale: Scale) -> Plane {
+        if let Some(video) = self.video.filter(|_| !self.is_direct(scale)) {
+            let table = video.table();
+            self.out.data.iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
+        }
+        self.out
     }
 
     /// Makes the rows that need nothing behind the first `have` rows.
@@ -113,7 +145,7 @@ fn has_brightness(frame: &Frame) -> bool {
 
 impl Planes {
     /// Decodes at a scale, and makes of each component a plane for a picture of `size`, by Lanczos' filter; of colour there are as many samples
-    /// as `sampling` says, where that of the file may be another. The frame is that of the file. What `turn` says is done last; `size` is what it is
+    /// as `sampling` says, where that of the file may be another, and samples lie in `range`. The frame is that of the file. What `turn` says is done last; `size` is what it is
     /// before.
     ///
     /// Nothing where the file is not sound, or its components are not brightness and colour.
@@ -123,6 +155,7 @@ impl Planes {
         size: (u32, u32),
         turn: Option<Turn>,
         sampling: Sampling,
+        range: Range,
         limits: &Limits,
     ) -> Result<Option<Self>, Error> {
         let opened = Opened::new(data, limits)?;
@@ -132,7 +165,7 @@ impl Planes {
         if !has_brightness(&opened.frame) {
             return Ok(None);
         }
-        Ok(Self::resized_rows(Rows::new(opened, scale.end())?, scale, size, turn, sampling))
+        Ok(Self::resized_rows(Rows::new(opened, scale.end())?, scale, size, turn, (sampling, range)))
     }
 
     /// The same planes as [`Self::resized`] makes of the file that the coefficients are of.
@@ -142,14 +175,21 @@ impl Planes {
         size: (u32, u32),
         turn: Option<Turn>,
         sampling: Sampling,
+        range: Range,
     ) -> Option<Self> {
         if size.0 == 0 || size.1 == 0 || !has_brightness(&coefficients.frame) {
             return None;
         }
-        Self::resized_rows(Rows::kept(coefficients), scale, size, turn, sampling)
+        Self::resized_rows(Rows::kept(coefficients), scale, size, turn, (sampling, range))
     }
 
-    fn resized_rows(mut rows: Rows<'_>, scale: Scale, size: (u32, u32), turn: Option<Turn>, sampling: Sampling) -> Option<Self> {
+    fn resized_rows(
+        mut rows: Rows<'_>,
+        scale: Scale,
+        size: (u32, u32),
+        turn: Option<Turn>,
+        (sampling, range): (Sampling, Range),
+    ) -> Option<Self> {
         let frame = rows.frame().clone();
         let size = (size.0 as usize, size.1 as usize);
         let colors = if sampling == Sampling::Half { (2, 2) } else { (1, 1) };
@@ -157,19 +197,21 @@ impl Planes {
         let (transpose, across, down) = parts;
         let mirrored = if transpose { (down, across) } else { (across, down) };
         let mut shrinks: Vec<Shrink> = (frame.components.iter().enumerate())
-            .map(|(index, c)| Shrink::new(&frame, c, scale, size, if index == 0 { (1, 1) } else { colors }, mirrored))
+            .map(|(index, c)| {
+                let pixels = if index == 0 { (1, 1) } else { colors };
+                Shrink::new(&frame, c, scale, size, pixels, mirrored, range.of(index))
+            })
             .collect();
         let level = Level::detect();
         let mut number = 0;
         while let Some(blocks) = rows.next_row() {
             for ((shrink, c), blocks) in shrinks.iter_mut().zip(&frame.components).zip(blocks) {
-                let stride = shrink.stride;
-                scaled::band(level, scale, c, blocks, shrink.band(number), stride);
+                shrink.fill(level, scale, c, blocks, number);
                 shrink.advance(level, (number + 1) * shrink.rows);
             }
             number += 1;
         }
-        let planes = shrinks.into_iter().map(|shrink| shrink.out.turned(parts)).collect();
+        let planes = shrinks.into_iter().map(|shrink| shrink.finish(scale).turned(parts)).collect();
         rows.is_sound().then_some(Planes { frame, planes })
     }
 }

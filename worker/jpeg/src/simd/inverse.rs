@@ -9,9 +9,23 @@ use super::forward::transpose;
 use crate::pixels::idct::*;
 use crate::scan::Block;
 
-/// See `Level::idct_row`: two blocks at a time, one in each half of the registers.
+/// See `Level::idct_row`.
 #[target_feature(enable = "avx2")]
 pub(super) fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
+    // What of video is not asked for does not count.
+    row::<false>(blocks, quant, rows, stride, Video::BRIGHTNESS);
+}
+
+/// See `Level::video_row`.
+#[target_feature(enable = "avx2")]
+pub(super) fn video_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize, video: Video) {
+    row::<true>(blocks, quant, rows, stride, video);
+}
+
+/// Two blocks at a time, one in each half of the registers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn row<const VIDEO: bool>(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize, video: Video) {
     let mut steps = [_mm256_setzero_si256(); 8];
     for (steps, row) in steps.iter_mut().zip(quant.as_chunks::<8>().0) {
         // SAFETY: 16 bytes are there; the load asks for no alignment.
@@ -33,7 +47,9 @@ pub(super) fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], str
         if is_flat(&input) {
             let dc = [_mm256_extract_epi16::<0>(input[0]), _mm256_extract_epi16::<8>(input[0])];
             // As both passes make it of nothing but DC.
-            let sample = |dc: i32| (((i32::from(dc as i16) + 4) >> 3) + 128).clamp(0, 255) as u8;
+            let sample = |dc: i32| {
+                if VIDEO { video.sample(dc as i16) } else { (((i32::from(dc as i16) + 4) >> 3) + 128).clamp(0, 255) as u8 }
+            };
             let samples = [sample(dc[0]), sample(dc[1])];
             for y in 0..8 {
                 for (part, sample) in rows[at(y)..][..8 * pair.len()].chunks_exact_mut(8).zip(samples) {
@@ -43,10 +59,14 @@ pub(super) fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], str
             continue;
         }
         let columns = transpose(eight::<11>(input));
-        let samples = transpose(eight::<18>(columns));
+        let samples = transpose(if VIDEO { eight::<15>(columns) } else { eight::<18>(columns) });
         for (number, two) in samples.as_chunks::<2>().0.iter().enumerate() {
-            // Saturation to -128..128, then to samples.
-            let bytes = _mm256_add_epi8(_mm256_packs_epi16(two[0], two[1]), _mm256_set1_epi8(-128));
+            let bytes = if VIDEO {
+                video_bytes(two, video)
+            } else {
+                // Saturation to -128..128, then to samples.
+                _mm256_add_epi8(_mm256_packs_epi16(two[0], two[1]), _mm256_set1_epi8(-128))
+            };
             // Of both blocks the first row, then of both the second.
             let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes);
             let halves = [_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes)];
@@ -61,6 +81,19 @@ pub(super) fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], str
             }
         }
     }
+}
+
+/// See `Video::sample`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn video_bytes(eighths: &[__m256i; 2], video: Video) -> __m256i {
+    let (least, most, bias) = (_mm256_set1_epi16(LEAST), _mm256_set1_epi16(MOST), _mm256_set1_epi16(video.bias));
+    let part = |eighths: __m256i| {
+        let cut = _mm256_min_epi16(_mm256_max_epi16(eighths, least), most);
+        let samples = _mm256_mulhrs_epi16(_mm256_add_epi16(cut, bias), _mm256_set1_epi16(video.factor));
+        _mm256_add_epi16(samples, _mm256_set1_epi16(i16::from(video.offset)))
+    };
+    _mm256_packus_epi16(part(eighths[0]), part(eighths[1]))
 }
 
 /// In both blocks nothing but the first value is other than 0.

@@ -1,6 +1,7 @@
 //! Kernels for pixels: one body each, compiled for every processor, and once more for those that have AVX2.
 
 use crate::encode::{dct, sampling};
+use crate::pixels::idct::Video;
 use crate::pixels::taps::{self, Taps};
 use crate::pixels::{color, idct, upsample};
 use crate::requantise;
@@ -102,6 +103,11 @@ impl Level {
         dispatch!(self, inverse::idct_row, idct_row, (blocks, quant, rows, stride));
     }
 
+    /// The same in the range of video.
+    pub(crate) fn video_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize, video: Video) {
+        dispatch!(self, inverse::video_row, video_row, (blocks, quant, rows, stride, video));
+    }
+
     /// The 4 by 4 samples of the low coefficients of a row of blocks, in 4 rows of `stride`.
     pub(crate) fn four_row(self, blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
         dispatch!(self, inverse::four_row, four_row, (blocks, quant, rows, stride));
@@ -111,6 +117,14 @@ impl Level {
 fn idct_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize) {
     for (x, block) in blocks.iter().enumerate() {
         for (y, samples) in idct::islow(block, quant).iter().enumerate() {
+            rows[y * stride + 8 * x..][..8].copy_from_slice(samples);
+        }
+    }
+}
+
+fn video_row(blocks: &[Block], quant: &[u16; 64], rows: &mut [u8], stride: usize, video: Video) {
+    for (x, block) in blocks.iter().enumerate() {
+        for (y, samples) in idct::islow_video(block, quant, video).iter().enumerate() {
             rows[y * stride + 8 * x..][..8].copy_from_slice(samples);
         }
     }
@@ -249,6 +263,11 @@ mod tests {
                 Level::detect().idct_row(&blocks[..count], &quant, &mut one, 24);
                 Level::plain().idct_row(&blocks[..count], &quant, &mut other, 24);
                 assert_eq!(one, other, "{:?} by {quant:?}", &blocks[..count]);
+                for video in [Video::BRIGHTNESS, Video::COLOR] {
+                    Level::detect().video_row(&blocks[..count], &quant, &mut one, 24, video);
+                    Level::plain().video_row(&blocks[..count], &quant, &mut other, 24, video);
+                    assert_eq!(one, other, "{:?} by {quant:?} as {video:?}", &blocks[..count]);
+                }
             }
             let row = [blocks, blocks].concat();
             for count in [1, 4, 6] {

@@ -33,8 +33,9 @@ pub(super) fn run(asked: &Asked<'_>, clock: &mut Clock, mut output: &File) -> Re
     let target = PLANE_TARGETS.iter().find(|target| target.format.name == to.name);
     let (Some(source), Some(target)) = (source, target) else { return Ok(None) };
     let Some((stored, orientation)) = planned(asked, source)? else { return Ok(None) };
-    let decoded = clock
-        .time("decode", || pipeline::guarded(|| (source.decode)(data, stored, orientation, &job.limits, asked.known, cancel)))?;
+    let decoded = clock.time("decode", || {
+        pipeline::guarded(|| (source.decode)(data, stored, orientation, target.range, &job.limits, asked.known, cancel))
+    })?;
     let Some(planes) = decoded else { return Ok(None) };
     let size = (planes.width, planes.height);
     let keeps = !options.strip && to.flags.tags;

@@ -6,7 +6,7 @@ use super::encode::bare;
 use super::segments::Segments;
 use super::{TITLE, header, limits as own_limits, plain, reduction, rewrite, scale, shared};
 use crate::failure::Failure;
-use crate::formats::planes::Planes;
+use crate::formats::planes::{Planes, Range};
 use crate::formats::support::encoding;
 use crate::formats::{Cancel, EncodeOptions, Known, Limits};
 use crate::pixels::Orientation;
@@ -25,6 +25,7 @@ pub(in crate::formats) fn decode(
     data: &[u8],
     size: (u32, u32),
     orientation: Orientation,
+    range: Range,
     limits: &Limits,
     known: Option<&Known>,
     cancel: &Cancel,
@@ -36,8 +37,8 @@ pub(in crate::formats) fn decode(
     let (scale, turn) = (scale(reduction), rewrite::turn(orientation));
     // What is broken, or of a kind that is not known there, is for the decoders of pixels to judge.
     let found = match shared::coefficients(data, &header, known, cancel)? {
-        Some(coefficients) => Decoded::resized_of(&coefficients, scale, size, turn, Sampling::Half),
-        None => Decoded::resized(data, scale, size, turn, Sampling::Half, &own_limits(&header)).ok().flatten(),
+        Some(coefficients) => Decoded::resized_of(&coefficients, scale, size, turn, Sampling::Half, range),
+        None => Decoded::resized(data, scale, size, turn, Sampling::Half, range, &own_limits(&header)).ok().flatten(),
     };
     let Some(Decoded { frame, planes }) = found else { return Ok(None) };
     if (frame.width, frame.height) != (header.width, header.height) {

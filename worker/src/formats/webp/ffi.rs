@@ -41,7 +41,7 @@ pub(super) struct Pixels<'a> {
     pub(super) data: &'a [u8],
 }
 
-/// Brightness and, at half the resolution, rounded up, both colours, packed: of full range, as JPEG has them.
+/// Brightness and, at half the resolution, rounded up, both colours, packed: in the range of video.
 #[derive(Clone, Copy)]
 pub(super) struct Planes<'a> {
     pub(super) width: u32,
@@ -121,7 +121,7 @@ impl Picture {
         Ok(picture)
     }
 
-    /// Brings the planes to the range of video, which is that of WebP.
+    /// Planes in the range of video, which is that of WebP.
     fn of_planes(planes: Planes<'_>) -> Result<Self, Failure> {
         let (width, height) = (planes.width as usize, planes.height as usize);
         let half = (width.div_ceil(2), height.div_ceil(2));
@@ -133,20 +133,17 @@ impl Picture {
         if unsafe { sys::WebPPictureAlloc(&raw mut *picture.0) } == 0 {
             return Err(encoding(TITLE, "out of memory"));
         }
-        let luma: [u8; 256] = std::array::from_fn(|value| (16 + (value * 219 + 127) / 255) as u8);
-        // 128 stays.
-        let color: [u8; 256] = std::array::from_fn(|value| ((value * 224 + 128 * (255 - 224) + 127) / 255) as u8);
         let (y_stride, uv_stride) = (picture.0.y_stride, picture.0.uv_stride);
         let targets = [
-            (planes.y, picture.0.y, y_stride, width, &luma),
-            (planes.cb, picture.0.u, uv_stride, half.0, &color),
-            (planes.cr, picture.0.v, uv_stride, half.0, &color),
+            (planes.y, picture.0.y, y_stride, width),
+            (planes.cb, picture.0.u, uv_stride, half.0),
+            (planes.cr, picture.0.v, uv_stride, half.0),
         ];
-        for (from, to, stride, width, table) in targets {
+        for (from, to, stride, width) in targets {
             for (number, from) in from.chunks_exact(width).enumerate() {
                 // SAFETY: libwebp allocated as many rows of that stride as the planes have, asserted above, and none is shorter than its width.
                 let row = unsafe { std::slice::from_raw_parts_mut(to.offset(number as isize * stride as isize), width) };
-                row.iter_mut().zip(from).for_each(|(to, &from)| *to = table[usize::from(from)]);
+                row.copy_from_slice(from);
             }
         }
         Ok(picture)
