@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::io::BufWriter;
 
+use ::png::chunk::IDAT;
 use ::png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, Encoder, Info};
+
+use convertfly_png::Rows;
 
 use super::{TITLE, repack};
 use crate::failure::Failure;
@@ -44,6 +47,20 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         encoder.add_itxt_chunk("XML:com.adobe.xmp".to_owned(), xmp.clone()).map_err(fail)?;
     }
     let mut writer = encoder.write_header().map_err(fail)?;
+    if !animated && !options.smallest {
+        let pixel = image.channels().count() * image.depth().bytes();
+        let data = if image.depth() == Depth::U16 {
+            Cow::Owned(samples::to_big_endian(image.data()))
+        } else {
+            Cow::Borrowed(image.data())
+        };
+        let rows = Rows::new(&data, image.width() as usize * pixel, pixel).ok_or_else(|| encoding(TITLE, "not whole rows"))?;
+        convertfly_png::compress(rows, &mut |part| {
+            options.cancel.check()?;
+            writer.write_chunk(IDAT, part).map_err(fail)
+        })?;
+        return writer.finish().map_err(fail);
+    }
     let mut before: Option<&Image> = None;
     for frame in &decoded.frames {
         options.cancel.check()?;
