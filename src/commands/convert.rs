@@ -56,7 +56,11 @@ fn processor(data: Option<&Path>) -> anyhow::Result<Processor> {
     } else {
         processor
     };
-    processor.map_err(|failure| anyhow::anyhow!("{failure}"))
+    // What a setting is wrong with says so itself; nothing inside is broken.
+    processor.map_err(|failure| match failure {
+        Failure::Internal { cause } => anyhow::anyhow!(cause),
+        other => anyhow::anyhow!("{other}"),
+    })
 }
 
 /// Converts every input; one that fails is named and does not stop the others.

@@ -95,17 +95,7 @@ impl LocalStorage {
             }
             file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(StorageError::io("take over a file"))?;
             file.sync_all().map_err(StorageError::io("flush an object to disk"))?;
-            let mut tries = 0;
-            while let Err(error) = fs::hard_link(&path, &target) {
-                // The folder was empty and a deletion took it between the two calls. For any other reason bytes are copied.
-                if error.kind() != io::ErrorKind::NotFound || tries == FOLDER_TRIES {
-                    return Ok(None);
-                }
-                make_folder(&root, folder)?;
-                tries += 1;
-            }
-            sync_folder(folder)?;
-            Ok(Some(digests.finish()))
+            Ok(second_name(&root, &path, &target, || Ok(()))?.then(|| digests.finish()))
         })
         .await
     }
@@ -162,20 +152,8 @@ impl LocalStorage {
     pub(super) async fn link(&self, from: &str, to: &str) -> Result<bool, StorageError> {
         let (root, source, target, key) = (self.root.clone(), self.root.join(from), self.root.join(to), from.to_owned());
         blocking(move || {
-            let folder = target.parent().unwrap_or(&root);
-            for _ in 0..FOLDER_TRIES {
-                make_folder(&root, folder)?;
-                match fs::hard_link(&source, &target) {
-                    Ok(()) => return sync_folder(folder).map(|()| true),
-                    // The folder was empty and a deletion took it, or it is the source that is not there.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        fs::metadata(&source).map_err(|error| not_found(error, &key, "open an object"))?;
-                    }
-                    // Not on this file system, too many names, or a name that is taken: then bytes are copied.
-                    Err(_) => return Ok(false),
-                }
-            }
-            Ok(false)
+            let is_there = || fs::metadata(&source).map(drop).map_err(|error| not_found(error, &key, "open an object"));
+            second_name(&root, &source, &target, is_there)
         })
         .await
     }
@@ -393,6 +371,27 @@ impl Temporary {
         self.guard.keep();
         self.target.parent().map_or(Ok(()), sync_folder)
     }
+}
+
+/// Gives a file a second name, durably; not where that cannot be done, so that bytes have to be copied: on another file system, with too many
+/// names, or for a name that is taken. `is_there` says so where the file itself is missing.
+fn second_name(
+    root: &Path,
+    source: &Path,
+    target: &Path,
+    is_there: impl Fn() -> Result<(), StorageError>,
+) -> Result<bool, StorageError> {
+    let folder = target.parent().unwrap_or(root);
+    for _ in 0..FOLDER_TRIES {
+        make_folder(root, folder)?;
+        match fs::hard_link(source, target) {
+            Ok(()) => return sync_folder(folder).map(|()| true),
+            // The folder was empty and a deletion took it between the two calls, or it is the source that is missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => is_there()?,
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(false)
 }
 
 /// Makes `folder` under `root`, and each new folder's name durable.

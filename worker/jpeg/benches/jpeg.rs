@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use convertfly_jpeg::{
-    Coding, Coefficients, Limits, Paint, Picture, Planes, Rewrite, Samples, Sampling, Scale, Source, Turn, WriteOptions, encode,
-    quality_steps,
+    Coding, Coefficients, Limits, Paint, Picture, Planes, Range, Rewrite, Samples, Sampling, Scale, Source, Turn, WriteOptions,
+    encode, quality_steps,
 };
 use convertfly_jpeg_reference as reference;
 use criterion::Criterion;
