@@ -13,6 +13,9 @@ pub(super) const NODE_TARGET: f64 = 1.3;
 /// The same of jobs a second of the scheduler against BullMQ, and of the processor time of Redis.
 pub(super) const QUEUE_TARGET: (f64, f64) = (1.5, 0.6);
 
+/// From enqueue to start at half load, milliseconds at p50 and p99.
+pub(super) const START_TARGET: (f64, f64) = (1.0, 10.0);
+
 /// The whole node under load.
 pub(super) fn node(measured: Option<&Measured<node::Report>>) -> String {
     let mut text = "### The whole node\n\n".to_owned();
@@ -78,6 +81,14 @@ pub(super) fn scheduler(measured: Option<&Measured<Vec<scheduler::Report>>>, que
                         one.tasks
                     );
                 }
+            }
+            for start in report.iter().filter_map(|one| one.start) {
+                let _ = writeln!(
+                    text,
+                    "\nFrom the call that submits a job to the lease of its task, at {:.0} jobs a second, half of what it bears: {:.2} ms at p50\n\
+                     ({:.0}), {:.2} ms at p99 ({:.0}), {:.1} ms at most.",
+                    start.rate, start.p50, START_TARGET.0, start.p99, START_TARGET.1, start.max
+                );
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What the scheduler costs: Redis round trips, commands and microseconds per job, against a Redis of its own.
 
+mod start;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,8 @@ use convertfly_scheduler::store::{Finished, Lease, NewAccount, Store, keys};
 use convertfly_scheduler::task::{TaskResult, TaskSpec};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+
+pub use start::Start;
 
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,16 @@ pub struct Report {
     pub submit: Phase,
     /// Lease and finish of every task.
     pub work: Phase,
+    /// How soon a task starts at half of the load that both phases together bear; of jobs of one task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+}
+
+impl Report {
+    /// Jobs a second where each is submitted and worked off.
+    pub fn whole(&self) -> f64 {
+        1.0 / (1.0 / self.submit.jobs_per_second + 1.0 / self.work.jobs_per_second)
+    }
 }
 
 /// Measures with a fresh Redis (append-only file, `appendfsync` as given).
@@ -73,8 +87,12 @@ pub async fn run(load: Load, appendfsync: &str) -> anyhow::Result<Report> {
     store.create_account(&account).await?;
     let submit = meter.phase(load.jobs, submit_all(&store, load)).await?;
     let work = meter.phase(load.jobs, work_all(&store, load)).await?;
+    let mut report = Report { tasks: load.tasks, submit, work, start: None };
+    if load.tasks == 1 {
+        report.start = Some(start::measure(&store, load.jobs, report.whole() / 2.0).await?);
+    }
     redis.stop().await;
-    Ok(Report { tasks: load.tasks, submit, work })
+    Ok(report)
 }
 
 fn chain(tasks: usize) -> NewJob {
