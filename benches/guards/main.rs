@@ -1,7 +1,7 @@
 //! The hot loops, once each, for callgrind to count their instructions: `benches/guards/run.sh` runs this.
 //!
 //! Instructions do not depend on what else a machine does, and levels are forced, so that they do not depend on its processor either:
-//! `scalar` and `avx2` are the kernels on pixels, `jpeg` is the codec of JPEG, which under valgrind sees AVX2 at most. Prints the name of
+//! `scalar` and `avx2` are the kernels on pixels, `jpeg` and `png` are those codecs, which under valgrind see AVX2 at most. Prints the name of
 //! each piece of work, in the order in which they are counted.
 //!
 //! The kernels are compiled here once more, out of the worker's sources: all of that crate takes minutes to build as a release has it.
@@ -15,10 +15,12 @@ mod pictures;
 #[expect(dead_code, unreachable_pub, reason = "the worker uses all of it, and others see it there")]
 mod pixels;
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::process::ExitCode;
 
 use convertfly_jpeg::{Coding, Coefficients, Limits, Picture, Planes, Rewrite, Scale, WriteOptions};
+use convertfly_png::Rows;
 
 use pixels::{Channels, CpuLevel, Depth, Filter, Image, Orientation, Step};
 
@@ -112,13 +114,37 @@ fn jpeg() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn png() -> ExitCode {
+    let stream = |data: &[u8]| {
+        let rows = Rows::new(data, SIZE.0 as usize * 3, 3).expect("whole rows");
+        let mut bytes = 0;
+        let done: Result<(), Infallible> = convertfly_png::compress(rows, &mut |part| {
+            bytes += part.len();
+            Ok(())
+        });
+        done.map_or(0, |()| bytes)
+    };
+    let noise = pictures::noise(SIZE.0, SIZE.1, Channels::Rgb);
+    // Noise on slopes is what a photograph is to a filter; a page is white but for some lines.
+    let photo: Vec<u8> = noise.data().iter().enumerate().map(|(at, &byte)| (at / 900) as u8 ^ (byte & 7)).collect();
+    let page: Vec<u8> = photo.iter().enumerate().map(|(at, &byte)| if at / 5000 % 4 == 0 { byte } else { 255 }).collect();
+    count("photo to png", &mut || {
+        black_box(stream(&photo));
+    });
+    count("page to png", &mut || {
+        black_box(stream(&page));
+    });
+    ExitCode::SUCCESS
+}
+
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("jpeg") => jpeg(),
+        Some("png") => png(),
         Some("scalar") => kernels_at(CpuLevel::Scalar),
         Some("avx2") => kernels_at(CpuLevel::Avx2),
         _ => {
-            eprintln!("usage: convertfly-guards jpeg|scalar|avx2");
+            eprintln!("usage: convertfly-guards jpeg|png|scalar|avx2");
             ExitCode::FAILURE
         }
     }

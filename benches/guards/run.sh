@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 export CARGO_INCREMENTAL=0
 cargo build --locked -p convertfly-guards --config benches/guards/profile.toml
 
-for part in jpeg scalar avx2; do
+for part in jpeg png scalar avx2; do
   valgrind --tool=callgrind --quiet --collect-atstart=no --toggle-collect='*counted_by_callgrind*' \
     --dump-after='*noted_by_callgrind*' --callgrind-out-file="$work/$part.out" \
     "$target/debug/convertfly-guards" "$part" >"$work/$part.names"
