@@ -12,8 +12,10 @@ const END: usize = 256;
 const MOST: u8 = 14;
 /// Zeros in a row from which on they become a repetition: so many are found with one comparison.
 const RUN: usize = 8;
-/// Bytes from which on half of them say enough of how often each occurs.
+/// Bytes from which on some of their rows say enough of how often each occurs, and which those are: one of four, for 0.03 % more bytes than
+/// one of two.
 const SAMPLED: usize = 64 << 10;
+const EVERY: u32 = 4;
 /// The longest repetition.
 const LONGEST: usize = 258;
 
@@ -73,7 +75,7 @@ fn zeros(data: &[u8]) -> usize {
     whole + data[whole..].iter().take_while(|&&byte| byte == 0).count()
 }
 
-/// How often each symbol occurs. Of a photograph every other row is looked at, and each literal gets a code, since the rows between may have
+/// How often each symbol occurs. Of a photograph some rows are looked at, and each literal gets a code, since the rows between may have
 /// those that these do not have.
 fn count(data: &[u8], line: usize, runs: &[Run]) -> [u32; SYMBOLS] {
     // Equal bytes one after the other would wait for each other in one table.
@@ -95,12 +97,18 @@ fn count(data: &[u8], line: usize, runs: &[Run]) -> [u32; SYMBOLS] {
     let sampled = data.len() >= SAMPLED && zeros < data.len() / 8;
     let mut at = 0;
     for run in runs.iter().copied().chain([Run { start: data.len(), len: 0 }]) {
-        data[at..run.start].chunks(line).step_by(1 + usize::from(sampled)).for_each(&mut add);
+        let literals = &data[at..run.start];
+        if sampled {
+            literals.chunks(line).step_by(EVERY as usize).for_each(&mut add);
+        } else {
+            add(literals);
+        }
         at = run.start + run.len;
         each_repetition(run.len, |symbol, _, _| counts[symbol] += 1);
     }
+    let times = if sampled { EVERY } else { 1 };
     for (symbol, count) in counts[..256].iter_mut().enumerate() {
-        *count = u32::from(sampled) + (1 + u32::from(sampled)) * tables.iter().map(|table| table[symbol]).sum::<u32>();
+        *count = u32::from(sampled) + times * tables.iter().map(|table| table[symbol]).sum::<u32>();
     }
     // The first zero of each run; what is repeated is the byte before.
     counts[0] += u32::try_from(runs.len()).unwrap_or(u32::MAX / 2);

@@ -20,15 +20,14 @@ impl Filter {
     pub(crate) const ALL: [Self; 4] = [Self::Sub, Self::Up, Self::Average, Self::Paeth];
 }
 
-/// Appends the number of a filter and the row filtered by it: of those the one whose differences are smallest in sum, since small ones are
-/// frequent and get short codes (PNG 1.2, 9.6).
-pub(crate) fn append(level: Level, pixel: usize, row: &[u8], above: &[u8], out: &mut Vec<u8>) {
+/// Puts the number of a filter and the row filtered by it into `out`: of those the one whose differences are smallest in sum, since small ones
+/// are frequent and get short codes (PNG 1.2, 9.6).
+pub(crate) fn choose(level: Level, pixel: usize, row: &[u8], above: &[u8], out: &mut [u8]) {
     let sums = level.sums(pixel, row, above);
     let best = Filter::ALL.into_iter().zip(sums).min_by_key(|&(_, sum)| sum).map_or(Filter::Sub, |(filter, _)| filter);
-    out.push(best as u8);
-    let at = out.len();
-    out.resize(at + row.len(), 0);
-    level.filter(best, pixel, row, above, &mut out[at..]);
+    let Some((number, filtered)) = out.split_first_mut() else { return };
+    *number = best as u8;
+    level.filter(best, pixel, row, above, filtered);
 }
 
 /// What `filter` subtracts, from the bytes to the left, above, and above to the left.

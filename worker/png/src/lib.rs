@@ -50,20 +50,20 @@ pub fn compress<E>(rows: Rows<'_>, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>)
 fn compress_at<E>(level: Level, rows: Rows<'_>, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let line = rows.row + 1;
     let height = (STRIP / line).max(1);
-    let mut filtered = Vec::with_capacity(height * line);
+    let mut buffer = vec![0; height.min(rows.data.len() / rows.row) * line];
     let mut writer = bits::Writer::starting_with(&HEADER);
     let mut sum = simd_adler32::Adler32::new();
     let nothing = vec![0; rows.row];
     let mut above = &nothing[..];
     let mut strips = rows.data.chunks(height * rows.row).peekable();
     while let Some(strip) = strips.next() {
-        filtered.clear();
-        for row in strip.chunks_exact(rows.row) {
-            filter::append(level, rows.pixel, row, above, &mut filtered);
+        let filtered = &mut buffer[..strip.len() / rows.row * line];
+        for (row, out) in strip.chunks_exact(rows.row).zip(filtered.chunks_exact_mut(line)) {
+            filter::choose(level, rows.pixel, row, above, out);
             above = row;
         }
-        sum.write(&filtered);
-        block::write(level, &filtered, line, strips.peek().is_none(), &mut writer);
+        sum.write(filtered);
+        block::write(level, filtered, line, strips.peek().is_none(), &mut writer);
         if strips.peek().is_none() {
             writer.finish(&sum.finish().to_be_bytes());
         }
