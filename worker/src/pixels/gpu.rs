@@ -177,6 +177,15 @@ impl Gpu {
         }
     }
 
+    /// Whether there is a device now. Where there is none, one is opened in the background, if that may be done.
+    pub(crate) fn is_ready(&self) -> bool {
+        let is_open = self.inner.lock().backend.is_some();
+        if !is_open {
+            self.inner.clone().start_opening();
+        }
+        is_open
+    }
+
     /// Waits until no device is being opened.
     pub(crate) fn settle(&self) {
         let state = self.inner.lock();

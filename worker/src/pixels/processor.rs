@@ -227,24 +227,37 @@ impl Processor {
     }
 
     /// Whether a resize from so many pixels to so many, of a picture whose coefficients can be had, is best done by the GPU on these; so many tasks read
-    /// the picture. Thumbnails are not, where anybody chooses: of those the CPU reads the low coefficients alone.
+    /// the picture. Where nobody asked for a GPU, one that is not there costs nothing: coefficients are not read for it.
     pub(crate) fn transforms(&self, from: u64, to: u64, readers: u32) -> Option<Transforms<'_>> {
         // The scalar forms show what the others are measured by.
         let gpu = self.gpu.as_ref().filter(|_| self.cpu > CpuLevel::Scalar)?;
-        let (pixels, is_thumbnail) = (from.max(to), to.saturating_mul(16) <= from);
-        let (goes, reason, most) = if let Some(routes) = self.measured(gpu) {
-            let (goes, reason) = routes.route_coefficients(pixels);
-            (goes && !is_thumbnail, reason, routes.coefficients.in_batch.saturating_mul(IN_FLIGHT))
-        } else if self.policy != GpuPolicy::Auto {
-            (true, format!("CONVERTFLY_GPU={}", self.policy.as_str()), usize::MAX)
-        } else if pixels >= GPU_RESIZE_PIXELS {
-            (!is_thumbnail, format!("a resize of {pixels} pixels"), usize::MAX)
-        } else {
-            let goes = !is_thumbnail && readers >= RENDITIONS.0 && from >= RENDITIONS.1;
-            (goes, format!("{readers} tasks read these {from} pixels"), usize::MAX)
-        };
-        let turn = goes.then(|| Turn::take(gpu, &self.transforming, most)).flatten()?;
+        let (reason, most) = self.pays(gpu, (from, to), readers)?;
+        if self.policy == GpuPolicy::Auto && !gpu.is_ready() {
+            return None;
+        }
+        let turn = Turn::take(gpu, &self.transforming, most)?;
         Some(Transforms { turn, reason })
+    }
+
+    /// Whether it is sooner done there, why, and how many may be there at once. Thumbnails are not, where anybody chooses: of those the CPU reads the
+    /// low coefficients alone.
+    fn pays(&self, gpu: &Gpu, (from, to): (u64, u64), readers: u32) -> Option<(String, usize)> {
+        let (pixels, is_thumbnail) = (from.max(to), to.saturating_mul(16) <= from);
+        if let Some(routes) = self.measured(gpu) {
+            let (goes, reason) = routes.route_coefficients(pixels);
+            return (goes && !is_thumbnail).then_some((reason, routes.coefficients.in_batch.saturating_mul(IN_FLIGHT)));
+        }
+        if self.policy != GpuPolicy::Auto {
+            return Some((format!("CONVERTFLY_GPU={}", self.policy.as_str()), usize::MAX));
+        }
+        let reason = if pixels >= GPU_RESIZE_PIXELS {
+            format!("a resize of {pixels} pixels")
+        } else if readers >= RENDITIONS.0 && from >= RENDITIONS.1 {
+            format!("{readers} tasks read these {from} pixels")
+        } else {
+            return None;
+        };
+        (!is_thumbnail).then_some((reason, usize::MAX))
     }
 
     /// Makes it; nothing where the CPU has to, and why.
@@ -533,11 +546,14 @@ mod tests {
     fn coefficients_go_to_the_gpu_where_it_pays() {
         let takes = |processor: &Processor, from: u64, to: u64, readers: u32| processor.transforms(from, to, readers).is_some();
         let auto = Processor::new(CpuLevel::detect(), GpuPolicy::Auto).expect("auto needs no GPU");
-        assert!(takes(&auto, GPU_RESIZE_PIXELS, GPU_RESIZE_PIXELS / 4, 1), "a large resize");
-        assert!(takes(&auto, 12 << 20, 3 << 20, 5), "several renditions");
-        assert!(!takes(&auto, 12 << 20, 3 << 20, 1), "a lone one");
-        assert!(!takes(&auto, 12 << 20, 1 << 19, 5), "a thumbnail");
-        assert!(!takes(&auto, 1 << 20, 1 << 19, 5), "small ones");
+        let gpu = auto.gpu.as_ref().expect("one may be there");
+        let pays = |from: u64, to: u64, readers: u32| auto.pays(gpu, (from, to), readers).is_some();
+        assert!(pays(GPU_RESIZE_PIXELS, GPU_RESIZE_PIXELS / 4, 1), "a large resize");
+        assert!(pays(12 << 20, 3 << 20, 5), "several renditions");
+        assert!(!pays(12 << 20, 3 << 20, 1), "a lone one");
+        assert!(!pays(12 << 20, 1 << 19, 5), "a thumbnail");
+        assert!(!pays(1 << 20, 1 << 19, 5), "small ones");
+        assert!(!takes(&auto, 12 << 20, 3 << 20, 5), "not before a device is open: nothing is read for one that is not there");
         for (level, policy) in [(CpuLevel::detect(), GpuPolicy::Off), (CpuLevel::Scalar, GpuPolicy::Software)] {
             let processor = Processor::new(level, policy).expect("these tests need lavapipe");
             assert!(!takes(&processor, 1 << 40, 1 << 39, 9), "{level:?}, {policy:?}");
