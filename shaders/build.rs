@@ -1,23 +1,26 @@
-//! Preprocesses every `wgsl/*.wgsl`, checks it with naga and writes the table that `src/lib.rs` includes.
+//! Preprocesses every `wgsl/*.wgsl` and `wgsl/jpeg/*.wgsl`, checks it with naga and writes the table that `src/lib.rs` includes.
 //!
 //! The preprocessor knows one directive: a line `#import name` is replaced by `wgsl/shared/name.wgsl`, once a shader.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
     println!("cargo:rerun-if-changed=wgsl");
-    let mut paths: Vec<_> = fs::read_dir("wgsl")
-        .expect("the folder wgsl can be read")
-        .map(|entry| entry.expect("an entry of wgsl can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wgsl"))
-        .collect();
-    paths.sort();
+    let mut shaders: Vec<(String, PathBuf)> = Vec::new();
+    for (folder, before) in [("wgsl", ""), ("wgsl/jpeg", "jpeg/")] {
+        let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("the folder {folder} cannot be read: {error}"));
+        let paths = entries.map(|entry| entry.expect("an entry of the folder can be read").path());
+        shaders.extend(paths.filter(|path| path.extension().is_some_and(|extension| extension == "wgsl")).map(|path| {
+            let name = path.file_stem().and_then(|stem| stem.to_str()).expect("shader names are UTF-8");
+            (format!("{before}{name}"), path)
+        }));
+    }
+    shaders.sort();
 
     let mut table = String::from("&[\n");
-    for path in &paths {
-        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("shader names are UTF-8");
+    for (name, path) in &shaders {
         let mut imported = Vec::new();
         let source = preprocess(path, &mut imported);
         let [x, y, z] = check(name, &source);

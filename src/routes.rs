@@ -54,7 +54,9 @@ mod tests {
         }
         let row = Route { gpu_from_pixels: None, measured: Vec::new() };
         let recordings: BTreeMap<_, _> = Kind::ALL.into_iter().map(|kind| (kind, row.clone())).collect();
-        serde_json::to_string(&Routes { machine, date: String::new(), recordings, gpu_at_once: 1, cpu_slots: 77 }).expect("JSON")
+        let coefficients = Default::default();
+        let routes = Routes { machine, date: String::new(), recordings, coefficients, gpu_at_once: 1, cpu_slots: 77 };
+        serde_json::to_string(&routes).expect("JSON")
     }
 
     fn slots(text: &str, wanted: u32) -> (u32, bool) {

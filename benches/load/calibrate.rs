@@ -15,6 +15,7 @@ use crate::pictures;
 use crate::thumbnail::median;
 
 mod balance;
+mod coefficients;
 
 use balance::{Rate, break_even, enough};
 
@@ -44,6 +45,10 @@ pub struct Calibrated {
     pub routes: Routes,
     /// Why there is none.
     pub no_gpu: Option<String>,
+    /// Pictures a second where a photo is wanted in five sizes: on the CPU, and with its coefficients on the GPU.
+    pub five: Option<(f64, f64)>,
+    /// What the stages of one photo take on the GPU, by its own clock, milliseconds.
+    pub stages: Vec<(String, f64)>,
 }
 
 /// Measures; tells what it is at.
@@ -63,12 +68,16 @@ pub fn run(plan: Plan, mut tell: impl FnMut(&str)) -> anyhow::Result<Calibrated>
         Ok(gpu) => at_once(gpu, plan)?,
         Err(_) => 1,
     };
+    tell("coefficients");
+    let coefficients = coefficients::route(&cpu, gpu.as_ref().ok(), plan)?;
+    let five = coefficients::renditions(&cpu, gpu.as_ref().ok(), plan)?;
+    let stages = coefficients::stages(gpu.as_ref().ok(), plan)?;
     tell("conversions at once");
     let cpu_slots = slots(&cpu, plan)?;
     let adapter = gpu.as_ref().ok().and_then(Processor::gpu_name);
     let date = OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?;
-    let routes = Routes { machine: Machine::here(plan.level, adapter), date, recordings, gpu_at_once, cpu_slots };
-    Ok(Calibrated { routes, no_gpu: gpu.err() })
+    let routes = Routes { machine: Machine::here(plan.level, adapter), date, recordings, coefficients, gpu_at_once, cpu_slots };
+    Ok(Calibrated { routes, no_gpu: gpu.err(), five, stages })
 }
 
 /// The work that stands for a kind, on a picture of that size.
@@ -186,13 +195,23 @@ pub fn table(calibrated: &Calibrated) -> String {
         }
     }
     let _ = writeln!(text, "conversions at once: {}\n", routes.cpu_slots);
-    for (kind, route) in &routes.recordings {
-        let to = route.gpu_from_pixels.map_or_else(|| "cpu".to_owned(), |pixels| format!("gpu from {pixels} pixels"));
-        let _ = writeln!(text, "{:<10} {to}", kind.as_str());
-        for point in &route.measured {
+    let coefficients = &routes.coefficients;
+    let rows = routes.recordings.iter().map(|(kind, route)| (kind.as_str(), route.gpu_from_pixels, &route.measured));
+    let in_batch = ("coefficients", coefficients.gpu_from_pixels, &coefficients.measured);
+    for (name, from, measured) in rows.chain([in_batch]) {
+        let to = from.map_or_else(|| "cpu".to_owned(), |pixels| format!("gpu from {pixels} pixels"));
+        let _ = writeln!(text, "{name:<12} {to}");
+        for point in measured {
             let gpu = point.gpu_ms.map_or_else(String::new, |ms| format!("   gpu {ms:>8.2} ms"));
             let _ = writeln!(text, "    {:>6.2} Mpixel   cpu {:>8.2} ms{gpu}", point.pixels as f64 / 1e6, point.cpu_ms);
         }
+    }
+    let _ = writeln!(text, "coefficients in a batch: {}", coefficients.in_batch);
+    for (stage, ms) in &calibrated.stages {
+        let _ = writeln!(text, "    {stage:<14} {ms:>8.2} ms");
+    }
+    if let Some((cpu, gpu)) = calibrated.five {
+        let _ = writeln!(text, "five sizes of a photo: cpu {cpu:.1}, gpu {gpu:.1} pictures a second");
     }
     text
 }
@@ -216,7 +235,7 @@ mod tests {
         }
         assert!(routes.cpu_slots >= 1, "{routes:?}");
         let text = table(&calibrated);
-        assert!(text.contains("everything stays on the CPU") && text.contains("thumbnail  cpu"), "{text}");
+        assert!(text.contains("everything stays on the CPU") && text.contains("thumbnail    cpu"), "{text}");
         assert_eq!(routes.foreign(CpuLevel::detect()), None, "the router takes it");
     }
 

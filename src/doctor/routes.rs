@@ -43,10 +43,10 @@ fn there(path: &Path, cpu: &str, adapter: Option<&str>) -> Check {
     if let Some(why) = foreign {
         return Check::warning(NAME, format!("{} is ignored: {why}", path.display()), REMEDY);
     }
-    let rows: Vec<String> = table
-        .recordings
-        .iter()
-        .filter_map(|(kind, route)| Some(format!("{} from {} pixels", kind.as_str(), route.gpu_from_pixels?)))
+    let rows = table.recordings.iter().map(|(kind, route)| (kind.as_str(), route.gpu_from_pixels));
+    let rows: Vec<String> = rows
+        .chain([("coefficients", table.coefficients.gpu_from_pixels)])
+        .filter_map(|(name, from)| Some(format!("{name} from {} pixels", from?)))
         .collect();
     let rows =
         if rows.is_empty() { "everything stays on the CPU".to_owned() } else { format!("to the GPU go {}", rows.join(", ")) };
@@ -57,7 +57,7 @@ fn there(path: &Path, cpu: &str, adapter: Option<&str>) -> Check {
 #[cfg(test)]
 mod tests {
     use convertfly_worker::pixels::CpuLevel;
-    use convertfly_worker::pixels::routes::{Kind, Machine, Route};
+    use convertfly_worker::pixels::routes::{CoefficientRoute, Kind, Machine, Route};
 
     use super::super::State;
     use super::*;
@@ -68,6 +68,7 @@ mod tests {
             machine: Machine::here(CpuLevel::detect(), adapter.map(str::to_owned)),
             date: "2026-11-28".to_owned(),
             recordings: Kind::ALL.into_iter().map(|kind| (kind, row(kind))).collect(),
+            coefficients: CoefficientRoute { gpu_from_pixels: adapter.map(|_| 34), ..CoefficientRoute::default() },
             gpu_at_once: 1,
             cpu_slots: 2,
         }
@@ -84,7 +85,7 @@ mod tests {
         let text = |table: &Routes| serde_json::to_string(table).expect("JSON");
         let good = check(&text(&table(Some("Example 9000"))), Some("Example 9000"));
         assert_eq!(good.state, State::Ok, "{good:?}");
-        assert!(good.detail.ends_with("to the GPU go blur from 12 pixels; 2 conversions at once"), "{good:?}");
+        assert!(good.detail.ends_with("blur from 12 pixels, coefficients from 34 pixels; 2 conversions at once"), "{good:?}");
         assert!(check(&text(&table(None)), None).detail.contains("everything stays on the CPU"), "without a GPU");
         let other = check(&text(&table(Some("Example 9000"))), None);
         assert_eq!(other.state, State::Warning, "the GPU is gone: {other:?}");

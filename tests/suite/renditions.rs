@@ -76,6 +76,29 @@ fn five_renditions_of_one_upload_are_decoded_once_and_are_those_of_five_jobs() {
 }
 
 #[test]
+fn what_a_gpu_makes_of_coefficients_is_what_the_processor_makes() {
+    let cpu = Server::start();
+    let photo = photo(&cpu);
+    let wanted = results(&cpu, &cpu.run(&renditions(&photo)));
+    let gpu = Server::start_with(&[("CONVERTFLY_GPU", "software")]);
+    let job = gpu.run(&renditions(&photo));
+    for width in WIDTHS {
+        let explain = &job["tasks"][format!("to{width}")]["explain"];
+        assert_eq!(explain["way"], "coefficients on the gpu", "{explain:#}");
+        assert!(explain["device"].as_str().is_some_and(|device| device.starts_with("gpu:")), "{explain:#}");
+        assert!(explain["reason"].as_str().is_some_and(|why| why.starts_with("CONVERTFLY_GPU=software")), "{explain:#}");
+        assert_eq!(explain["fallbacks"], json!([]), "{explain:#}");
+        assert!(explain["batch"]["tasks"].as_u64() >= Some(1) && explain["batch"]["sources"] == 1, "{explain:#}");
+        assert!(explain["batch"]["ms"]["jpeg/inverse"].is_number(), "what each stage took: {explain:#}");
+    }
+    assert_eq!(decodes(&job), (1, 4), "one of them decodes: {job:#}");
+    assert!(results(&gpu, &job) == wanted, "byte for byte");
+    let alone = gpu.convert(&photo, "a.jpg", "jpg", &json!({ "width": WIDTHS[0] }));
+    assert_eq!(alone["tasks"]["convert"]["explain"]["way"], "coefficients on the gpu", "{alone:#}");
+    assert!(gpu.download(&alone).bytes == wanted[&WIDTHS[0]], "alone, too");
+}
+
+#[test]
 fn accounts_share_nothing() {
     let server = Server::start();
     let other = another(&server, 100, &["jobs:read", "jobs:write"]);

@@ -35,7 +35,7 @@ pub enum Edge {
 
 impl Turn {
     /// Transposed first, then mirrored across and down.
-    pub(crate) fn parts(self) -> (bool, bool, bool) {
+    pub fn parts(self) -> (bool, bool, bool) {
         match self {
             Turn::FlipHorizontal => (false, true, false),
             Turn::FlipVertical => (false, false, true),

@@ -27,7 +27,7 @@ pub(crate) fn coded<T: Copy>(natural: &[T; 64]) -> [T; 64] {
 }
 
 /// The number under which the coefficient at a position in natural order is coded.
-pub(crate) static ZIGZAG: [u8; 64] = {
+pub static ZIGZAG: [u8; 64] = {
     let mut table = [0; 64];
     let mut k = 0;
     while k < 64 {

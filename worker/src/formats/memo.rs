@@ -17,6 +17,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub enum Part {
     /// Its quantised coefficients, where it is made of such.
     Coefficients,
+    /// The same, packed.
+    Packed,
     /// Its pixels.
     Pixels {
         /// Every frame, or one.

@@ -6,6 +6,7 @@
 
 pub(super) mod adapters;
 mod bands;
+pub(super) mod batch;
 mod device;
 mod plan;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 pub(crate) use plan::Plan;
 
+use super::coefficients::{Rendition, Transformed};
 use super::image::Image;
 use super::processor::GpuPolicy;
 use super::recording::Recording;
@@ -48,7 +50,7 @@ pub(crate) struct Done {
 }
 
 /// Why there is no result.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// The device is of no more use.
     Lost(String),
@@ -87,6 +89,8 @@ pub(crate) trait Backend: Send + Sync {
     fn limit(&self) -> u64;
     /// Runs the passes.
     fn run(&self, plan: &Plan, image: &Image, cancel: &Cancel) -> Result<Done, Fault>;
+    /// Makes what is wanted of packed coefficients, and hands it out.
+    fn batch(&self, layout: &batch::Layout, deliver: batch::Deliver<'_>) -> Result<(), Fault>;
     /// Makes a fault.
     fn inject(&self, fault: Injected);
 }
@@ -113,6 +117,8 @@ struct Inner {
     /// Told whenever an opening has ended.
     opened: Condvar,
     hung: AtomicBool,
+    /// What waits to be made of coefficients.
+    queue: batch::Queue,
 }
 
 #[derive(Default)]
@@ -148,7 +154,15 @@ impl Gpu {
 
     fn with_opener(opener: Box<Opener>) -> Self {
         let state = Mutex::new(State::default());
-        Self { inner: Arc::new(Inner { opener, state, opened: Condvar::new(), hung: AtomicBool::new(false) }) }
+        Self {
+            inner: Arc::new(Inner {
+                opener,
+                state,
+                opened: Condvar::new(),
+                hung: AtomicBool::new(false),
+                queue: batch::Queue::default(),
+            }),
+        }
     }
 
     /// Opens the device unless that was done, and waits for it.
@@ -161,6 +175,15 @@ impl Gpu {
             (None, Some(cause), _) | (None, None, Some(cause)) => Err(cause.clone()),
             (None, None, None) => Err("no device".to_owned()),
         }
+    }
+
+    /// Whether there is a device now. Where there is none, one is opened in the background, if that may be done.
+    pub(crate) fn is_ready(&self) -> bool {
+        let is_open = self.inner.lock().backend.is_some();
+        if !is_open {
+            self.inner.clone().start_opening();
+        }
+        is_open
     }
 
     /// Waits until no device is being opened.
@@ -187,18 +210,58 @@ impl Gpu {
         image: &Image,
         cancel: &Cancel,
     ) -> Result<(Done, String), Fault> {
+        self.inner.guarded(|backend| {
+            if plan.fits(backend.limit()) {
+                backend.run(plan, image, cancel)
+            } else {
+                bands::run(backend, recording, image, cancel)
+            }
+        })
+    }
+
+    /// Has a rendition made, in one submission with others that wait, and gives it with the name of the device.
+    pub(crate) fn transform(&self, rendition: Rendition, cancel: &Cancel) -> Result<(Transformed, String), Fault> {
+        self.inner.transform(rendition, cancel)
+    }
+
+    /// From now on batches are no larger than that.
+    pub(crate) fn limit_batches(&self, most: batch::Most) {
+        self.inner.queue.limit(most);
+    }
+
+    /// Makes a fault on the device, if there is one now.
+    pub(crate) fn inject(&self, fault: Injected) {
+        let backend = self.inner.lock().backend.clone();
+        if let Some(backend) = backend {
+            backend.inject(fault);
+        }
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        self.inner.queue.close();
+        // A driver that is being loaded while the process ends may crash it.
+        self.settle();
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change leaves the state whole before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works with the device, and looks after it: gives the result with its name.
+    fn guarded<T>(self: &Arc<Self>, work: impl FnOnce(&dyn Backend) -> Result<T, Fault>) -> Result<(T, String), Fault> {
         let backend = self.acquire()?;
-        let result = if plan.fits(backend.limit()) {
-            backend.run(plan, image, cancel)
-        } else {
-            bands::run(&*backend, recording, image, cancel)
-        };
+        let result = work(&*backend);
         match &result {
-            Ok(_) => self.inner.lock().breaker.worked(),
+            Ok(_) => self.lock().breaker.worked(),
             Err(fault @ (Fault::Lost(_) | Fault::Hang(_))) => {
-                tracing::warn!(device = backend.name(), %fault, "GPU fault; the CPU finishes the recording");
-                self.inner.hung.fetch_or(matches!(fault, Fault::Hang(_)), Ordering::Relaxed);
-                self.inner.clone().lose(&backend);
+                tracing::warn!(device = backend.name(), %fault, "GPU fault; the CPU finishes what was on it");
+                self.hung.fetch_or(matches!(fault, Fault::Hang(_)), Ordering::Relaxed);
+                self.clone().lose(&backend);
             }
             Err(_) => {}
         }
@@ -211,16 +274,8 @@ impl Gpu {
         result
     }
 
-    /// Makes a fault on the device, if there is one now.
-    pub(crate) fn inject(&self, fault: Injected) {
-        let backend = self.inner.lock().backend.clone();
-        if let Some(backend) = backend {
-            backend.inject(fault);
-        }
-    }
-
-    fn acquire(&self) -> Result<Arc<dyn Backend>, Fault> {
-        let state = self.inner.lock();
+    fn acquire(self: &Arc<Self>) -> Result<Arc<dyn Backend>, Fault> {
+        let state = self.lock();
         if let Some(cause) = &state.absent {
             return Err(Fault::Absent(cause.clone()));
         }
@@ -229,7 +284,7 @@ impl Gpu {
                 return Ok(backend);
             }
             drop(state);
-            self.inner.clone().lose(&backend);
+            self.clone().lose(&backend);
             return Err(Fault::Lost("found lost before use".to_owned()));
         }
         let cause = match &state.cause {
@@ -238,22 +293,8 @@ impl Gpu {
             None => "the GPU is being opened".to_owned(),
         };
         drop(state);
-        self.inner.clone().start_opening();
+        self.clone().start_opening();
         Err(Fault::Absent(cause))
-    }
-}
-
-impl Drop for Gpu {
-    fn drop(&mut self) {
-        // A driver that is being loaded while the process ends may crash it.
-        self.settle();
-    }
-}
-
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change leaves the state whole before anything can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives `backend` up, once however many threads noticed, and opens another one.

@@ -3,6 +3,7 @@
 //! A [`Recording`] holds no pixels and no device. [`Processor`] runs it: on the CPU at a [`CpuLevel`], or on a GPU where that pays
 //! and one is there; a fault of the GPU ends in the CPU's result within the same call.
 
+pub(crate) mod coefficients;
 mod cpu;
 #[cfg(test)]
 mod fidelity;

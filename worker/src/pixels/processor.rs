@@ -5,7 +5,9 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::coefficients::{Rendition, Transformed};
 use super::cpu;
+use super::gpu::batch::{IN_FLIGHT, Most};
 use super::gpu::{self, Fault, Gpu, Injected, Plan};
 use super::image::{Image, Shape};
 use super::level::CpuLevel;
@@ -102,6 +104,13 @@ pub struct Ran {
 /// pixels have crossed the bus twice. A cautious guess where nothing was measured ([`Routes`]): thumbnails of photos stay on the CPU.
 pub const GPU_RESIZE_PIXELS: u64 = 32 << 20;
 
+/// From so many tasks on that read one source, and from so many pixels of it, coefficients are worth the way where nothing was measured: they cross the
+/// bus once, and each task adds no more than its own result.
+const RENDITIONS: (u32, u64) = (3, 4 << 20);
+
+/// A software adapter takes some seconds for so many pixels: batches of it are no larger, so that they do not look like a device that hangs.
+const SOFTWARE_PIXELS: u64 = 8 << 20;
+
 /// Runs recordings. One per process, shared by all threads.
 #[derive(Debug)]
 pub struct Processor {
@@ -112,6 +121,8 @@ pub struct Processor {
     routes: Option<Routes>,
     /// Recordings that are with the GPU.
     with_gpu: AtomicUsize,
+    /// Renditions of coefficients that are with it.
+    transforming: AtomicUsize,
     /// Told once where the table is of another GPU.
     told: Once,
     /// Whether every image is turned into its negative first: a fault for the tests that have to find it.
@@ -132,6 +143,7 @@ impl Processor {
             gpu: (gpu != GpuPolicy::Off).then(|| Gpu::new(gpu)),
             routes: None,
             with_gpu: AtomicUsize::new(0),
+            transforming: AtomicUsize::new(0),
             told: Once::new(),
             #[cfg(test)]
             planted: Default::default(),
@@ -139,7 +151,22 @@ impl Processor {
         if let (Some(opened), GpuPolicy::Software | GpuPolicy::Require) = (&processor.gpu, gpu) {
             opened.open().map_err(|cause| Failure::internal(format!("CONVERTFLY_GPU={}: {cause}", gpu.as_str())))?;
         }
+        processor.limit_batches();
         Ok(processor)
+    }
+
+    /// Tells the GPU how large batches are best.
+    fn limit_batches(&self) {
+        let mut most = Most::default();
+        if let Some(routes) = &self.routes {
+            most.renditions = routes.coefficients.in_batch;
+        }
+        if self.policy == GpuPolicy::Software {
+            most.pixels = SOFTWARE_PIXELS;
+        }
+        if let Some(gpu) = &self.gpu {
+            gpu.limit_batches(most);
+        }
     }
 
     /// A processor as `CONVERTFLY_CPU` and `CONVERTFLY_GPU` say, with the table of routes that `CONVERTFLY_ROUTES` names.
@@ -150,6 +177,7 @@ impl Processor {
         let mut processor = Self::new(CpuLevel::from_env()?, GpuPolicy::from_env()?)?;
         if let Some(value) = std::env::var_os("CONVERTFLY_ROUTES").filter(|value| !value.is_empty()) {
             processor.routes = Routes::of_setting(&value.to_string_lossy(), processor.cpu).map_err(Failure::internal)?;
+            processor.limit_batches();
         }
         Ok(processor)
     }
@@ -160,6 +188,7 @@ impl Processor {
     /// [`Failure::Internal`] when it is not a table.
     pub fn with_routes(mut self, path: &Path) -> Result<Self, Failure> {
         self.routes = Routes::usable(path, self.cpu).map_err(Failure::internal)?;
+        self.limit_batches();
         Ok(self)
     }
 
@@ -195,6 +224,69 @@ impl Processor {
     /// scalar forms, which show what the others are measured by.
     pub(crate) fn takes_planes(&self, recording: &Recording, shape: Shape) -> Result<bool, Failure> {
         Ok(self.cpu > CpuLevel::Scalar && self.route(recording, shape)?.0.is_none())
+    }
+
+    /// Whether a resize from so many pixels to so many, of a picture whose coefficients can be had, is best done by the GPU on these; so many tasks read
+    /// the picture. Where nobody asked for a GPU, one that is not there costs nothing: coefficients are not read for it.
+    pub(crate) fn transforms(&self, from: u64, to: u64, readers: u32) -> Option<Transforms<'_>> {
+        // The scalar forms show what the others are measured by.
+        let gpu = self.gpu.as_ref().filter(|_| self.cpu > CpuLevel::Scalar)?;
+        let (reason, most) = self.pays(gpu, (from, to), readers)?;
+        if self.policy == GpuPolicy::Auto && !gpu.is_ready() {
+            return None;
+        }
+        let turn = Turn::take(gpu, &self.transforming, most)?;
+        Some(Transforms { turn, reason })
+    }
+
+    /// Whether it is sooner done there, why, and how many may be there at once. Thumbnails are not, where anybody chooses: of those the CPU reads the
+    /// low coefficients alone.
+    fn pays(&self, gpu: &Gpu, (from, to): (u64, u64), readers: u32) -> Option<(String, usize)> {
+        let (pixels, is_thumbnail) = (from.max(to), to.saturating_mul(16) <= from);
+        if let Some(routes) = self.measured(gpu) {
+            let (goes, reason) = routes.route_coefficients(pixels);
+            return (goes && !is_thumbnail).then_some((reason, routes.coefficients.in_batch.saturating_mul(IN_FLIGHT)));
+        }
+        if self.policy != GpuPolicy::Auto {
+            return Some((format!("CONVERTFLY_GPU={}", self.policy.as_str()), usize::MAX));
+        }
+        let reason = if pixels >= GPU_RESIZE_PIXELS {
+            format!("a resize of {pixels} pixels")
+        } else if readers >= RENDITIONS.0 && from >= RENDITIONS.1 {
+            format!("{readers} tasks read these {from} pixels")
+        } else {
+            return None;
+        };
+        (!is_thumbnail).then_some((reason, usize::MAX))
+    }
+
+    /// Makes it; nothing where the CPU has to, and why.
+    ///
+    /// # Errors
+    /// [`Failure::Cancelled`] once `cancel` is set. Never because of a GPU.
+    pub(crate) fn transform(
+        &self,
+        Transforms { turn, reason }: Transforms<'_>,
+        rendition: Rendition,
+        cancel: &Cancel,
+    ) -> Result<(Option<Transformed>, Ran), Failure> {
+        let mut ran = Ran { device: self.cpu_device(), reason, ..Ran::default() };
+        match turn.gpu.transform(rendition, cancel) {
+            Ok((made, device)) => {
+                ran.device = format!("gpu:{device}");
+                let batch = &made.batch;
+                (ran.upload_us, ran.kernel_us, ran.readback_us) = (batch.upload_us, batch.kernel_us, batch.readback_us);
+                return Ok((Some(made), ran));
+            }
+            Err(Fault::Stop(failure)) => return Err(failure),
+            // Under `auto` no GPU is the rule, not a fault.
+            Err(Fault::Absent(cause)) if self.policy == GpuPolicy::Auto => ran.reason = cause,
+            Err(fault) => {
+                ran.fallbacks.push(fault.to_string());
+                "the GPU did not do it".clone_into(&mut ran.reason);
+            }
+        }
+        Ok((None, ran))
     }
 
     /// Runs `recording` on `image`.
@@ -268,6 +360,7 @@ impl Processor {
             gpu: Some(gpu),
             routes: None,
             with_gpu: AtomicUsize::new(0),
+            transforming: AtomicUsize::new(0),
             told: Once::new(),
             planted: Default::default(),
         }
@@ -331,6 +424,12 @@ impl Processor {
         });
         None
     }
+}
+
+/// That the GPU is to make something of coefficients, and why; keeps its place until it is made.
+pub(crate) struct Transforms<'a> {
+    turn: Turn<'a>,
+    reason: String,
 }
 
 /// A recording's place among those that are with the GPU.
@@ -441,6 +540,37 @@ mod tests {
             assert!(ran.device.starts_with(device) && ran.reason.contains(part), "{step:?}: {ran:?}");
             assert!(ran.reason.starts_with("measured on this machine") && ran.fallbacks.is_empty(), "{step:?}: {ran:?}");
         }
+    }
+
+    #[test]
+    fn coefficients_go_to_the_gpu_where_it_pays() {
+        let takes = |processor: &Processor, from: u64, to: u64, readers: u32| processor.transforms(from, to, readers).is_some();
+        let auto = Processor::new(CpuLevel::detect(), GpuPolicy::Auto).expect("auto needs no GPU");
+        let gpu = auto.gpu.as_ref().expect("one may be there");
+        let pays = |from: u64, to: u64, readers: u32| auto.pays(gpu, (from, to), readers).is_some();
+        assert!(pays(GPU_RESIZE_PIXELS, GPU_RESIZE_PIXELS / 4, 1), "a large resize");
+        assert!(pays(12 << 20, 3 << 20, 5), "several renditions");
+        assert!(!pays(12 << 20, 3 << 20, 1), "a lone one");
+        assert!(!pays(12 << 20, 1 << 19, 5), "a thumbnail");
+        assert!(!pays(1 << 20, 1 << 19, 5), "small ones");
+        assert!(!takes(&auto, 12 << 20, 3 << 20, 5), "not before a device is open: nothing is read for one that is not there");
+        for (level, policy) in [(CpuLevel::detect(), GpuPolicy::Off), (CpuLevel::Scalar, GpuPolicy::Software)] {
+            let processor = Processor::new(level, policy).expect("these tests need lavapipe");
+            assert!(!takes(&processor, 1 << 40, 1 << 39, 9), "{level:?}, {policy:?}");
+        }
+        // From 40,000 pixels on, four in a batch, of which three are in flight.
+        let measured = calibrated(None);
+        assert!(takes(&measured, 40_000, 20_000, 1) && takes(&measured, 10, 40_000, 1), "what was measured");
+        assert!(
+            !takes(&measured, 39_999, 20_000, 5) && !takes(&measured, 40_000, 2_500, 1),
+            "and what was found to be too little"
+        );
+        let taken: Vec<_> = (0..12).map(|_| measured.transforms(40_000, 20_000, 1)).collect();
+        assert!(taken.iter().all(Option::is_some) && !takes(&measured, 40_000, 20_000, 1), "no more than it does at once");
+        let reason = taken[0].as_ref().map(|turn| turn.reason.clone()).unwrap_or_default();
+        assert_eq!(reason, "measured on this machine: coefficients of 40000 pixels, to the GPU from 40000");
+        drop(taken);
+        assert!(takes(&measured, 40_000, 20_000, 1), "places come back");
     }
 
     #[test]

@@ -142,6 +142,26 @@ pub struct Route {
     pub measured: Vec<Point>,
 }
 
+/// Where pictures go that are made of coefficients, as coefficients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoefficientRoute {
+    /// From so many pixels on, the source's or the result's, to the GPU; `None`: never.
+    pub gpu_from_pixels: Option<u64>,
+    /// Pictures that are best made in one batch.
+    pub in_batch: usize,
+    /// What the first was found from, smallest first.
+    #[serde(default)]
+    pub measured: Vec<Point>,
+}
+
+impl Default for CoefficientRoute {
+    /// Nothing was measured.
+    fn default() -> Self {
+        Self { gpu_from_pixels: None, in_batch: 8, measured: Vec::new() }
+    }
+}
+
 /// The table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +172,9 @@ pub struct Routes {
     pub date: String,
     /// A row for each kind.
     pub recordings: BTreeMap<Kind, Route>,
+    /// Where pictures go that need not become pixels. Tables of versions that knew nothing of it are read, too: they are told apart behind that.
+    #[serde(default)]
+    pub coefficients: CoefficientRoute,
     /// Recordings that the GPU does best at once; one more goes to the CPU.
     pub gpu_at_once: usize,
     /// Conversions at once that the processor does best: `CONVERTFLY_CPU_SLOTS` where that is not set.
@@ -201,6 +224,12 @@ impl Routes {
         if let (Some(kind), None) = (goes, &table.machine.adapter) {
             return Err(format!("`recordings.{}` goes to a GPU, and `machine.adapter` names none", kind.as_str()));
         }
+        if table.coefficients.gpu_from_pixels.is_some() && table.machine.adapter.is_none() {
+            return Err("`coefficients` goes to a GPU, and `machine.adapter` names none".to_owned());
+        }
+        if !(1..=256).contains(&table.coefficients.in_batch) {
+            return Err("`coefficients.in_batch` is a number from 1 to 256".to_owned());
+        }
         if table.gpu_at_once == 0 || !(1..=4096).contains(&table.cpu_slots) {
             return Err("`gpu_at_once` and `cpu_slots` are numbers from 1 up".to_owned());
         }
@@ -242,13 +271,22 @@ impl Routes {
     /// The table in short, for the environment of a child: that starts again whatever has become of the file meanwhile.
     pub(crate) fn handed_on(mut self) -> Result<String, Failure> {
         self.recordings.values_mut().for_each(|route| route.measured.clear());
+        self.coefficients.measured.clear();
         serde_json::to_string(&self).map_err(Failure::internal)
     }
 
     /// Whether work of that kind and size goes to the GPU, and why.
     pub(super) fn route(&self, kind: Kind, pixels: u64) -> (bool, String) {
-        let name = kind.as_str();
-        match self.recordings.get(&kind).and_then(|route| route.gpu_from_pixels) {
+        Self::found(kind.as_str(), self.recordings.get(&kind).and_then(|route| route.gpu_from_pixels), pixels)
+    }
+
+    /// The same of coefficients.
+    pub(super) fn route_coefficients(&self, pixels: u64) -> (bool, String) {
+        Self::found("coefficients", self.coefficients.gpu_from_pixels, pixels)
+    }
+
+    fn found(name: &str, from: Option<u64>, pixels: u64) -> (bool, String) {
+        match from {
             Some(from) => {
                 (pixels >= from, format!("measured on this machine: {name} of {pixels} pixels, to the GPU from {from}"))
             }
@@ -269,6 +307,7 @@ pub(super) mod tests {
             machine: Machine::here(CpuLevel::detect(), Some(adapter.to_owned())),
             date: "2026-11-28T12:00:00Z".to_owned(),
             recordings: Kind::ALL.into_iter().map(|kind| (kind, route(kind))).collect(),
+            coefficients: CoefficientRoute { gpu_from_pixels: Some(2 * pixels), in_batch: 4, measured: Vec::new() },
             gpu_at_once: 2,
             cpu_slots: 3,
         }
@@ -283,6 +322,16 @@ pub(super) mod tests {
     #[test]
     fn a_table_is_read_as_it_was_written() {
         assert_eq!(Routes::parse(&json(|_| ())), Ok(table("a GPU", 5)));
+    }
+
+    #[test]
+    fn a_table_without_coefficients_is_one_that_has_not_measured_them() {
+        let old = json(|value| {
+            value.as_object_mut().map(|table| table.remove("coefficients"));
+        });
+        let read = Routes::parse(&old).expect("it is read");
+        assert_eq!(read, Routes { coefficients: CoefficientRoute::default(), ..table("a GPU", 5) });
+        assert!(!read.route_coefficients(u64::MAX).0, "they stay on the CPU");
     }
 
     #[test]
@@ -304,6 +353,14 @@ pub(super) mod tests {
             (json(|value| value["recordings"]["glow"] = serde_json::json!({ "gpu_from_pixels": 1 })), "glow"),
             (json(|value| value["recordings"]["resize"]["gpu_from_pixels"] = serde_json::json!("many")), "many"),
             (json(|value| value["machine"]["adapter"] = serde_json::Value::Null), "recordings.resize"),
+            (
+                json(|value| {
+                    value["machine"]["adapter"] = serde_json::Value::Null;
+                    value["recordings"]["resize"]["gpu_from_pixels"] = serde_json::Value::Null;
+                }),
+                "`coefficients`",
+            ),
+            (json(|value| value["coefficients"]["in_batch"] = serde_json::json!(0)), "in_batch"),
             (json(|value| value["gpu_at_once"] = serde_json::json!(0)), "gpu_at_once"),
             (json(|value| value["cpu_slots"] = serde_json::json!(0)), "cpu_slots"),
         ] {

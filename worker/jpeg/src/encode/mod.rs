@@ -13,7 +13,7 @@ mod tally;
 
 pub(crate) use bits::Writer;
 pub(crate) use markers::table_of;
-pub use picture::{Samples, Sampling, Source, encode};
+pub use picture::{Samples, Sampling, Source, encode, encode_packed};
 use progressive::Tokens;
 use script::Plan;
 pub(crate) use sequential::{RowWriter, Tables, bits as value_bits, in_range, size};

@@ -3,13 +3,16 @@
 mod bands;
 pub(crate) mod color;
 pub(crate) mod idct;
+mod resampling;
 mod scaled;
 mod shrink;
 pub(crate) mod taps;
 mod turned;
 pub(crate) mod upsample;
 
+pub use resampling::Resampling;
 pub use scaled::{Plane, Planes, Range, Scale};
+pub use taps::Taps;
 
 use bands::Bands;
 use upsample::Growth;

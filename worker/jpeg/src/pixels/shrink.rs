@@ -2,6 +2,7 @@
 //! in the processor's cache.
 
 use super::idct::Video;
+use super::resampling::{self, Resampling};
 use super::scaled::{self, Plane, Planes, Range, Scale};
 use super::taps::Taps;
 use crate::coefficients::{Coefficients, Opened};
@@ -49,26 +50,8 @@ impl Shrink {
         video: Option<Video>,
     ) -> Self {
         let n = scale.size();
-        let (width, height) = scaled::size(frame, c, scale);
-        let (out_width, out_height) = (size.0.div_ceil(across), size.1.div_ceil(down));
-        // How many samples of the source a sample of the result covers, of which the last ones may lie outside.
-        let ratio = |side: usize, factor: usize, most: usize, wanted: usize, times: usize| {
-            (side * factor * n * times) as f64 / (8 * most * wanted) as f64
-        };
-        let ratios = (
-            ratio(frame.width as usize, c.h, frame.max_h, size.0, across),
-            ratio(frame.height as usize, c.v, frame.max_v, size.1, down),
-        );
-        // Samples begin at the left and at the top of the result. Of an odd number of pixels that is where half of one lies outside now.
-        let before = |mirrored: bool, side: usize, times: usize| {
-            let outside = if mirrored { side.next_multiple_of(times) - side } else { 0 };
-            outside as f64 / times as f64
-        };
-        let before = (before(mirrored.0, size.0, across), before(mirrored.1, size.1, down));
-        let same = (width, height) == (out_width, out_height) && ratios == (1.0, 1.0) && before == (0.0, 0.0);
-        let taps = |(from, to): (usize, usize), ratio, before| Taps::new(from, to, ratio, before);
-        let taps =
-            (!same).then(|| (taps((height, out_height), ratios.1, before.1), taps((width, out_width), ratios.0, before.0)));
+        let Resampling { from: (_, height), to: (out_width, out_height), taps } =
+            Resampling::new(frame, c, scale, size, (across, down), mirrored);
         let (stride, rows) = ((c.stride * n).next_multiple_of(STEP), c.v * n);
         let window = taps.as_ref().map_or(1, |(down, _)| down.width());
         let bands = window.div_ceil(rows) + 2;
@@ -139,7 +122,7 @@ impl Shrink {
     }
 }
 
-fn has_brightness(frame: &Frame) -> bool {
+pub(super) fn has_brightness(frame: &Frame) -> bool {
     matches!(frame.color(), Color::Grey | Color::YCbCr)
 }
 
@@ -192,13 +175,11 @@ impl Planes {
     ) -> Option<Self> {
         let frame = rows.frame().clone();
         let size = (size.0 as usize, size.1 as usize);
-        let colors = if sampling == Sampling::Half { (2, 2) } else { (1, 1) };
         let parts = turn.map_or((false, false, false), Turn::parts);
-        let (transpose, across, down) = parts;
-        let mirrored = if transpose { (down, across) } else { (across, down) };
+        let mirrored = resampling::mirrored(turn);
         let mut shrinks: Vec<Shrink> = (frame.components.iter().enumerate())
             .map(|(index, c)| {
-                let pixels = if index == 0 { (1, 1) } else { colors };
+                let pixels = resampling::pixels(index, sampling);
                 Shrink::new(&frame, c, scale, size, pixels, mirrored, range.of(index))
             })
             .collect();

@@ -11,7 +11,7 @@ pub(crate) const GROUP: usize = 8;
 
 /// For each position of the result, which samples it is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Taps {
+pub struct Taps {
     starts: Vec<u32>,
     counts: Vec<u32>,
     /// Weights of each position, with zeros behind those in use: a multiple of [`GROUP`].
@@ -59,8 +59,23 @@ impl Taps {
         (self.starts[position] as usize, &self.weights[position * self.window..][..self.window])
     }
 
+    /// Where the samples of each position begin.
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// How many samples count for each position.
+    pub fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    /// The windows of all positions, one after the other, in 14 bits of fraction.
+    pub fn weights(&self) -> &[i16] {
+        &self.weights
+    }
+
     /// The weights of a window.
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.window
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! Where more is to be done to the picture, its decoder may still resample it ([`exactly`]), so that only what is left becomes pixels. The rest goes
 //! the ordinary way, and so does a file that is not sound.
+//!
+//! Where a GPU is worth it, not even the planes are made here: packed coefficients go there, and those of the result come back, the same ones as the
+//! CPU would make ([`crate::pixels::coefficients`]).
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -17,8 +20,9 @@ use super::{keep, pipeline};
 use crate::engines::{Action, Made};
 use crate::failure::Failure;
 use crate::formats::EncodeOptions;
-use crate::formats::planes::{PLANE_SOURCES, PLANE_TARGETS, PlaneSource};
-use crate::pixels::{Channels, Filter, Orientation, Ran, Shape, Step};
+use crate::formats::planes::{PLANE_SOURCES, PLANE_TARGETS, PlaneSource, PlaneTarget};
+use crate::pixels::coefficients::{Batched, Rendition, Transformed};
+use crate::pixels::{Channels, Filter, Orientation, Ran, Recording, Shape, Step};
 
 /// Width and height.
 type Size = (u32, u32);
@@ -28,23 +32,34 @@ type Size = (u32, u32);
 /// # Errors
 /// As [`super::job::run`].
 pub(super) fn run(asked: &Asked<'_>, clock: &mut Clock, mut output: &File) -> Result<Option<Made>, Failure> {
-    let Asked { job, options, from, to, header, data, cancel, .. } = *asked;
+    let Asked { job, options, from, to, header, data, .. } = *asked;
     let source = PLANE_SOURCES.iter().find(|source| source.format.name == from.name);
     let target = PLANE_TARGETS.iter().find(|target| target.format.name == to.name);
     let (Some(source), Some(target)) = (source, target) else { return Ok(None) };
-    let Some((stored, orientation)) = planned(asked, source)? else { return Ok(None) };
-    let decoded = clock.time("decode", || {
-        pipeline::guarded(|| (source.decode)(data, stored, orientation, target.range, &job.limits, asked.known, cancel))
-    })?;
-    let Some(planes) = decoded else { return Ok(None) };
-    let size = (planes.width, planes.height);
+    let Some(planned) = planned(asked, source)? else { return Ok(None) };
+    let (stored, orientation) = (planned.size, planned.orientation);
+    let size = if orientation.swaps_sides() { (stored.1, stored.0) } else { stored };
     let keeps = !options.strip && to.flags.tags;
     let (tags, left_out) = if keeps { clock.time("tags", || keep::for_upright(data, size)) } else { Default::default() };
-    let how = EncodeOptions { quality: options.quality, tags, cancel: cancel.clone(), ..EncodeOptions::default() };
-    let Some(file) = clock.time("encode", || (target.encode)(&planes, &how))? else { return Ok(None) };
+    let how = EncodeOptions { quality: options.quality, tags, cancel: asked.cancel.clone(), ..EncodeOptions::default() };
+
+    let upright = orientation == Orientation::Upright;
+    let mut done = by_gpu(asked, &planned, source, target, clock, &how)?;
+    if done.file.is_none() {
+        // Where the GPU has failed, it is not asked for the pixels as well.
+        if !done.tried && !asked.processor.takes_planes(&planned.recording, planned.shape)? {
+            return Ok(None);
+        }
+        let decode = || (source.decode)(data, stored, orientation, target.range, &job.limits, asked.known, asked.cancel);
+        let Some(planes) = clock.time("decode", || pipeline::guarded(decode))? else { return Ok(None) };
+        done.reduction = planes.reduction;
+        done.file = clock.time("encode", || (target.encode)(&planes, &how))?;
+        done.way = "planes";
+        done.reason = format!("{}, so brightness and colour stayed apart", what(upright));
+    }
+    let Done { file: Some(file), reduction, way, reason, ran, batched, .. } = done else { return Ok(None) };
     output.rewind().and_then(|()| output.set_len(0)).and_then(|()| output.write_all(&file)).map_err(Failure::internal)?;
 
-    let ran = Ran { device: asked.processor.cpu_device(), ..Ran::default() };
     clock.ran(&ran);
     let mut warnings: Vec<String> = left_out.into_iter().collect();
     if keep::has_gain_map(data) {
@@ -52,28 +67,111 @@ pub(super) fn run(asked: &Asked<'_>, clock: &mut Clock, mut output: &File) -> Re
     }
     let explain = json!({
         "engine": super::ID,
-        "way": "planes",
+        "way": way,
         "device": ran.device,
-        "reason": if orientation == Orientation::Upright {
-            "only the size changes, so brightness and colour stayed apart"
-        } else {
-            "only the size and the orientation change, so brightness and colour stayed apart"
-        },
+        "reason": reason,
         "fallbacks": ran.fallbacks,
         "source": { "format": from.name, "width": header.width, "height": header.height, "frames": header.frames },
-        "reduction": planes.reduction,
+        "reduction": reduction,
         "bytes_in": data.len(),
         "bytes_out": file.len(),
         "pixels_in": u64::from(header.width) * u64::from(header.height),
         "pixels_out": u64::from(size.0) * u64::from(size.1),
         "ms": clock.stages,
     });
-    let explain = if let Value::Object(explain) = explain { explain } else { Default::default() };
+    let mut explain = if let Value::Object(explain) = explain { explain } else { Default::default() };
+    if let Some(batched) = batched {
+        explain.insert("batch".to_owned(), told(&batched));
+    }
     Ok(Some(Made { width: Some(size.0), height: Some(size.1), warnings, explain, ..Made::default() }))
 }
 
-/// The size of the result before it is turned, and that turn, where nothing else is to be done, and the processor would do it on the CPU.
-fn planned(asked: &Asked<'_>, source: &PlaneSource) -> Result<Option<(Size, Orientation)>, Failure> {
+/// What changes.
+fn what(upright: bool) -> &'static str {
+    if upright { "only the size changes" } else { "only the size and the orientation change" }
+}
+
+/// The result, and how it came about.
+#[derive(Default)]
+struct Done {
+    file: Option<Vec<u8>>,
+    reduction: u32,
+    way: &'static str,
+    reason: String,
+    ran: Ran,
+    /// Whether the GPU was asked for it.
+    tried: bool,
+    /// What it was made with on the GPU.
+    batched: Option<Batched>,
+}
+
+/// What the GPU makes of the coefficients, where it is to; no file where it is not, or has not.
+fn by_gpu(
+    asked: &Asked<'_>,
+    planned: &Planned,
+    source: &PlaneSource,
+    target: &PlaneTarget,
+    clock: &mut Clock,
+    how: &EncodeOptions,
+) -> Result<Done, Failure> {
+    let Asked { job, header, data, cancel, .. } = *asked;
+    let mut done = Done { ran: Ran { device: asked.processor.cpu_device(), ..Ran::default() }, ..Done::default() };
+    let Some(target) = target.coefficients.filter(|_| planned.resizes) else { return Ok(done) };
+    let pixels = |(width, height): Size| u64::from(width) * u64::from(height);
+    let (from, readers) = (pixels((header.width, header.height)), job.share.as_ref().map_or(1, |share| share.readers));
+    let Some(turn) = asked.processor.transforms(from, pixels(planned.size), readers) else { return Ok(done) };
+    let read = || (source.read)(data, planned.size, planned.orientation, &job.limits, asked.known, cancel);
+    let Some(found) = clock.time("decode", || pipeline::guarded(read))? else { return Ok(done) };
+    done.reduction = found.reduction;
+    let rendition = Rendition {
+        source: found.packed,
+        scale: found.scale,
+        size: planned.size,
+        turn: found.turn,
+        steps: (target.steps)(how.quality),
+    };
+    let (made, ran) = asked.processor.transform(turn, rendition, cancel)?;
+    (done.ran, done.tried) = (ran, true);
+    let Some(Transformed { planes, batch }) = made else { return Ok(done) };
+    let (width, height) = planned.size;
+    let size = if planned.orientation.swaps_sides() { (height, width) } else { (width, height) };
+    done.file = Some(clock.time("encode", || (target.write)(&planes, size, how))?);
+    done.way = "coefficients on the gpu";
+    let what = what(planned.orientation == Orientation::Upright);
+    done.reason = format!("{}; {what}, so coefficients alone went to the GPU and came back", done.ran.reason);
+    done.batched = Some(Batched::clone(&batch));
+    Ok(done)
+}
+
+/// A batch, for `explain`.
+fn told(batched: &Batched) -> Value {
+    // Two decimals: below that is noise.
+    let rounded = |micros: f64| (micros / 10.0).round() / 100.0;
+    let stages: serde_json::Map<String, Value> =
+        batched.stages_us.iter().map(|(stage, micros)| ((*stage).to_owned(), json!(rounded(*micros)))).collect();
+    json!({
+        "tasks": batched.renditions,
+        "sources": batched.sources,
+        "bytes_up": batched.bytes_up,
+        "bytes_back": batched.bytes_back,
+        "ms": stages,
+    })
+}
+
+/// What is to be done where it is no more than this.
+struct Planned {
+    /// Of the result before it is turned.
+    size: Size,
+    orientation: Orientation,
+    /// Whether the size changes at all.
+    resizes: bool,
+    /// The same for pixels, and what those are before.
+    recording: Recording,
+    shape: Shape,
+}
+
+/// The size of the result before it is turned, and that turn, where nothing else is to be done.
+fn planned(asked: &Asked<'_>, source: &PlaneSource) -> Result<Option<Planned>, Failure> {
     let Asked { job, options, to, header, data, .. } = *asked;
     // The mark of test keys is all over the picture.
     if job.action != Action::Convert || job.test || options.trim {
@@ -99,12 +197,12 @@ fn planned(asked: &Asked<'_>, source: &PlaneSource) -> Result<Option<(Size, Orie
         _ => return Ok(None),
     };
     let made = recording.output(shape)?;
-    let planned = recording.steps.len();
+    let steps = recording.steps.len();
     (asked.finish)(&mut recording, made, to.flags, (asked.meant)(0, 1)?)?;
-    if recording.steps.len() != planned || !asked.processor.takes_planes(&recording, shape)? {
+    if recording.steps.len() != steps {
         return Ok(None);
     }
-    Ok(Some((size, orientation)))
+    Ok(Some(Planned { size, orientation, resizes: size != own, recording, shape }))
 }
 
 /// The size, as it is stored, to which the whole picture is resampled before anything else, where that is less than it has, and the processor

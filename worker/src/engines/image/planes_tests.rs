@@ -108,6 +108,61 @@ fn whichever_side_is_up_the_picture_is_as_good() {
     }
 }
 
+/// The file, and what is said of it.
+fn by(processor: &Processor, data: &[u8], options: &serde_json::Value) -> (Vec<u8>, Made) {
+    let mut output = file(&[]);
+    let files = vec![file(data), output.try_clone().expect("a second handle")];
+    let made = crate::engines::image::job::run(&job(Action::Convert, "jpg", "jpg", options), files, processor, &Cancel::new());
+    let mut out = Vec::new();
+    output.rewind().and_then(|()| std::io::Read::read_to_end(&mut output, &mut out)).expect("it is read back");
+    (out, made.expect("converted"))
+}
+
+#[test]
+fn a_gpu_makes_the_same_file_of_coefficients_and_without_it_the_processor_does() {
+    use crate::pixels::Injected;
+
+    let gpu = Processor::new(CpuLevel::detect(), GpuPolicy::Software).expect("these tests need lavapipe");
+    let image = photo(700, 525);
+    for (value, options) in [
+        (1, json!({ "width": 333, "quality": 92 })),
+        (6, json!({ "width": 333, "height": 250, "fit": "scale" })),
+        (3, json!({ "width": 800, "enlarge": true, "rotate": 90, "strip": false })),
+    ] {
+        let data = held(&image, value);
+        let (wanted, planes, is_planes) = way(&data, "jpg", options.clone());
+        assert!(is_planes, "{options}: {:?}", planes.explain);
+        let (found, made) = by(&gpu, &data, &options);
+        assert_eq!(made.explain.get("way"), Some(&json!("coefficients on the gpu")), "{options}: {:?}", made.explain);
+        assert_eq!((made.width, made.height, made.warnings), (planes.width, planes.height, planes.warnings.clone()));
+        assert!(found == wanted, "{options}: byte for byte");
+
+        gpu.inject(Injected::DestroyDevice);
+        let (found, made) = by(&gpu, &data, &options);
+        assert_eq!(made.explain.get("way"), Some(&json!("planes")), "{options}: {:?}", made.explain);
+        let fallbacks = made.explain["fallbacks"].as_array().cloned().unwrap_or_default();
+        assert!(fallbacks.len() == 1 && fallbacks[0].as_str().is_some_and(|why| why.contains("lost")), "{fallbacks:?}");
+        assert!(found == wanted, "{options}: the same within the same attempt");
+        gpu.settle();
+    }
+}
+
+#[test]
+fn other_ways_than_coefficients_stay_as_they_were_with_a_gpu() {
+    let gpu = Processor::new(CpuLevel::detect(), GpuPolicy::Software).expect("these tests need lavapipe");
+    let data = encode("jpg", &still(photo(400, 300)));
+    // The size stays; something else is done to the picture; a file that is not sound.
+    let (_, made) = by(&gpu, &data, &json!({ "quality": 50 }));
+    assert_eq!(made.explain.get("way"), Some(&json!("coefficients")), "{:?}", made.explain);
+    let (_, made) = by(&gpu, &data, &json!({ "width": 200, "blur": 2.0 }));
+    assert_eq!(made.explain.get("way"), None, "{:?}", made.explain);
+    let mut broken = data.clone();
+    let at = broken.len() / 2;
+    broken.drain(at..at + 300);
+    let (_, made) = by(&gpu, &broken, &json!({ "width": 200 }));
+    assert_ne!(made.explain.get("way"), Some(&json!("coefficients on the gpu")), "{:?}", made.explain);
+}
+
 #[test]
 fn other_colours_are_changed_in_what_is_left_of_the_picture() {
     let image = photo(1400, 1050);

@@ -29,11 +29,18 @@ pub(in crate::formats) fn encode(decoded: &Decoded, options: &EncodeOptions, out
 
 /// The file of a picture alone.
 pub(super) fn bare(source: &Source<'_>, options: &EncodeOptions) -> Result<Vec<u8>, Failure> {
-    let steps = [0, 1].map(|kind| quality_steps(kind, options.quality.clamp(1, 100)));
-    // Scans of growing fineness are smaller by some percent, and slower both ways.
+    ::convertfly_jpeg::encode(source, &steps(options.quality), &how(options)).map_err(|error| encoding(TITLE, error))
+}
+
+/// The steps of quantisation at a quality.
+pub(in crate::formats) fn steps(quality: u8) -> [[u16; 64]; 2] {
+    [0, 1].map(|kind| quality_steps(kind, quality.clamp(1, 100)))
+}
+
+/// How coefficients are coded. Scans of growing fineness are smaller by some percent, and slower both ways.
+pub(super) fn how(options: &EncodeOptions) -> WriteOptions<'static> {
     let coding = if options.smallest { Coding::Progressive } else { Coding::Optimized };
-    ::convertfly_jpeg::encode(source, &steps, &WriteOptions { coding, ..WriteOptions::default() })
-        .map_err(|error| encoding(TITLE, error))
+    WriteOptions { coding, ..WriteOptions::default() }
 }
 
 #[cfg(test)]

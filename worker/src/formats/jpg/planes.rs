@@ -1,12 +1,13 @@
 //! JPEG from and to planes of another size: a way that leaves out what colours would cost, and what they would lose.
 
-use ::convertfly_jpeg::{Planes as Decoded, Samples, Sampling, Source};
+use ::convertfly_jpeg::{Color, PackedPlane, Planes as Decoded, Samples, Sampling, Source};
 
-use super::encode::bare;
+pub(in crate::formats) use super::encode::steps;
+use super::encode::{bare, how};
 use super::segments::Segments;
 use super::{TITLE, header, limits as own_limits, plain, reduction, rewrite, scale, shared};
 use crate::failure::Failure;
-use crate::formats::planes::{Planes, Range};
+use crate::formats::planes::{Coefficients, Planes, Range};
 use crate::formats::support::encoding;
 use crate::formats::{Cancel, EncodeOptions, Known, Limits};
 use crate::pixels::Orientation;
@@ -58,5 +59,36 @@ pub(in crate::formats) fn encode(planes: &Planes, options: &EncodeOptions) -> Re
         _ => return Err(encoding(TITLE, "planes of other colours")),
     };
     let jpeg = bare(&Source { width: planes.width, height: planes.height, samples }, options)?;
-    Ok(Some(if options.tags.is_empty() { jpeg } else { plain::with(&jpeg, None, &options.tags) }))
+    Ok(Some(tagged(jpeg, options)))
+}
+
+fn tagged(jpeg: Vec<u8>, options: &EncodeOptions) -> Vec<u8> {
+    if options.tags.is_empty() { jpeg } else { plain::with(&jpeg, None, &options.tags) }
+}
+
+/// See `PlaneSource`; of the same files as [`decode`].
+pub(in crate::formats) fn read(
+    data: &[u8],
+    size: (u32, u32),
+    orientation: Orientation,
+    limits: &Limits,
+    known: Option<&Known>,
+    cancel: &Cancel,
+) -> Result<Option<Coefficients>, Failure> {
+    let header = header(&Segments::read(data)?, limits)?;
+    cancel.check()?;
+    let Some(packed) = shared::packed(data, &header, known, cancel)? else { return Ok(None) };
+    let frame = &packed.frame;
+    if !matches!(frame.color(), Color::Grey | Color::YCbCr) || (frame.width, frame.height) != (header.width, header.height) {
+        return Ok(None);
+    }
+    let reduction = reduction(&header, size).unwrap_or(1);
+    Ok(Some(Coefficients { scale: scale(reduction), reduction, turn: rewrite::turn(orientation), packed }))
+}
+
+/// See `CoefficientTarget`.
+pub(in crate::formats) fn write(planes: &[PackedPlane], size: (u32, u32), options: &EncodeOptions) -> Result<Vec<u8>, Failure> {
+    options.cancel.check()?;
+    let jpeg = ::convertfly_jpeg::encode_packed(size, planes, Sampling::Half, &steps(options.quality), &how(options));
+    jpeg.map(|jpeg| tagged(jpeg, options)).map_err(|error| encoding(TITLE, error))
 }

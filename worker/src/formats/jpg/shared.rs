@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::convertfly_jpeg::{Block, Coefficients};
+use ::convertfly_jpeg::{Block, Coefficients, Packed};
 
 use super::{REDUCE_FROM, limits};
 use crate::failure::Failure;
@@ -25,4 +25,22 @@ pub(super) fn coefficients(
     let bytes = (blocks * size_of::<Block>()) as u64;
     let read = || Ok(Coefficients::read(data, &limits).ok().filter(Coefficients::is_sound).map(Arc::new));
     known.get(Part::Coefficients, bytes, cancel, read).map(|found| Option::clone(&found))
+}
+
+/// The packed coefficients of a sound file, of all of them, which other tasks get as well; `None` for one that is for the decoders that know what can be
+/// made of damage.
+pub(super) fn packed(
+    data: &[u8],
+    header: &Header,
+    known: Option<&Known>,
+    cancel: &Cancel,
+) -> Result<Option<Arc<Packed>>, Failure> {
+    let limits = limits(header);
+    let read = || Ok(Packed::read(data, &limits).ok().filter(|packed| packed.sound).map(Arc::new));
+    let Some(known) = known else { return read() };
+    let Ok(frame) = Coefficients::header(data, &limits) else { return Ok(None) };
+    let blocks: usize = frame.components.iter().map(|component| component.stride * component.rows).sum();
+    // Of each block a mask, DC, and its part of a start; values take about as much as their codes.
+    let bytes = (blocks * 11 + data.len() * 3 / 2) as u64;
+    known.get(Part::Packed, bytes, cancel, read).map(|found| Option::clone(&found))
 }

@@ -11,11 +11,12 @@ use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingResource, BindingType, Buffer, BufferBinding, BufferBindingType, BufferDescriptor, BufferSize, BufferUsages,
     CommandEncoderDescriptor, ComputePassDescriptor, ComputePipeline, ComputePipelineDescriptor, Device, DeviceDescriptor, Error,
-    ErrorFilter, MapMode, PipelineCompilationOptions, PipelineLayoutDescriptor, PollError, PollType, Queue,
+    ErrorFilter, Features, MapMode, PipelineCompilationOptions, PipelineLayoutDescriptor, PollError, PollType, Queue,
     ShaderModuleDescriptor, ShaderSource, ShaderStages,
 };
 
 use super::adapters;
+use super::batch::{Deliver, Layout as Batch};
 use super::{Backend, Done, Fault, Injected, OpenError, Plan};
 use crate::formats::Cancel;
 use crate::pixels::image::Image;
@@ -26,11 +27,11 @@ use crate::pixels::processor::{GpuPolicy, micros};
 /// software adapter takes some seconds for it.
 const HANG: Duration = Duration::from_secs(20);
 /// How often a wait looks whether the work is still wanted.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// Idle buffers kept, bytes.
 const POOL_BYTES: u64 = 512 << 20;
 /// Every adapter takes bindings at multiples of this many bytes.
-const ALIGNMENT: u64 = 256;
+pub(super) const ALIGNMENT: u64 = 256;
 
 /// What a buffer may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub(super) enum Kind {
     Uniform,
     /// Read by the host.
     Readback,
+    /// Written by the host, to which it is mapped while it is idle.
+    Staging,
+    /// What a query tells.
+    Times,
 }
 
 impl Kind {
@@ -49,21 +54,25 @@ impl Kind {
             Self::Storage => BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
             Self::Uniform => BufferUsages::UNIFORM | BufferUsages::COPY_DST,
             Self::Readback => BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            Self::Staging => BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
+            Self::Times => BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
         }
     }
 }
 
 /// An open device.
 pub(super) struct WgpuBackend {
-    name: String,
-    device: Device,
-    queue: Queue,
-    layout: BindGroupLayout,
-    pipelines: HashMap<&'static str, ComputePipeline>,
-    pool: Pool<Kind, Buffer>,
+    pub(super) name: String,
+    pub(super) device: Device,
+    pub(super) queue: Queue,
+    pub(super) layout: BindGroupLayout,
+    pub(super) pipelines: HashMap<&'static str, ComputePipeline>,
+    pub(super) pool: Pool<Kind, Buffer>,
     lost: Arc<AtomicBool>,
     injected: Mutex<Option<Injected>>,
-    limit: u64,
+    pub(super) limit: u64,
+    /// Nanoseconds of a tick, where the device tells time.
+    pub(super) period: Option<f32>,
 }
 
 /// The buffers of one recording.
@@ -104,7 +113,9 @@ impl WgpuBackend {
     pub(super) fn open(policy: GpuPolicy) -> Result<Self, OpenError> {
         let adapter = adapters::pick(policy).map_err(OpenError::Absent)?;
         let name = adapter.get_info().name;
-        let descriptor = DeviceDescriptor { required_limits: adapter.limits(), ..DeviceDescriptor::default() };
+        let features = adapter.features() & Features::TIMESTAMP_QUERY;
+        let descriptor =
+            DeviceDescriptor { required_limits: adapter.limits(), required_features: features, ..DeviceDescriptor::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| OpenError::Failed(format!("{name}: {error}")))?;
 
@@ -127,7 +138,8 @@ impl WgpuBackend {
         let limits = device.limits();
         // Shaders count samples in 32 bits.
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));
-        Ok(Self { name, device, queue, layout, pipelines, pool, lost, injected: Mutex::new(None), limit })
+        let period = (!features.is_empty()).then(|| queue.get_timestamp_period());
+        Ok(Self { name, device, queue, layout, pipelines, pool, lost, injected: Mutex::new(None), limit, period })
     }
 
     /// The same device, with buffers of that many bytes at most.
@@ -136,7 +148,7 @@ impl WgpuBackend {
         Self { limit, ..self }
     }
 
-    fn take_injected(&self, wanted: Injected) -> bool {
+    pub(super) fn take_injected(&self, wanted: Injected) -> bool {
         self.injected.lock().unwrap_or_else(PoisonError::into_inner).take_if(|injected| *injected == wanted).is_some()
     }
 
@@ -152,7 +164,7 @@ impl WgpuBackend {
         Ok(())
     }
 
-    fn buffer(&self, kind: Kind, bytes: u64) -> Buffer {
+    pub(super) fn buffer(&self, kind: Kind, bytes: u64) -> Buffer {
         self.pool.take(&kind, bytes).unwrap_or_else(|| {
             let limit = self.device.limits().max_buffer_size;
             // New buffers are zeros: wgpu sees to that.
@@ -160,7 +172,7 @@ impl WgpuBackend {
                 label: Some("pixels"),
                 size: size_class(bytes).min(limit.max(bytes)),
                 usage: kind.usages(),
-                mapped_at_creation: false,
+                mapped_at_creation: kind == Kind::Staging,
             })
         })
     }
@@ -254,7 +266,7 @@ impl WgpuBackend {
         Ok(Submitted { submission, told })
     }
 
-    fn wait(&self, submitted: &Submitted, cancel: &Cancel) -> Result<(), Fault> {
+    pub(super) fn wait(&self, submitted: &Submitted, cancel: &Cancel) -> Result<(), Fault> {
         let start = Instant::now();
         loop {
             let wait = PollType::Wait { submission_index: Some(submitted.submission.clone()), timeout: Some(LOOK) };
@@ -294,17 +306,17 @@ impl WgpuBackend {
         Ok(image)
     }
 
-    /// Overwrites the buffers with zeros and puts them into the pool; drops them when that fails.
-    fn recycle(&self, buffers: Buffers) {
-        let (buffers, fault) = scoped(&self.device, || {
-            buffers.readback.unmap();
-            let buffers = buffers.with_kinds();
+    /// Overwrites buffers with zeros and puts them into the pool; drops them when that fails.
+    pub(super) fn clean(&self, buffers: Vec<(Kind, Buffer)>) {
+        let ((), fault) = scoped(&self.device, || {
             let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor { label: Some("clean") });
-            for (_, buffer) in &buffers {
+            for (kind, buffer) in &buffers {
+                if *kind == Kind::Readback {
+                    buffer.unmap();
+                }
                 encoder.clear_buffer(buffer, 0, None);
             }
             self.queue.submit([encoder.finish()]);
-            buffers
         });
         if fault.is_none() && !self.is_lost() {
             for (kind, buffer) in buffers {
@@ -331,7 +343,7 @@ impl WgpuBackend {
         self.wait(&submitted?, cancel)?;
         let (kernel_us, reading) = (micros(submitted_at.elapsed()), Instant::now());
         let image = self.read(plan, &layout, &buffers, output)?;
-        self.recycle(buffers);
+        self.clean(buffers.with_kinds().into());
         Ok(Done { image, upload_us, kernel_us, readback_us: micros(reading.elapsed()) })
     }
 
@@ -343,6 +355,9 @@ impl WgpuBackend {
             let mappable = buffer.usage().contains(BufferUsages::MAP_READ);
             if !buffer.usage().contains(BufferUsages::COPY_SRC) && !mappable {
                 continue;
+            }
+            if buffer.usage().contains(BufferUsages::MAP_WRITE) {
+                buffer.unmap();
             }
             let readable = if mappable { buffer } else { self.copy(&buffer, size) };
             let (tell, told) = mpsc::channel();
@@ -365,9 +380,10 @@ impl WgpuBackend {
     }
 }
 
-struct Submitted {
-    submission: wgpu::SubmissionIndex,
-    told: mpsc::Receiver<bool>,
+/// What was submitted, and the news that its result is mapped.
+pub(super) struct Submitted {
+    pub(super) submission: wgpu::SubmissionIndex,
+    pub(super) told: mpsc::Receiver<bool>,
 }
 
 impl Backend for WgpuBackend {
@@ -386,6 +402,11 @@ impl Backend for WgpuBackend {
     fn run(&self, plan: &Plan, image: &Image, cancel: &Cancel) -> Result<Done, Fault> {
         // wgpu panics on some errors of a lost device (for one in `Device::poll`). That device is given up, the process is not.
         catch_unwind(AssertUnwindSafe(|| self.run_guarded(plan, image, cancel)))
+            .unwrap_or_else(|_| Err(Fault::Lost("wgpu panicked; see standard error".to_owned())))
+    }
+
+    fn batch(&self, layout: &Batch, deliver: Deliver<'_>) -> Result<(), Fault> {
+        catch_unwind(AssertUnwindSafe(|| self.run_batch(layout, deliver)))
             .unwrap_or_else(|_| Err(Fault::Lost("wgpu panicked; see standard error".to_owned())))
     }
 
@@ -429,7 +450,7 @@ fn pad_to_alignment(bytes: &mut Vec<u8>) {
 }
 
 /// Runs `work` with every error of this device and thread caught; the worst of them is given back.
-fn scoped<T>(device: &Device, work: impl FnOnce() -> T) -> (T, Option<Fault>) {
+pub(super) fn scoped<T>(device: &Device, work: impl FnOnce() -> T) -> (T, Option<Fault>) {
     let validation = device.push_error_scope(ErrorFilter::Validation);
     let internal = device.push_error_scope(ErrorFilter::Internal);
     let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
@@ -442,7 +463,7 @@ fn scoped<T>(device: &Device, work: impl FnOnce() -> T) -> (T, Option<Fault>) {
 }
 
 /// Asks for more memory than any device has, in pieces of the largest size that one buffer may have.
-fn exhaust(device: &Device) {
+pub(super) fn exhaust(device: &Device) {
     let size = device.limits().max_buffer_size & !3;
     let usage = Kind::Storage.usages();
     let ballast: Vec<Buffer> = (0..64)

@@ -169,6 +169,11 @@ impl Backend for Narrow {
         self.device.run(plan, image, cancel)
     }
 
+    fn batch(&self, layout: &batch::Layout, deliver: batch::Deliver<'_>) -> Result<(), Fault> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        self.device.batch(layout, deliver)
+    }
+
     fn inject(&self, fault: Injected) {
         self.device.inject(fault);
     }
@@ -328,6 +333,11 @@ impl Backend for Fake {
     }
 
     fn run(&self, _plan: &Plan, _image: &Image, _cancel: &Cancel) -> Result<Done, Fault> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        Err((self.fault)())
+    }
+
+    fn batch(&self, _layout: &batch::Layout, _deliver: batch::Deliver<'_>) -> Result<(), Fault> {
         self.runs.fetch_add(1, Ordering::SeqCst);
         Err((self.fault)())
     }

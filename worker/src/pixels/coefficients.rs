@@ -1,0 +1,62 @@
+//! Pictures that a GPU makes of packed coefficients, as coefficients: only these cross the bus.
+
+use std::sync::Arc;
+
+use convertfly_jpeg::{Packed, PackedPlane, Sampling, Scale, Turn};
+
+/// One picture that is wanted of a source: as [`convertfly_jpeg::Planes::resized`] makes it, with half the resolution of colour, and
+/// [`convertfly_jpeg::encode`] transforms and divides it.
+#[derive(Clone, Debug)]
+pub(crate) struct Rendition {
+    /// The source; renditions of the same one, by its address, go up together.
+    pub(crate) source: Arc<Packed>,
+    /// At which scale it becomes samples.
+    pub(crate) scale: Scale,
+    /// Width and height before the turn.
+    pub(crate) size: (u32, u32),
+    /// What is done last.
+    pub(crate) turn: Option<Turn>,
+    /// Steps of quantisation of brightness and of colour.
+    pub(crate) steps: [[u16; 64]; 2],
+}
+
+/// How much colour there is beside brightness.
+pub(crate) const SAMPLING: Sampling = Sampling::Half;
+
+impl Rendition {
+    /// The larger of the source's pixels and the result's.
+    pub(crate) fn pixels(&self) -> u64 {
+        let of = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+        of((self.source.frame.width, self.source.frame.height)).max(of(self.size))
+    }
+}
+
+/// What a rendition became: of each component the blocks that show.
+#[derive(Debug)]
+pub(crate) struct Transformed {
+    /// Its components.
+    pub(crate) planes: Vec<PackedPlane>,
+    /// What it was made with.
+    pub(crate) batch: Arc<Batched>,
+}
+
+/// What a batch was, and what it took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Batched {
+    /// Renditions that were made together.
+    pub(crate) renditions: usize,
+    /// Sources that were uploaded for them.
+    pub(crate) sources: usize,
+    /// Bytes that went up.
+    pub(crate) bytes_up: u64,
+    /// Bytes that came back.
+    pub(crate) bytes_back: u64,
+    /// Time to fill what is uploaded, microseconds.
+    pub(crate) upload_us: u64,
+    /// From the submission to its end, copies included, microseconds.
+    pub(crate) kernel_us: u64,
+    /// Time to take the results out, microseconds.
+    pub(crate) readback_us: u64,
+    /// What the device says that each stage took, microseconds; nothing where it does not tell.
+    pub(crate) stages_us: Vec<(&'static str, f64)>,
+}

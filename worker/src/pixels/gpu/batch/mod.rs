@@ -1,0 +1,15 @@
+//! Coefficients to coefficients on a GPU: one submission for the pictures of many tasks.
+//!
+//! `layout` says where everything of a batch lies, with no type of wgpu in it; `submit` runs it on a device; `queue` collects what arrives
+//! within a short time, and keeps some batches in flight, so that one is uploaded while another is computed and a third is read back.
+
+mod layout;
+mod queue;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+pub(in crate::pixels) use layout::Layout;
+pub(super) use queue::Queue;
+pub(in crate::pixels) use queue::{IN_FLIGHT, Most};
+pub(in crate::pixels) use submit::Deliver;
