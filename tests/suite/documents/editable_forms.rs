@@ -91,46 +91,67 @@ fn r101_lists_become_lists() {
         at += found;
     }
     // The text of an item stands where it stood.
-    let left = |pdf: &[u8]| {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), pdf).expect("its bytes");
-        let output = Command::new("pdftotext").args(["-bbox"]).arg(file.path()).arg("-").output().expect("pdftotext runs");
-        let said = String::from_utf8(output.stdout).expect("UTF-8");
-        let line = said.lines().find(|line| line.contains(">gutters<")).unwrap_or_else(|| panic!("{said}")).to_owned();
-        line.split('"').nth(1).and_then(|x| x.parse::<f64>().ok()).expect("a place")
-    };
+    let left = |pdf: &[u8]| left_of(pdf, "1", "gutters");
     assert!((left(&source) - left(&back)).abs() < 4.0, "{} became {}", left(&source), left(&back));
+}
+
+/// Where a word of a page begins, in points from its left edge.
+fn left_of(pdf: &[u8], page: &str, word: &str) -> f64 {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), pdf).expect("its bytes");
+    let output = Command::new("pdftotext")
+        .args(["-f", page, "-l", page, "-bbox"])
+        .arg(file.path())
+        .arg("-")
+        .output()
+        .expect("pdftotext runs");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let line =
+        said.lines().find(|line| line.contains(&format!(">{word}<"))).unwrap_or_else(|| panic!("{word}: {said}")).to_owned();
+    line.split('"').nth(1).and_then(|x| x.parse::<f64>().ok()).expect("a place")
 }
 
 #[test]
 fn r101_a_paragraph_over_two_pages_is_one() {
     let full = "The quick brown fox jumps over the lazy dog while it rains in the valley of the river and of ";
     let line = |rest: &str| format!("{}{rest}", &full[..full.len() - rest.len()]);
-    let first: Vec<String> = (0..48).map(|_| line("")).chain([line("exam-")]).collect();
-    let second = [line("").replace("The quick", "ple quick"), "that is the end of it.".to_owned(), "Another one.".to_owned()];
-    let page = |lines_of: &[String]| {
-        let text: Vec<(&str, u32)> = lines_of.iter().map(|line| (line.trim_end(), 60)).collect();
-        pdf_stream("", &lines(&text, 770))
-    };
-    let head = |number: u32| {
-        format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {number} 0 R /Resources << {FONT} >> >>")
-    };
-    let objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        "<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>".to_owned(),
-        head(5),
-        head(6),
-        page(&first),
-        page(&second),
-    ];
-    let source = pdf_of(&objects.iter().map(String::as_str).collect::<Vec<_>>());
-    let (docx, back) = edited(&source);
-    let xml = document_xml(&docx);
-    let joined = xml.split("</w:p>").find(|paragraph| paragraph.contains("w:type=\"page\"")).unwrap_or_else(|| panic!("{xml}"));
-    assert!(joined.matches("lazy").count() >= 49, "both parts are in one paragraph: {joined}");
-    assert!(xml.contains("example quick") && !xml.contains("exam-"), "and the divided word is one: {joined}");
-    assert_eq!(page_count(&back), 2, "on as many pages");
-    assert!(text(&back, "pdf").contains("that is the end of it"), "all of it is there");
+    // With and without an indent of its first line.
+    for indent in [0, 18] {
+        let above = ("A line above.".to_owned(), 60);
+        let begin = (full[..full.len() - 8].trim_end().to_owned(), 60 + indent);
+        let middle = (0..46).map(|_| (line(""), 60));
+        let first: Vec<(String, u32)> = [above, begin].into_iter().chain(middle).chain([(line("exam-"), 60)]).collect();
+        let rest = [line("").replace("The quick", "ple quick"), "that is the end of it.".to_owned(), "Another one.".to_owned()];
+        let second: Vec<(String, u32)> = rest.into_iter().map(|line| (line, 60)).collect();
+        let page = |set: &[(String, u32)]| {
+            let text: Vec<(&str, u32)> = set.iter().map(|(line, x)| (line.trim_end(), *x)).collect();
+            pdf_stream("", &lines(&text, 770))
+        };
+        let head = |number: u32| {
+            format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {number} 0 R /Resources << {FONT} >> >>")
+        };
+        let objects = [
+            "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+            "<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>".to_owned(),
+            head(5),
+            head(6),
+            page(&first),
+            page(&second),
+        ];
+        let source = pdf_of(&objects.iter().map(String::as_str).collect::<Vec<_>>());
+        let (docx, back) = edited(&source);
+        let xml = document_xml(&docx);
+        let joined =
+            xml.split("</w:p>").find(|paragraph| paragraph.contains("w:type=\"page\"")).unwrap_or_else(|| panic!("{xml}"));
+        assert!(joined.matches("lazy").count() >= 48, "both parts are in one paragraph: {joined}");
+        assert!(xml.contains("example quick") && !xml.contains("exam-"), "and the divided word is one: {joined}");
+        assert_eq!(page_count(&back), 2, "on as many pages");
+        assert!(text(&back, "pdf").contains("that is the end of it"), "all of it is there");
+        let place = |pdf: &[u8], word: &str, page: &str| left_of(pdf, page, word);
+        assert!((place(&back, "example", "2") - 60.0).abs() < 2.0, "without an indent there: {}", place(&back, "example", "2"));
+        let begins = (place(&source, "The", "1"), place(&back, "The", "1"));
+        assert!((begins.0 - begins.1).abs() < 2.0, "and with its own where it begins: {begins:?}");
+    }
 }
 
 #[test]

@@ -179,7 +179,7 @@ impl Writer<'_> {
     /// Goes on with the paragraph before, on the next page or in the next column; not where that is another section.
     ///
     /// In Word it is one paragraph then. LibreOffice makes two of it, both with the space before them and the indent of the first line: the space
-    /// goes to what stands above instead, and a paragraph with such an indent does not go on.
+    /// goes to what stands above instead, and the indent becomes a tab.
     fn extend(&mut self, paragraph: &Paragraph, lead: &Lead) -> bool {
         let kind = if lead.page_break { "page" } else { "column" };
         if !lead.page_break && !lead.column_break {
@@ -194,17 +194,24 @@ impl Writer<'_> {
         }) else {
             return false;
         };
-        let before = properties.split("w:before=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("0").to_owned();
+        let value = |name: &str| properties.split(name).nth(1)?.split('"').next()?.parse::<i64>().ok();
+        let (before, left, first) = (value("w:before=\"").unwrap_or(0), value("w:left=\""), value("w:firstLine=\""));
         // Two points are not seen.
-        let is_close = before.parse::<u32>().is_ok_and(|before| before <= 40);
-        let is_indented = properties.contains("w:firstLine=") || properties.contains("w:hanging=");
+        let is_close = before <= 40;
+        let hangs = properties.contains("w:hanging=");
         let is_topmost = properties.contains("pageBreakBefore");
-        if is_indented || (!is_close && (above.is_none() || is_topmost)) {
+        if hangs || (!is_close && (above.is_none() || is_topmost)) {
             return false;
         }
         if let Some(above) = above.filter(|_| !is_close) {
             *above = above.replacen("w:after=\"0\"", &format!("w:after=\"{before}\""), 1);
             *properties = properties.replacen(&format!("w:before=\"{before}\""), "w:before=\"0\"", 1);
+        }
+        if let Some(first) = first {
+            let tab = format!("<w:tabs><w:tab w:val=\"left\" w:pos=\"{}\"/></w:tabs><w:spacing", left.unwrap_or(0) + first);
+            *properties = properties.replacen(&format!(" w:firstLine=\"{first}\""), "", 1).replacen("<w:spacing", &tab, 1);
+            let lead = if runs.starts_with(COLUMN_BREAK) { COLUMN_BREAK.len() } else { 0 };
+            runs.insert_str(lead, "<w:r><w:tab/></w:r>");
         }
         let is_wide = paragraph.content.first().is_some_and(|char| is_wide(char.what));
         let space = if is_wide { "" } else { "<w:t xml:space=\"preserve\"> </w:t>" };
@@ -296,6 +303,9 @@ impl Writer<'_> {
     }
 }
 
+/// A run after which a column begins.
+const COLUMN_BREAK: &str = "<w:r><w:br w:type=\"column\"/></w:r>";
+
 /// What the first paragraph of a column does before it begins.
 #[derive(Debug, Default)]
 struct Lead {
@@ -309,7 +319,7 @@ impl Lead {
     }
 
     fn runs(&self) -> &'static str {
-        if self.column_break { "<w:r><w:br w:type=\"column\"/></w:r>" } else { "" }
+        if self.column_break { COLUMN_BREAK } else { "" }
     }
 }
 
