@@ -120,7 +120,7 @@ fn r101_a_paragraph_over_two_pages_is_one() {
         let above = ("A line above.".to_owned(), 60);
         let begin = (full[..full.len() - 8].trim_end().to_owned(), 60 + indent);
         let middle = (0..46).map(|_| (line(""), 60));
-        let first: Vec<(String, u32)> = [above, begin].into_iter().chain(middle).chain([(line("exam-"), 60)]).collect();
+        let first: Vec<(String, u32)> = [above, begin].into_iter().chain(middle).chain([(line(" exam-"), 60)]).collect();
         let rest = [line("").replace("The quick", "ple quick"), "that is the end of it.".to_owned(), "Another one.".to_owned()];
         let second: Vec<(String, u32)> = rest.into_iter().map(|line| (line, 60)).collect();
         let page = |set: &[(String, u32)]| {
