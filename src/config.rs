@@ -198,6 +198,7 @@ fn apply_variables(config: &mut Config, lookup: &dyn Fn(&str) -> Option<String>)
     number(&text, "CONVERTFLY_CPU_SLOTS", "8", &mut config.worker.cpu_slots, &mut problems);
     number(&text, "CONVERTFLY_VIDEO_SLOTS", "2", &mut config.worker.video_slots, &mut problems);
     number(&text, "CONVERTFLY_OFFICE_SLOTS", "2", &mut config.worker.office_slots, &mut problems);
+    number(&text, "CONVERTFLY_OFFICE_MEMORY", "1024", &mut config.worker.office_memory, &mut problems);
     number(&text, "CONVERTFLY_IO_SLOTS", "32", &mut config.worker.io_slots, &mut problems);
     number(&text, "CONVERTFLY_LEASE_MS", "10000", &mut config.worker.lease_ms, &mut problems);
     number(&text, "CONVERTFLY_TASK_TIMEOUT", "600", &mut config.worker.task_timeout, &mut problems);

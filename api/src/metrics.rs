@@ -168,9 +168,11 @@ impl Metrics {
 }
 
 /// Counters that the processes of a store share, with their help.
-const SHARED: [(&str, &str); 5] = [
+const SHARED: [(&str, &str); 7] = [
     ("ledger_mismatches", "Audits that found an account's books apart."),
     ("mended", "Places of unfinished tasks that the sweeper had to restore; above 0 something is wrong."),
+    ("libreoffice_outgrown", "Processes of LibreOffice replaced because they kept more memory than CONVERTFLY_OFFICE_MEMORY."),
+    ("chromium_outgrown", "Processes of Chromium replaced because they kept more memory than CONVERTFLY_OFFICE_MEMORY."),
     ("webhooks_delivered", "Webhook attempts that the endpoint took."),
     ("webhooks_retried", "Webhook attempts that failed and are made again later."),
     ("webhooks_failed", "Deliveries of webhooks that were given up."),

@@ -11,7 +11,7 @@ use convertfly_worker::engines::image::Runner;
 use convertfly_worker::engines::media::{MediaConfig, MediaEngine};
 use convertfly_worker::engines::office::Offices;
 use convertfly_worker::engines::route::Router;
-use convertfly_worker::engines::{self, Action, Beside, Progress, Work};
+use convertfly_worker::engines::{self, Action, Beside, Growth, Progress, Work};
 use convertfly_worker::formats::Cancel;
 use convertfly_worker::pixels::Processor;
 use serde_json::{Map, Value, json};
@@ -57,7 +57,8 @@ impl Ours {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let runner = Runner::InProcess(Arc::new(processor));
         let media = Arc::new(MediaEngine::new(MediaConfig::default(), runner.clone()));
-        let router = Router::new(engines::all(&runner, &Offices::new(cores), media, cores));
+        let growth = Growth::default();
+        let router = Router::new(engines::all(&runner, &Offices::new(cores, growth.clone()), growth, media, cores));
         Ok(Self { router, runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()? })
     }
 

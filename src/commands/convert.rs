@@ -13,7 +13,7 @@ use convertfly_worker::engines::image::Runner;
 use convertfly_worker::engines::media::{MediaConfig, MediaEngine};
 use convertfly_worker::engines::office::Offices;
 use convertfly_worker::engines::route::Router;
-use convertfly_worker::engines::{self, Action, Progress, Work, convert_options};
+use convertfly_worker::engines::{self, Action, Growth, Progress, Work, convert_options};
 use convertfly_worker::failure::Failure;
 use convertfly_worker::formats::{self, Cancel, Format};
 use convertfly_worker::pixels::Processor;
@@ -73,7 +73,8 @@ pub(crate) fn run(arguments: &Arguments, data: Option<&Path>) -> anyhow::Result<
     let runner = Runner::InProcess(Arc::new(processor));
     let media = MediaConfig { children: threads, threads: cores, ..MediaConfig::default() };
     let media = MediaEngine::new(media, runner.clone());
-    let router = Router::new(engines::all(&runner, &Offices::new(cores), Arc::new(media), cores));
+    let growth = Growth::default();
+    let router = Router::new(engines::all(&runner, &Offices::new(cores, growth.clone()), growth, Arc::new(media), cores));
     let bar = progress_bar(items.len());
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -105,7 +105,11 @@ def judge(row, source, opened):
         # LibreOffice's text is the running text alone.
         running = row.to == "txt" and kind in ("docx", "doc", "odt", "rtf")
         of = texts.words(texts.text(source, False)) if running else words_of(source, opened)
-        share, missing = texts.recall(of, sum((words_of(file, opened) for file in row.files), texts.Counter()))
+        found = sum((words_of(file, opened) for file in row.files), texts.Counter())
+        if kind == "pdf" and row.files[0] in opened and row.to in ("docx", "odt", "rtf"):
+            # Numbers of lists are drawn, and no text of the file.
+            found |= texts.words(texts.text(opened[row.files[0]]))
+        share, missing = texts.recall(of, found)
         row.note(f"{share:.4f} of the words", share < (REBUILT if kind == "pdf" else LEAST))
     if missing and share < 0.995:
         row.note("missing: " + " ".join(word for word, _ in missing.most_common(12)))

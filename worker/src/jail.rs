@@ -22,6 +22,12 @@ const READABLE: &[&str] = &[
     "/var/cache/fontconfig",
 ];
 
+/// How glibc's allocator keeps memory: all threads in one heap, which grows in large steps of large pages and keeps 256 MiB of what was freed
+/// for the next document. LibreOffice works in a thread of its own, where a heap grows page by page, each by a call of the kernel: a seventh of
+/// the time that a long document takes.
+const ALLOCATOR: &str = "glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=268435456:glibc.malloc.top_pad=67108864:\
+     glibc.malloc.mmap_threshold=33554432:glibc.malloc.hugetlb=1";
+
 /// Links of a merged `/usr`; where they are directories of their own, those are shown.
 const ROOTS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64"];
 
@@ -75,8 +81,14 @@ impl Jail {
             add(&[text(flag)]);
         }
         add(&[text("--cap-drop"), text("ALL")]);
-        let variables =
-            [("PATH", "/usr/bin"), ("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8"), ("SAL_USE_VCLPLUGIN", "svp")];
+        let variables = [
+            ("PATH", "/usr/bin"),
+            ("HOME", "/tmp"),
+            ("TMPDIR", "/tmp"),
+            ("LANG", "C.UTF-8"),
+            ("SAL_USE_VCLPLUGIN", "svp"),
+            ("GLIBC_TUNABLES", ALLOCATOR),
+        ];
         for (name, value) in variables {
             add(&[text("--setenv"), text(name), text(value)]);
         }

@@ -167,3 +167,39 @@ fn f13_libreoffice_that_hangs_is_killed_at_the_deadline() {
     let left = processes(&server, CHILD);
     assert!(hung.iter().all(|pid| !left.contains(pid)), "{hung:?} are gone: {left:?}");
 }
+
+/// Waits until `/metrics` has that line.
+fn counted(server: &Server, line: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let metrics = server.send("GET", &format!("{}/metrics", server.url), None, None, &[]);
+        let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
+        if text.lines().any(|found| found == line) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no {line:?} in {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn programs_that_keep_too_much_memory_are_replaced_and_counted() {
+    let limits = [("CONVERTFLY_OFFICE_SLOTS", "1"), ("CONVERTFLY_CPU_SLOTS", "1"), ("CONVERTFLY_OFFICE_MEMORY", "8")];
+    let small = Server::start_with(&limits);
+    let large = Server::start_with(&[("CONVERTFLY_OFFICE_SLOTS", "1"), ("CONVERTFLY_CPU_SLOTS", "1")]);
+    for (server, count) in [(&small, 1), (&large, 0)] {
+        assert_eq!(server.convert(&docx(&WORDS), "a.docx", "odt", &json!({}))["status"], "FINISHED", "a document");
+        let first = processes(server, CHILD);
+        counted(server, &format!("convertfly_libreoffice_outgrown_total {count}"));
+        assert_eq!(server.convert(&docx(&WORDS), "a.docx", "odt", &json!({}))["status"], "FINISHED", "and the next");
+        let kept = || processes(server, CHILD).iter().any(|pid| first.contains(pid));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while count > 0 && kept() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(kept(), count == 0, "{first:?} is replaced where it keeps too much");
+        if server.convert(b"<p>words</p>", "a.html", "pdf", &json!({}))["status"] == "FINISHED" {
+            counted(server, &format!("convertfly_chromium_outgrown_total {count}"));
+        }
+    }
+}

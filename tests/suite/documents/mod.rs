@@ -7,6 +7,8 @@ mod editable;
 #[cfg(feature = "documents")]
 mod editable_files;
 #[cfg(feature = "documents")]
+mod editable_forms;
+#[cfg(feature = "documents")]
 mod endurance;
 mod faults;
 #[cfg(feature = "documents")]

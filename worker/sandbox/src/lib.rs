@@ -8,6 +8,7 @@
 mod cancel;
 mod child;
 mod failure;
+mod growth;
 mod limits;
 mod lockdown;
 mod memory;
@@ -23,6 +24,7 @@ mod wire;
 pub use cancel::Cancel;
 pub use child::{Handler, THREADS_VARIABLE, is_child, progress, serve, serve_in_jail, threads_from_environment};
 pub use failure::Failure;
+pub use growth::Growth;
 pub use lockdown::{Confinement, Layer, LockdownError, Report, lock_down};
 pub use memory::keep_freed_memory;
 pub use pool::{Pool, PoolConfig, PoolStats};

@@ -18,7 +18,7 @@ use super::lockdown::Report;
 use super::process::{Launch, Outcome, Process, Refused};
 use super::supervisor::{self, State};
 use crate::Cancel;
-use crate::{Failure, Progress};
+use crate::{Failure, Growth, Progress};
 
 /// How often the cancel flag, which wakes nobody, is looked at.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
@@ -36,6 +36,8 @@ pub struct PoolConfig {
     pub threads: usize,
     /// The shared child is replaced after that many tasks, which bounds what a leak can cost; 0 is never.
     pub restart_after: u64,
+    /// The shared child is replaced once it keeps more memory than that after a task.
+    pub growth: Option<Growth>,
     /// How long a child may take to become ready.
     pub start_timeout: Duration,
     /// How long work that was told to stop may take to do so before its child is killed.
@@ -51,6 +53,7 @@ impl PoolConfig {
             envs: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             restart_after: 10_000,
+            growth: None,
             start_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(1),
         }
@@ -70,7 +73,7 @@ pub struct PoolStats {
     pub crashes: u64,
     /// Children killed because work in them did not stop when told to.
     pub kills: u64,
-    /// Shared children replaced after their number of tasks.
+    /// Shared children replaced after their number of tasks, or because they had grown.
     pub recycled: u64,
     /// Tasks run again in a child of their own.
     pub solitary: u64,
@@ -83,7 +86,8 @@ pub struct PoolStats {
 pub(super) struct Inner {
     pub(super) launch: Launch,
     pub(super) threads: usize,
-    pub(super) restart_after: u64,
+    restart_after: u64,
+    pub(super) growth: Option<Growth>,
     grace: Duration,
     turns: Arc<Semaphore>,
     pub(super) state: watch::Sender<State>,
@@ -118,7 +122,7 @@ impl Pool {
                 config.program.display()
             )));
         }
-        let PoolConfig { program, args, envs, threads, restart_after, start_timeout, grace } = config;
+        let PoolConfig { program, args, envs, threads, restart_after, growth, start_timeout, grace } = config;
         let threads = threads.max(1);
         let launch = Launch { program, args, envs, start_timeout };
         let (tracker, crashes) = (TaskTracker::new(), Arc::new(AtomicU64::new(0)));
@@ -130,6 +134,7 @@ impl Pool {
             launch,
             threads,
             restart_after,
+            growth,
             grace,
             turns: Arc::new(Semaphore::new(threads)),
             state: watch::Sender::new(State::Up(first.clone())),
@@ -273,6 +278,11 @@ impl Inner {
         }
     }
 
+    /// Whether a shared child is to be replaced.
+    pub(super) fn has_served(&self, process: &Process) -> bool {
+        process.is_outgrown() || (self.restart_after > 0 && process.taken() >= self.restart_after)
+    }
+
     /// Tries shared children until one has taken the work or the time for it is over.
     async fn run_shared(&self, job: &Value, files: &[OwnedFd], caller: &mut Caller, deadline: Duration) -> Attempt {
         let mut state = self.state.subscribe();
@@ -281,7 +291,10 @@ impl Inner {
             let process = state.borrow_and_update().process();
             if let Some(process) = process {
                 let attempt = self.attempt(&process, job, files, caller, deadline).await;
-                if self.restart_after > 0 && process.taken() >= self.restart_after {
+                if self.growth.as_ref().is_some_and(|growth| growth.is_above(process.pid)) {
+                    process.mark_outgrown();
+                }
+                if self.has_served(&process) {
                     self.recycle.notify_one();
                 }
                 if !matches!(attempt, Attempt::NotTaken) {

@@ -73,6 +73,8 @@ struct Shared {
     work: Mutex<Work>,
     /// Work taken so far.
     taken: AtomicU64,
+    /// Whether it keeps more memory than it may.
+    outgrown: AtomicBool,
     kill: Notify,
     asked: AtomicBool,
     idle: Notify,
@@ -128,6 +130,7 @@ impl Process {
             socket: UnixStream::from_std(ours.into()).map_err(Failure::internal)?,
             work: Mutex::default(),
             taken: AtomicU64::new(0),
+            outgrown: AtomicBool::new(false),
             kill: Notify::new(),
             asked: AtomicBool::new(false),
             idle: Notify::new(),
@@ -216,6 +219,15 @@ impl Process {
     /// Work taken so far.
     pub(super) fn taken(&self) -> u64 {
         self.shared.taken.load(Ordering::Relaxed)
+    }
+
+    /// Says that it keeps more memory than it may.
+    pub(super) fn mark_outgrown(&self) {
+        self.shared.outgrown.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_outgrown(&self) -> bool {
+        self.shared.outgrown.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_alive(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Keeps a shared child running: replaces one that ended, and one that has done its number of tasks.
+//! Keeps a shared child running: replaces one that ended, and one that has done its number of tasks or has grown.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,7 +46,7 @@ pub(super) async fn keep_running(inner: Arc<Inner>, first: Arc<Process>) {
             }
             () = inner.recycle.notified() => {
                 // The call may have been for the one before.
-                if process.taken() >= inner.restart_after { recycle(&inner).await } else { None }
+                if inner.has_served(&process) { recycle(&inner, &process).await } else { None }
             }
         };
         if let Some(next) = next {
@@ -91,7 +91,7 @@ async fn replace(inner: &Inner, ended: &Process, exit: &Exit, useless: &mut u32)
 }
 
 /// Starts the successor of a child that still works; `None` when that fails, and the child goes on until the next task asks again.
-async fn recycle(inner: &Inner) -> Option<Arc<Process>> {
+async fn recycle(inner: &Inner, served: &Process) -> Option<Arc<Process>> {
     let started = tokio::select! {
         biased;
         () = inner.stop.cancelled() => return None,
@@ -100,6 +100,9 @@ async fn recycle(inner: &Inner) -> Option<Arc<Process>> {
     match started {
         Ok(process) => {
             inner.recycled.fetch_add(1, Ordering::Relaxed);
+            if let Some(growth) = inner.growth.as_ref().filter(|_| served.is_outgrown()) {
+                growth.count();
+            }
             Some(process)
         }
         Err(failure) => {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use convertfly_sandbox::Progress;
+pub use convertfly_sandbox::{Growth, Progress};
 use convertfly_scheduler::catalog::{Lane, OptionEntry};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -249,11 +249,12 @@ pub fn edges() -> Vec<(&'static str, Edge)> {
     sets.into_iter().flat_map(|(engine, edges)| edges.into_iter().map(move |edge| (engine, edge))).collect()
 }
 
-/// Every engine, those that cannot run here included: pixels and PDF by `runner`, office documents by `offices`, video and audio by `media`,
-/// `threads` pieces of work at a time.
+/// Every engine, those that cannot run here included: pixels and PDF by `runner`, office documents by `offices`, HTML by processes that are
+/// replaced as `browsers` says, video and audio by `media`, `threads` pieces of work at a time.
 pub fn all(
     runner: &image::Runner,
     offices: &office::Offices,
+    browsers: Growth,
     media: Arc<media::MediaEngine>,
     threads: usize,
 ) -> Vec<Arc<dyn Engine>> {
@@ -264,7 +265,7 @@ pub fn all(
         Arc::clone(&pdf),
         Arc::new(text::TextEngine::new(Arc::clone(&pdf))),
         Arc::new(markdown::MarkdownEngine::new(runner.clone())),
-        Arc::new(browser::BrowserEngine::new(threads.min(2), Arc::clone(&pdf))),
+        Arc::new(browser::BrowserEngine::new(threads.min(2), browsers, Arc::clone(&pdf))),
         Arc::new(office::OfficeEngine::new(offices.clone(), pdf)),
         media,
     ]

@@ -17,7 +17,7 @@ use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::ids;
 use convertfly_scheduler::store::keys::{ENCODER_FAILS, ENCODER_RESTS, ENCODER_RETURNS, ENCODER_WORKS};
 use convertfly_scheduler::store::{Backlog, Lease, Leaser, Store};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -85,6 +85,9 @@ impl Node {
         let beating = CancellationToken::new();
         let heart = tokio::spawn(active::beat(Arc::clone(&shared), beating.clone()));
         tokio::spawn(tell_encoders(shared.store.clone(), Arc::clone(shared.services.media())));
+        for (name, growth) in shared.services.growth() {
+            tokio::spawn(tell_outgrown(shared.store.clone(), name, growth.counted()));
+        }
         tracing::info!(worker = %shared.worker, lanes = ?shared.free(), "worker ready");
         let mut low = false;
         while !shutdown.is_cancelled() {
@@ -141,6 +144,17 @@ async fn tell_encoders(store: Store, media: Arc<MediaEngine>) {
     let Some(mut changes) = media.changes() else { return };
     while let Some(Change { encoder, rests }) = changes.recv().await {
         count(if rests { ENCODER_RESTS } else { ENCODER_RETURNS }, &encoder).await;
+    }
+}
+
+/// Counts programs that were replaced because they had grown, for the metrics.
+async fn tell_outgrown(store: Store, name: &'static str, mut counted: watch::Receiver<u64>) {
+    let mut told = 0;
+    while let Ok(count) = counted.wait_for(|count| *count > told).await.map(|count| *count) {
+        if let Err(error) = store.count(name, count - told).await {
+            tracing::warn!(%error, "programs that were replaced could not be counted");
+        }
+        told = count;
     }
 }
 

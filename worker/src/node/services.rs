@@ -15,7 +15,7 @@ use crate::engines::image::Runner;
 use crate::engines::media::{MediaConfig, MediaEngine};
 use crate::engines::office::Offices;
 use crate::engines::route::Router;
-use crate::engines::{self, Availability};
+use crate::engines::{self, Availability, Growth};
 use crate::executor;
 use crate::fetch::{AllowNets, FetchConfig, Fetcher};
 use crate::pixels::CpuLevel;
@@ -35,6 +35,9 @@ pub struct WorkerConfig {
     pub video_slots: u32,
     /// `CONVERTFLY_OFFICE_SLOTS`: office documents at once, a process of LibreOffice each; 0 is one per core, up to 4.
     pub office_slots: u32,
+    /// `CONVERTFLY_OFFICE_MEMORY`: MiB that a process of LibreOffice or of Chromium may keep between documents before it is replaced; 0 is any
+    /// number.
+    pub office_memory: u32,
     /// `CONVERTFLY_IO_SLOTS`: imports and exports at once.
     pub io_slots: u32,
     /// `CONVERTFLY_LEASE_MS`: how long a task stays with a worker that is silent; at least 100.
@@ -66,6 +69,7 @@ impl Default for WorkerConfig {
             cpu_slots: 0,
             video_slots: 0,
             office_slots: 0,
+            office_memory: 1_024,
             io_slots: 32,
             lease_ms: 10_000,
             task_timeout: 600,
@@ -148,6 +152,8 @@ pub struct Services {
     media: Arc<MediaEngine>,
     /// LibreOffice's processes.
     offices: Offices,
+    /// Counts LibreOffice's processes, then Chromium's, that had grown.
+    growth: [Growth; 2],
     cache: Cache,
 }
 
@@ -165,7 +171,9 @@ impl Services {
             Scratch::open(scratch).map_err(|error| StartError(format!("scratch folder {}: {error}", scratch.display())))?;
         let pool = executor::start(config, routes(config)?).await.map_err(|failure| StartError(failure.to_string()))?;
         let runner = Runner::Remote(executor::remote(pool.clone()));
-        let offices = Offices::new(config.office_processes());
+        let growth = [(); 2].map(|()| Growth::new(u64::from(config.office_memory) << 20));
+        let [libreoffice, chromium] = &growth;
+        let offices = Offices::new(config.office_processes(), libreoffice.clone());
         let media = MediaConfig {
             program: config.media.clone(),
             children: (config.threads() + config.videos()) as usize,
@@ -173,7 +181,7 @@ impl Services {
             encoder: config.encoder.clone(),
         };
         let media = Arc::new(MediaEngine::new(media, runner.clone()));
-        let engines = engines::all(&runner, &offices, Arc::clone(&media), config.threads() as usize);
+        let engines = engines::all(&runner, &offices, chromium.clone(), Arc::clone(&media), config.threads() as usize);
         for engine in &engines {
             if let Availability::Missing { what, remedy } = engine.probe() {
                 tracing::warn!(engine = engine.id(), remedy, "{what}: what needs it is refused");
@@ -191,6 +199,7 @@ impl Services {
             pool,
             media,
             offices,
+            growth,
             cache: Cache::default(),
         })
     }
@@ -213,6 +222,12 @@ impl Services {
     /// The engine of video and audio.
     pub fn media(&self) -> &Arc<MediaEngine> {
         &self.media
+    }
+
+    /// Programs that are replaced when they have grown, by the names under which that is counted.
+    pub(super) fn growth(&self) -> [(&'static str, &Growth); 2] {
+        let [libreoffice, chromium] = &self.growth;
+        [("libreoffice_outgrown", libreoffice), ("chromium_outgrown", chromium)]
     }
 
     /// Stops the children.

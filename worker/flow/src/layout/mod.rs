@@ -3,7 +3,9 @@
 pub(crate) mod columns;
 pub(crate) mod furniture;
 mod grid;
+mod joins;
 pub(crate) mod lines;
+pub(crate) mod lists;
 pub(crate) mod paragraphs;
 pub(crate) mod tables;
 
@@ -11,6 +13,7 @@ use hayro::kurbo::Rect;
 
 use self::furniture::Furniture;
 use self::lines::{Line, Row};
+use self::lists::{Levels, Marker};
 use self::paragraphs::Paragraph;
 use self::tables::{Lines, Table};
 use crate::model::{Char, Face, Fill, Page, Picture, Rule, Turned};
@@ -77,6 +80,7 @@ pub(crate) struct Sheet {
 pub(crate) struct Layout {
     pub(crate) sheets: Vec<Sheet>,
     pub(crate) furniture: Furniture,
+    pub(crate) lists: Vec<Levels>,
 }
 
 /// Lays out pages.
@@ -86,7 +90,9 @@ pub(crate) fn layout(mut pages: Vec<Page>, faces: &[Face]) -> Layout {
     let furniture = furniture::take(&mut texts, &heights);
     let mut sheets: Vec<Sheet> = pages.into_iter().zip(texts).map(|(page, lines)| sheet(page, lines)).collect();
     headings(&mut sheets, faces);
-    Layout { sheets, furniture }
+    let lists = lists::apply(&mut sheets);
+    joins::apply(&mut sheets);
+    Layout { sheets, furniture, lists }
 }
 
 fn sheet(page: Page, lines: Vec<Line>) -> Sheet {
@@ -147,7 +153,8 @@ fn sheet(page: Page, lines: Vec<Line>) -> Sheet {
 
 /// The blocks of a column.
 fn column(lines: Vec<Line>, extent: Option<(f64, f64)>, drawn: Lines<'_>, used: &mut Vec<Rect>) -> Column {
-    let rows = lines::rows(lines);
+    let mut rows = lines::rows(lines);
+    lists::join_markers(&mut rows, drawn.rules);
     let left = rows.iter().map(Row::x0).fold(f64::INFINITY, f64::min);
     let right = rows.iter().map(Row::x1).fold(f64::NEG_INFINITY, f64::max);
     let (left, right) = extent.unwrap_or((left, right));
@@ -241,7 +248,7 @@ fn headings(sheets: &mut [Sheet], faces: &[Face]) {
             && length < 160
             && length > 1
             && paragraph.tabs.is_empty()
-            && paragraph.marker != Some(paragraphs::Marker::Bullet)
+            && !matches!(paragraph.marker, Some(Marker::Bullet(_)))
             && paragraph.content.iter().any(|char| char.what.is_alphabetic())
     };
     let mut levels: Vec<f64> = all(sheets).filter(|paragraph| is_heading(paragraph)).map(|paragraph| paragraph.size).collect();

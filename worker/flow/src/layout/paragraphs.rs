@@ -1,6 +1,7 @@
 //! From rows to paragraphs: where they begin, how they are set.
 
 use super::lines::{Line, Row, Word};
+use super::lists::{Item, Marker, marker};
 use crate::model::{Char, Face};
 use crate::text::logical;
 
@@ -11,14 +12,6 @@ pub(crate) enum Align {
     Center,
     Right,
     Both,
-}
-
-/// What stands before an item of a list, which is made anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Marker {
-    Bullet,
-    /// A number as it stands there: it stays text.
-    Number,
 }
 
 /// A paragraph.
@@ -40,7 +33,12 @@ pub(crate) struct Paragraph {
     /// From line to line.
     pub(crate) pitch: f64,
     pub(crate) size: f64,
+    /// What it begins with, if that could be the mark of an item of a list.
     pub(crate) marker: Option<Marker>,
+    /// Where it belongs, if it is one: then the mark is no part of the content.
+    pub(crate) item: Option<Item>,
+    /// Whether it goes on with what ended the column or page before.
+    pub(crate) goes_on: bool,
     /// 1 for the largest headings; set when the whole document is known.
     pub(crate) heading: Option<u8>,
     pub(crate) is_rtl: bool,
@@ -140,24 +138,6 @@ fn is_centered(row: &Row, bounds: (f64, f64)) -> bool {
     left > 1.2 * row.size && right > 1.2 * row.size && (left - right).abs() < (0.03 * (bounds.1 - bounds.0)).max(2.0)
 }
 
-/// What a row begins with, if that marks an item of a list.
-fn marker(row: &Row) -> Option<Marker> {
-    let words = &row.lines.first()?.words;
-    let first = words.first()?.text();
-    let more = words.len() > 1 || row.lines.len() > 1;
-    if more
-        && first.chars().count() == 1
-        && first.chars().all(|what| "•◦▪●○■‣–▸►✓∙·".contains(what) || ('\u{f000}'..='\u{f0ff}').contains(&what))
-    {
-        return Some(Marker::Bullet);
-    }
-    let plain = first.trim_start_matches('(');
-    let body = plain.strip_suffix(['.', ')'])?;
-    let is_number = !body.is_empty() && body.len() <= 3 && body.chars().all(|what| what.is_ascii_digit());
-    let is_letter = body.chars().count() == 1 && body.chars().all(|what| what.is_ascii_lowercase());
-    (more && (is_number || is_letter)).then_some(Marker::Number)
-}
-
 fn build(group: &[&Row], bounds: (f64, f64), next: Option<f64>) -> Paragraph {
     let mut content: Vec<Char> = Vec::new();
     let mut tabs = Vec::new();
@@ -198,13 +178,7 @@ fn build(group: &[&Row], bounds: (f64, f64), next: Option<f64>) -> Paragraph {
     let mut body: Vec<f64> = group.iter().skip(1).map(|row| row.x0()).collect();
     body.sort_by(f64::total_cmp);
     let first = first_row.map_or(bounds.0, |row| row.x0());
-    let mut left = body.get(body.len() / 2).copied().unwrap_or(first);
-    if marker == Some(Marker::Bullet) {
-        let words = first_row.and_then(|row| row.lines.iter().flat_map(|line| &line.words).nth(1));
-        left = words.map_or(left, |word| word.x0);
-        drop_marker(&mut content);
-        tabs.clear();
-    }
+    let left = body.get(body.len() / 2).copied().unwrap_or(first);
     let align = align(group, bounds, !tabs.is_empty() || marker.is_some());
     Paragraph {
         content,
@@ -217,6 +191,8 @@ fn build(group: &[&Row], bounds: (f64, f64), next: Option<f64>) -> Paragraph {
         pitch,
         size,
         marker,
+        item: None,
+        goes_on: false,
         heading: None,
         is_rtl: right_to_left,
         tabs,
@@ -262,14 +238,9 @@ fn join(content: &mut Vec<Char>, line: Vec<Char>) {
     content.extend(line);
 }
 
-fn is_wide(what: char) -> bool {
+/// Whether a script has no spaces between words.
+pub(crate) fn is_wide(what: char) -> bool {
     matches!(u32::from(what), 0x2e80..=0x9fff | 0xf900..=0xfaff | 0xff00..=0xffef | 0x20000..=0x3ffff)
-}
-
-/// Takes the bullet away: the list has its own.
-fn drop_marker(content: &mut Vec<Char>) {
-    let rest = content.iter().skip(1).position(|char| !matches!(char.what, ' ' | '\t')).map_or(content.len(), |at| at + 1);
-    content.drain(..rest);
 }
 
 fn align(group: &[&Row], bounds: (f64, f64), is_fixed: bool) -> Align {
@@ -331,10 +302,9 @@ mod tests {
     #[test]
     fn items_of_lists_are_told_apart() {
         let found = read(&[("• one item here", 10.0), ("• and another", 10.0), ("1. a number", 10.0), ("Dr. Who", 10.0)]);
+        let number = Marker::Number { body: "1".to_owned(), opens: false, after: '.' };
         let markers: Vec<_> = found.iter().map(|paragraph| paragraph.marker.clone()).collect();
-        assert_eq!(markers, [Some(Marker::Bullet), Some(Marker::Bullet), Some(Marker::Number), None]);
-        assert_eq!(found[0].text(), "one item here", "the list makes its own bullet");
-        assert_eq!(found[2].text(), "1. a number", "a number stays as it is");
+        assert_eq!(markers, [Some(Marker::Bullet('•')), Some(Marker::Bullet('•')), Some(number), None]);
     }
 
     #[test]

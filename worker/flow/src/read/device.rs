@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use hayro::hayro_interpret::font::{Glyph, GlyphRun, PositionedGlyph};
 use hayro::hayro_interpret::hayro_cmap::BfString;
+use hayro::hayro_interpret::pattern::Pattern;
 use hayro::hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, Paint, SoftMask};
 use hayro::kurbo::{BezPath, Point, Rect, Shape};
 
+use super::canvas::sample;
+use super::effects::Made;
 use super::faces::Faces;
 use super::{paths, pictures};
 use crate::model::{Char, Color, Page, Turned};
@@ -30,6 +33,8 @@ pub(super) struct Reader<'f, 'a> {
     pub(super) unknown: usize,
     /// Where characters were set: some files set them twice for boldness.
     set: HashMap<(char, i64), Vec<Point>>,
+    /// What became pictures.
+    pub(super) made: Made,
 }
 
 /// A glyph where it stands.
@@ -44,14 +49,24 @@ struct Placed {
 
 impl<'f, 'a> Reader<'f, 'a> {
     pub(super) fn new(faces: &'f mut Faces<'a>, bounds: Rect, (room, most): (usize, usize)) -> Self {
-        Self { faces, page: Page::default(), clips: vec![bounds], room, most, unknown: 0, set: HashMap::new() }
+        Self {
+            faces,
+            page: Page::default(),
+            clips: vec![bounds],
+            room,
+            most,
+            unknown: 0,
+            set: HashMap::new(),
+            made: Made::default(),
+        }
     }
 
-    fn clip(&self) -> Rect {
+    /// What can be seen of the page.
+    pub(super) fn clip(&self) -> Rect {
         self.clips.last().copied().unwrap_or(Rect::ZERO)
     }
 
-    fn place(&mut self, glyph: &PositionedGlyph<'a>, props: &DrawProps<'a>) -> Option<Placed> {
+    fn place(&mut self, glyph: &PositionedGlyph<'a>, props: &DrawProps<'a>, scale: f64) -> Option<Placed> {
         let transform = props.transform * glyph.transform();
         let start = transform * Point::ZERO;
         let up = transform * Point::new(0.0, 1000.0) - start;
@@ -73,11 +88,49 @@ impl<'f, 'a> Reader<'f, 'a> {
             },
         };
         let end = start + along * (advance.unwrap_or(500.0) / 1000.0);
-        let size = up.hypot();
+        let size = up.hypot() * scale;
         let sound =
             [start.x, start.y, end.x, end.y, size].iter().all(|number| number.is_finite()) && size > 0.3 && size < 2_000.0;
         let angle = along.y.atan2(along.x).to_degrees().round() as i32;
         sound.then(|| Placed { text, start, end, size, angle: angle.rem_euclid(360) as u16, face })
+    }
+
+    /// Whether the glyphs of a run mean characters. Those that are drawings, of no known meaning, do where their codes spell words.
+    fn is_text(&self, run: &GlyphRun<'_, 'a>) -> bool {
+        let (mut codes, mut known, mut unknown) = (String::new(), 0, 0);
+        for glyph in run.glyphs() {
+            match &**glyph {
+                Glyph::Type3(drawn) if drawn.as_unicode().is_none() => {
+                    unknown += 1;
+                    codes.push(u8::try_from(drawn.char_code()).map_or('\0', char::from));
+                }
+                _ => known += 1,
+            }
+        }
+        unknown <= known || spells(&codes)
+    }
+
+    /// Adds glyphs as a picture.
+    fn draw_glyphs(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, draw_mode: &DrawMode) {
+        let mut bounds: Option<Rect> = None;
+        for glyph in run.glyphs() {
+            let transform = props.transform * glyph.transform();
+            let advance = match &**glyph {
+                Glyph::Outline(_) => 1_000.0,
+                Glyph::Type3(drawn) => drawn.advance_width().map_or(1_000.0, f64::from),
+            };
+            let (start, end) = (transform * Point::ZERO, transform * Point::new(advance, 0.0));
+            let size = (transform * Point::new(0.0, 1_000.0) - start).hypot().max(2.0 * (end - start).hypot());
+            let own = Rect::from_points(start, end).inflate(size, size);
+            bounds = Some(bounds.map_or(own, |bounds| bounds.union(own)));
+        }
+        if self.page.pictures.len() >= MAX_PICTURES {
+            return;
+        }
+        if let Some(mut canvas) = bounds.and_then(|bounds| self.canvas(bounds)) {
+            canvas.draw_glyph_run(run, props, draw_mode);
+            self.keep(canvas);
+        }
     }
 
     /// Whether the same character stands there already.
@@ -144,6 +197,12 @@ impl<'f, 'a> Reader<'f, 'a> {
     }
 }
 
+/// Whether codes are those of ASCII, and most of them of letters, digits and spaces.
+fn spells(codes: &str) -> bool {
+    let plain = codes.chars().filter(|code| code.is_ascii_alphanumeric() || *code == ' ').count();
+    !codes.is_empty() && codes.chars().all(|code| matches!(code, ' '..='~')) && plain * 3 >= codes.len() * 2
+}
+
 /// The colour of a paint that is one, and whether it can be seen.
 pub(super) fn color(paint: &Paint<'_>) -> Option<Color> {
     match paint {
@@ -159,6 +218,9 @@ pub(super) fn color(paint: &Paint<'_>) -> Option<Color> {
 
 impl<'a> Device<'a> for Reader<'_, 'a> {
     fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, draw_mode: &DrawMode) {
+        if self.paint(path, &props, draw_mode) {
+            return;
+        }
         let Paint::Color(_) = &props.paint else { return };
         let Some(color) = color(&props.paint) else { return };
         if self.page.rules.len() + self.page.fills.len() < MAX_RULES {
@@ -168,21 +230,43 @@ impl<'a> Device<'a> for Reader<'_, 'a> {
     }
 
     fn push_clip_path(&mut self, clip_path: &ClipPath) {
+        self.begin_clip(clip_path);
         self.clips.push(self.clip().intersect(clip_path.path.bounding_box()));
     }
 
-    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
+    fn push_transparency_group(&mut self, opacity: f32, mask: Option<SoftMask<'a>>, _: BlendMode) {
+        self.begin_group(opacity, mask);
+    }
 
     fn draw_glyph_run(&mut self, glyph_run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, draw_mode: &DrawMode) {
+        let is_shown = !matches!(draw_mode, DrawMode::Invisible);
+        if is_shown && !self.is_text(glyph_run) {
+            return self.draw_glyphs(glyph_run, props, draw_mode);
+        }
+        let gradient = match &props.paint {
+            Paint::Pattern(pattern) => {
+                if let Pattern::Shading(shading) = &**pattern {
+                    Some(shading.encode())
+                } else {
+                    None
+                }
+            }
+            Paint::Color(_) => None,
+        };
         let color = color(&props.paint);
-        let is_shown = !matches!(draw_mode, DrawMode::Invisible) && color.is_some();
+        let is_shown = is_shown && color.is_some();
         let clip = self.clip().inflate(1.0, 1.0);
+        let scale = drawn_scale(glyph_run);
         for glyph in glyph_run.glyphs() {
             if self.page.chars.len() + self.page.hidden.len() >= self.most {
                 return;
             }
-            if let Some(placed) = self.place(glyph, &props) {
+            if let Some(placed) = self.place(glyph, &props, scale) {
                 let middle = placed.start.midpoint(placed.end);
+                let color = match &gradient {
+                    Some(gradient) => sample(gradient, middle).map(|part| (part * 255.0 + 0.5) as u8).first_chunk().copied(),
+                    None => color,
+                };
                 if clip.contains(middle) {
                     self.add(&placed, color.unwrap_or_default(), is_shown);
                 }
@@ -194,6 +278,7 @@ impl<'a> Device<'a> for Reader<'_, 'a> {
         if self.page.pictures.len() >= MAX_PICTURES {
             return;
         }
+        let Some(image) = self.paint_image(image, &props) else { return };
         if let Some(picture) = pictures::take(&image, props.transform, self.clip(), self.room) {
             self.room = self.room.saturating_sub(picture.data.len());
             self.page.pictures.push(picture);
@@ -201,10 +286,38 @@ impl<'a> Device<'a> for Reader<'_, 'a> {
     }
 
     fn pop_clip(&mut self) {
+        self.end_clip();
         if self.clips.len() > 1 {
             self.clips.pop();
         }
     }
 
-    fn pop_transparency_group(&mut self) {}
+    fn pop_transparency_group(&mut self) {
+        self.end_group();
+    }
+}
+
+/// How much larger the letters of a run are than its font says: glyphs that are drawings have units of their own, and an advance of about half
+/// of the size where they are letters.
+fn drawn_scale(run: &GlyphRun<'_, '_>) -> f64 {
+    let advances = run.glyphs().iter().filter_map(|glyph| match &**glyph {
+        Glyph::Type3(drawn) => drawn.advance_width().map(|advance| f64::from(advance).abs()).filter(|advance| *advance > 0.0),
+        Glyph::Outline(_) => None,
+    });
+    let (sum, count) = advances.fold((0.0, 0.0), |(sum, count), advance| (sum + advance, count + 1.0));
+    let mean: f64 = sum / 500.0 / f64::max(count, 1.0);
+    if count == 0.0 || (0.3..3.0).contains(&mean) { 1.0 } else { mean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_spell_words_are_text() {
+        assert!(spells("Hello, 12"), "words");
+        assert!(spells("x"), "a letter");
+        assert!(!spells("!#$%&\"A"), "what happens to be printable");
+        assert!(!spells(""), "nothing");
+    }
 }

@@ -1,7 +1,9 @@
 //! From a PDF page to what is on it.
 
+mod canvas;
 mod device;
 mod drawings;
+mod effects;
 mod faces;
 mod links;
 mod paths;
@@ -43,6 +45,7 @@ impl<'a> Pages<'a> {
         let mut context = Context::new(transform, bounds, &self.cache, self.pdf.xref(), settings);
         let mut reader = Reader::new(&mut self.faces, bounds, (self.room, most));
         interpret_page(source, &mut context, &mut reader);
+        reader.flush();
         self.room = reader.room;
         self.unknown += reader.unknown;
         let mut page = reader.page;

@@ -129,6 +129,12 @@ fn segments(part: &[PathEl], from: &mut Option<Point>) -> Vec<(Point, Point)> {
     found
 }
 
+/// Whether a path is an upright rectangle.
+pub(super) fn is_rectangle(path: &BezPath) -> bool {
+    let parts = parts(path);
+    matches!(parts.as_slice(), [part] if rectangle(part).is_some())
+}
+
 /// The rectangle that a part is, if it is an upright one.
 fn rectangle(part: &[PathEl]) -> Option<Rect> {
     let mut corners = Vec::new();

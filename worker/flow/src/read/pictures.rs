@@ -15,10 +15,10 @@ const MAX_PIXELS: f64 = 12e6;
 const DENSITY: f64 = 220.0;
 
 /// Pixels, red first, alpha last.
-struct Pixels {
-    width: usize,
-    height: usize,
-    data: Vec<u8>,
+pub(super) struct Pixels {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) data: Vec<u8>,
 }
 
 /// What of a picture is seen, not larger than `room` bytes.
@@ -77,7 +77,8 @@ fn jpeg(stream: &Stream<'_>) -> Option<Vec<u8>> {
     None
 }
 
-fn pixels(image: &Image<'_, '_>, target: (u32, u32)) -> Option<Pixels> {
+/// The pixels of a picture, about as many as are asked for.
+pub(super) fn pixels(image: &Image<'_, '_>, target: (u32, u32)) -> Option<Pixels> {
     let target = (target.0.min(4_000), target.1.min(4_000));
     let mut made = None;
     match image {

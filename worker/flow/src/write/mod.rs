@@ -1,6 +1,7 @@
 //! A DOCX file of a layout (ECMA-376): sections by page size, margins and columns, paragraphs at the heights that they had.
 
 mod drawings;
+mod lists;
 mod package;
 mod runs;
 mod sections;
@@ -12,7 +13,7 @@ use self::package::Package;
 use self::sections::{Geometry, Margins, Section};
 use crate::layout::furniture::Strip;
 use crate::layout::lines::lines;
-use crate::layout::paragraphs::{Align, Marker, Paragraph, paragraphs};
+use crate::layout::paragraphs::{Align, Paragraph, is_wide, paragraphs};
 use crate::layout::{Block, Column, Layout, Sheet};
 use crate::model::{Face, Page};
 
@@ -24,7 +25,8 @@ const SLACK: f64 = 2.0;
 
 /// The DOCX file, how many tables and how many pictures it has.
 pub(crate) fn write(layout: &Layout, faces: &[Face]) -> (Vec<u8>, usize, usize) {
-    let mut writer = Writer { faces, package: Package::default(), sections: Vec::new(), links: Vec::new(), tables: 0 };
+    let package = Package::new(lists::numbering(&layout.lists));
+    let mut writer = Writer { faces, package, sections: Vec::new(), links: Vec::new(), tables: 0 };
     let margins = Margins::of_all(layout);
     for (index, sheet) in layout.sheets.iter().enumerate() {
         let margins = margins
@@ -137,6 +139,10 @@ impl Writer<'_> {
         for block in &column.blocks {
             let gap = (block.top() - at).max(0.0);
             match block {
+                Block::Paragraph(paragraph) if paragraph.goes_on && gap < paragraph.pitch && self.extend(paragraph, &lead) => {
+                    lead = Lead::default();
+                    at += gap + paragraph.pitch * paragraph.lines as f64;
+                }
                 Block::Paragraph(paragraph) => {
                     let element = self.paragraph(paragraph, (left, right), gap, &std::mem::take(&mut lead));
                     self.push(element);
@@ -170,15 +176,56 @@ impl Writer<'_> {
         at
     }
 
+    /// Goes on with the paragraph before, on the next page or in the next column; not where that is another section.
+    ///
+    /// In Word it is one paragraph then. LibreOffice makes two of it, both with the space before them and the indent of the first line: the space
+    /// goes to what stands above instead, and the indent becomes a tab.
+    fn extend(&mut self, paragraph: &Paragraph, lead: &Lead) -> bool {
+        let kind = if lead.page_break { "page" } else { "column" };
+        if !lead.page_break && !lead.column_break {
+            return false;
+        }
+        let rest = self.runs(&paragraph.content);
+        let elements = self.sections.last_mut().map(|section| section.elements.as_mut_slice()).unwrap_or_default();
+        let (above, Element::Paragraph { properties, runs }) = (match elements {
+            [.., Element::Paragraph { properties: above, .. }, last] => (Some(above), last),
+            [.., last] => (None, last),
+            [] => return false,
+        }) else {
+            return false;
+        };
+        let value = |name: &str| properties.split(name).nth(1)?.split('"').next()?.parse::<i64>().ok();
+        let (before, left, first) = (value("w:before=\"").unwrap_or(0), value("w:left=\""), value("w:firstLine=\""));
+        // Two points are not seen.
+        let is_close = before <= 40;
+        let hangs = properties.contains("w:hanging=");
+        let is_topmost = properties.contains("pageBreakBefore");
+        if hangs || (!is_close && (above.is_none() || is_topmost)) {
+            return false;
+        }
+        if let Some(above) = above.filter(|_| !is_close) {
+            *above = above.replacen("w:after=\"0\"", &format!("w:after=\"{before}\""), 1);
+            *properties = properties.replacen(&format!("w:before=\"{before}\""), "w:before=\"0\"", 1);
+        }
+        if let Some(first) = first {
+            let tab = format!("<w:tabs><w:tab w:val=\"left\" w:pos=\"{}\"/></w:tabs><w:spacing", left.unwrap_or(0) + first);
+            *properties = properties.replacen(&format!(" w:firstLine=\"{first}\""), "", 1).replacen("<w:spacing", &tab, 1);
+            let lead = if runs.starts_with(COLUMN_BREAK) { COLUMN_BREAK.len() } else { 0 };
+            runs.insert_str(lead, "<w:r><w:tab/></w:r>");
+        }
+        let is_wide = paragraph.content.first().is_some_and(|char| is_wide(char.what));
+        let space = if is_wide { "" } else { "<w:t xml:space=\"preserve\"> </w:t>" };
+        runs.push_str(&format!("<w:r>{space}<w:br w:type=\"{kind}\"/></w:r>{rest}"));
+        true
+    }
+
     fn paragraph(&mut self, paragraph: &Paragraph, (left, right): (f64, f64), gap: f64, lead: &Lead) -> Element {
         let mut properties = String::new();
         if let Some(level) = paragraph.heading {
             properties += &format!("<w:pStyle w:val=\"Heading{level}\"/>");
         }
         properties += lead.properties();
-        if paragraph.marker == Some(Marker::Bullet) {
-            properties += "<w:numPr><w:ilvl w:val=\"0\"/><w:numId w:val=\"1\"/></w:numPr>";
-        }
+        properties += &lists::number(paragraph.item.as_ref());
         if !paragraph.tabs.is_empty() {
             let stops: String = paragraph
                 .tabs
@@ -194,6 +241,9 @@ impl Writer<'_> {
         properties += &format!("<w:spacing w:before=\"{before}\" w:after=\"0\" w:line=\"{line}\" w:lineRule=\"exact\"/>");
         properties += &indents(paragraph, (left, right));
         properties += justification(paragraph);
+        if let Some(item) = &paragraph.item {
+            properties += &format!("<w:rPr>{}</w:rPr>", self.dress(std::slice::from_ref(&item.mark)));
+        }
         let runs = format!("{}{}", lead.runs(), self.runs(&paragraph.content));
         Element::Paragraph { properties, runs }
     }
@@ -253,6 +303,9 @@ impl Writer<'_> {
     }
 }
 
+/// A run after which a column begins.
+const COLUMN_BREAK: &str = "<w:r><w:br w:type=\"column\"/></w:r>";
+
 /// What the first paragraph of a column does before it begins.
 #[derive(Debug, Default)]
 struct Lead {
@@ -266,7 +319,7 @@ impl Lead {
     }
 
     fn runs(&self) -> &'static str {
-        if self.column_break { "<w:r><w:br w:type=\"column\"/></w:r>" } else { "" }
+        if self.column_break { COLUMN_BREAK } else { "" }
     }
 }
 

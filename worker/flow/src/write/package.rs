@@ -23,12 +23,6 @@ const STYLES: &str = "<w:docDefaults><w:rPrDefault><w:rPr><w:rFonts w:ascii=\"Ti
      <w:spacing w:before=\"0\" w:after=\"0\"/></w:pPr></w:pPrDefault></w:docDefaults>\
      <w:style w:type=\"paragraph\" w:default=\"1\" w:styleId=\"Normal\"><w:name w:val=\"Normal\"/><w:qFormat/></w:style>";
 
-/// A bullet, of a font that every reader has.
-const NUMBERING: &str = "<w:abstractNum w:abstractNumId=\"0\"><w:multiLevelType w:val=\"hybridMultilevel\"/><w:lvl w:ilvl=\"0\"><w:start w:val=\"1\"/>\
-     <w:numFmt w:val=\"bullet\"/><w:lvlText w:val=\"\u{2022}\"/><w:lvlJc w:val=\"left\"/><w:pPr><w:ind w:left=\"360\" w:hanging=\"360\"/></w:pPr>\
-     <w:rPr><w:rFonts w:ascii=\"Arial\" w:hAnsi=\"Arial\" w:cs=\"Arial\"/></w:rPr></w:lvl></w:abstractNum>\
-     <w:num w:numId=\"1\"><w:abstractNumId w:val=\"0\"/></w:num>";
-
 /// What a document consists of beside its text.
 #[derive(Debug, Default)]
 pub(super) struct Package {
@@ -36,12 +30,19 @@ pub(super) struct Package {
     pub(super) footer: Option<String>,
     /// Whether the first page has the header, and the footer.
     pub(super) on_first: (bool, bool),
+    /// The lists.
+    numbering: String,
     media: Vec<(String, Vec<u8>)>,
     links: Vec<String>,
     ids: usize,
 }
 
 impl Package {
+    /// One with those lists.
+    pub(super) fn new(numbering: String) -> Self {
+        Self { numbering, ..Self::default() }
+    }
+
     pub(super) fn next_id(&mut self) -> usize {
         self.ids += 1;
         self.ids
@@ -124,7 +125,7 @@ impl Package {
         };
         let headings: String = (1..=4).map(heading).collect();
         add("styles", part("styles", &format!("{STYLES}{headings}")));
-        add("numbering", part("numbering", NUMBERING));
+        add("numbering", part("numbering", &self.numbering));
         add(
             "settings",
             part(

@@ -19,7 +19,7 @@ impl Writer<'_> {
                     xml += &format!("<w:hyperlink r:id=\"{id}\">");
                 }
             }
-            xml += &self.run(run, first);
+            xml += &self.run(run);
         }
         if open.is_some() {
             xml += "</w:hyperlink>";
@@ -27,8 +27,10 @@ impl Writer<'_> {
         xml
     }
 
-    fn run(&self, run: &[Char], first: &Char) -> String {
+    /// How characters are dressed that are so alike.
+    pub(super) fn dress(&self, run: &[Char]) -> String {
         let mut dress = String::new();
+        let Some(first) = run.first() else { return dress };
         if let Some(face) = self.faces.get(first.face) {
             let family = face.family;
             dress += &format!("<w:rFonts w:ascii=\"{family}\" w:hAnsi=\"{family}\" w:cs=\"{family}\"/>");
@@ -64,6 +66,11 @@ impl Writer<'_> {
         if run.iter().any(|char| is_rtl(char.what)) {
             dress += "<w:rtl/>";
         }
+        dress
+    }
+
+    fn run(&self, run: &[Char]) -> String {
+        let dress = self.dress(run);
         let mut xml = format!("<w:r><w:rPr>{dress}</w:rPr>");
         for part in run.split_inclusive(|char| matches!(char.what, '\t' | '\n')) {
             let (text, end) = match part.last().map(|char| char.what) {

@@ -1,6 +1,6 @@
 //! Tables with the widths, heights, borders and shades that they had.
 
-use super::{Lead, Writer, hex, indents, justification, twips};
+use super::{Lead, Writer, hex, indents, justification, lists, twips};
 use crate::layout::paragraphs::{Align, Paragraph};
 use crate::layout::tables::{Cell, Merge, Table};
 
@@ -87,7 +87,7 @@ impl Writer<'_> {
         let edges = (cell.bounds.x0, cell.bounds.x1);
         let indents = match paragraph.align {
             // A line alone may stand out a little rather than break.
-            Align::Left if paragraph.lines == 1 => {
+            Align::Left if paragraph.lines == 1 && paragraph.item.is_none() => {
                 format!("<w:ind w:left=\"{}\" w:right=\"-80\"/>", twips((paragraph.first - edges.0).max(0.0)))
             }
             Align::Center => "<w:ind w:left=\"-40\" w:right=\"-40\"/>".to_owned(),
@@ -95,7 +95,8 @@ impl Writer<'_> {
             _ => indents(paragraph, edges),
         };
         format!(
-            "<w:p><w:pPr>{tabs}{}<w:spacing w:before=\"{}\" w:after=\"0\" w:line=\"{}\" w:lineRule=\"exact\"/>{indents}{}</w:pPr>{}{}</w:p>",
+            "<w:p><w:pPr>{}{tabs}{}<w:spacing w:before=\"{}\" w:after=\"0\" w:line=\"{}\" w:lineRule=\"exact\"/>{indents}{}</w:pPr>{}{}</w:p>",
+            lists::number(paragraph.item.as_ref()),
             if paragraph.is_rtl { "<w:bidi/>" } else { "" },
             twips(gap),
             twips(pitch).max(1),

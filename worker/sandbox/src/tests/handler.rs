@@ -29,6 +29,11 @@ pub(super) fn handle(job: Value, mut files: Vec<File>, cancel: &Cancel) -> Resul
             }
             "hold" => hold(input, output, cancel),
             "spin" => spin(output),
+            "grow" => {
+                // Never freed, as a leak is not.
+                std::mem::forget(black_box(vec![1_u8; 128 << 20]));
+                Ok(Value::Null)
+            }
             "ordinary" => ordinary(input, output),
             "fill" => fill(output),
             "open" => Ok(open(&job)),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{BROKEN, Files, LONG, Task, assert_works, config, confinement, handler, kill, pool, run, runs, until};
 use crate::Cancel;
-use crate::{Failure, Progress};
+use crate::{Failure, Growth, Progress};
 use crate::{MAX_FILES, Pool, PoolConfig};
 
 #[tokio::test]
@@ -160,6 +160,26 @@ async fn a_child_is_replaced_after_its_number_of_tasks_and_no_task_is_lost() {
     until("the old one is gone", || !runs(first)).await;
     let stats = pool.stats();
     assert_eq!((stats.crashes, stats.solitary, stats.restarts), (0, 0, 0), "nothing died and nothing ran twice: {stats:?}");
+}
+
+#[tokio::test]
+async fn a_child_that_has_grown_is_replaced_and_counted() {
+    let mut config = config(1, &confinement());
+    let growth = Growth::new(100 << 20);
+    config.growth = Some(growth.clone());
+    let pool = Pool::start(config).await.expect("the child starts");
+    let first = pool.stats().pid.expect("a child");
+    assert_eq!(run(&pool, "echo").await, Ok(json!({ "bytes": 4 })), "work that leaves nothing");
+    assert_eq!((pool.stats().pid, pool.stats().recycled), (Some(first), 0), "a child that is small goes on");
+    let mut counted = growth.counted();
+    assert_eq!(run(&pool, "grow").await, Ok(serde_json::Value::Null), "work that leaves 128 MiB");
+    until("the child is replaced", || pool.stats().recycled > 0).await;
+    counted.wait_for(|count| *count == 1).await.expect("it is counted");
+    until("the old one is gone", || !runs(first)).await;
+    assert_eq!(run(&pool, "echo").await, Ok(json!({ "bytes": 4 })), "another one goes on");
+    let stats = pool.stats();
+    assert_ne!(stats.pid, Some(first), "and is small: {stats:?}");
+    assert_eq!((stats.recycled, stats.crashes, stats.restarts), (1, 0, 0), "nothing died: {stats:?}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use convertfly_sandbox::Growth;
 use convertfly_scheduler::catalog::Lane;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -46,14 +47,16 @@ const DOCUMENTS: u32 = 100;
 pub struct BrowserEngine {
     idle: Mutex<Vec<Browser>>,
     turns: Semaphore,
+    growth: Growth,
     /// Selects pages of a PDF file, and marks it.
     pdf: Arc<dyn Engine>,
 }
 
 impl BrowserEngine {
-    /// An engine with up to `count` processes, the first of which is started by the first document; `pdf` converts from PDF to PDF.
-    pub fn new(count: usize, pdf: Arc<dyn Engine>) -> Self {
-        Self { idle: Mutex::default(), turns: Semaphore::new(count.max(1)), pdf }
+    /// An engine with up to `count` processes, the first of which is started by the first document, each replaced as `growth` says; `pdf` converts
+    /// from PDF to PDF.
+    pub fn new(count: usize, growth: Growth, pdf: Arc<dyn Engine>) -> Self {
+        Self { idle: Mutex::default(), turns: Semaphore::new(count.max(1)), growth, pdf }
     }
 
     async fn run(&self, work: Work) -> Result<Made, Failure> {
@@ -112,7 +115,9 @@ impl BrowserEngine {
                 Ok(printed) => {
                     let ms = json!({ "queue": queue, "start": started, "print": millis(begun) - started });
                     browser.documents += 1;
-                    if browser.documents < DOCUMENTS {
+                    if browser.has_outgrown(&self.growth) {
+                        self.growth.count();
+                    } else if browser.documents < DOCUMENTS {
                         self.idle.lock().await.push(browser);
                     }
                     return Ok((printed, ms));

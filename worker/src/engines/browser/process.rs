@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 
+use convertfly_sandbox::Growth;
 use tokio::process::{Child, Command};
 
 use super::START;
@@ -54,7 +55,7 @@ pub(super) struct Browser {
     pub(super) connection: Connection,
     /// Documents printed so far.
     pub(super) documents: u32,
-    _child: Child,
+    child: Child,
 }
 
 /// Whether there is one.
@@ -70,6 +71,11 @@ pub fn probe() -> Availability {
 }
 
 impl Browser {
+    /// Whether it keeps more memory than it may.
+    pub(super) fn has_outgrown(&self, growth: &Growth) -> bool {
+        self.child.id().is_some_and(|pid| growth.is_above(pid))
+    }
+
     /// Starts one and waits until it answers.
     pub(super) async fn start() -> Result<Self, Failure> {
         let jail = Jail::find().map_err(Failure::internal)?;
@@ -93,6 +99,6 @@ impl Browser {
         tokio::time::timeout(START, version)
             .await
             .map_err(|_| Failure::internal(format!("Chromium was not ready within {START:?}")))??;
-        Ok(Self { connection, documents: 0, _child: child })
+        Ok(Self { connection, documents: 0, child })
     }
 }

@@ -1,4 +1,5 @@
-//! LibreOffice's processes: started when the first document comes, one document at a time each, replaced after a number of them.
+//! LibreOffice's processes: started when the first document comes, one document at a time each, replaced after a number of them, or
+//! once it has grown.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convertfly_office::{LIBRARY, PROGRAM};
-use convertfly_sandbox::{PoolConfig, Progress, Singles};
+use convertfly_sandbox::{Growth, PoolConfig, Progress, Singles};
 use serde_json::Value;
 
 use crate::engines::Availability;
@@ -43,12 +44,13 @@ const DIALOGUE: &str = "../share/config/soffice.cfg/modules/scalc/ui/inputbar.ui
 #[derive(Clone)]
 pub struct Offices {
     children: Arc<Singles>,
+    growth: Growth,
 }
 
 impl Offices {
-    /// Room for so many processes; none is started yet.
-    pub fn new(count: usize) -> Self {
-        Self { children: Arc::new(Singles::new(count)) }
+    /// Room for so many processes, each of which is replaced as `growth` says; none is started yet.
+    pub fn new(count: usize, growth: Growth) -> Self {
+        Self { children: Arc::new(Singles::new(count)), growth }
     }
 
     /// Whether documents can be converted here.
@@ -87,7 +89,8 @@ impl Offices {
         cancel: &Cancel,
         deadline: Duration,
     ) -> Result<(Value, u64), Failure> {
-        let (done, waited) = self.children.run(config, job, files, cancel, deadline, Progress::default()).await?;
+        let (done, waited) =
+            self.children.run(|| config(self.growth.clone()), job, files, cancel, deadline, Progress::default()).await?;
         Ok((done, u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)))
     }
 
@@ -112,12 +115,13 @@ fn child() -> Option<PathBuf> {
     own.ancestors().skip(1).take(2).map(|folder| folder.join(CHILD)).find(|path| path.is_file())
 }
 
-fn config() -> Result<PoolConfig, Failure> {
+fn config(growth: Growth) -> Result<PoolConfig, Failure> {
     let jail = Jail::find().map_err(Failure::internal)?;
     let child = child().ok_or_else(|| Failure::internal(format!("{CHILD} is gone")))?;
     Ok(PoolConfig {
         args: jail.arguments(FILES, &[(&child, CHILD_INSIDE)], Path::new(CHILD_INSIDE), &[] as &[&OsStr]),
         restart_after: DOCUMENTS,
+        growth: Some(growth),
         start_timeout: START,
         grace: GRACE,
         ..PoolConfig::new(jail.program().to_owned())
