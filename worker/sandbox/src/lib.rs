@@ -11,6 +11,7 @@ mod failure;
 mod limits;
 mod lockdown;
 mod memory;
+pub mod parts;
 mod pool;
 mod process;
 mod progress;
