@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
+use convertfly_scheduler::catalog::{Lane, OperationKind, OptionEntry, OptionKind};
 use convertfly_scheduler::storage::names;
 use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Context, Operation, field, filename_field, files, input_format_field, no_options};
+use super::{Context, Operation, field, filename_field, files, input_format_field, no_options, remote};
 use crate::failure::Failure;
 use crate::fetch::Request;
 
@@ -21,12 +21,23 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || {
         vec![
             field("url", OptionKind::Url, true, "Public http or https address of the file."),
             filename_field(false),
             field("headers", OptionKind::Headers, false, "Header fields to send to the source, such as Authorization."),
             input_format_field(),
+            OptionEntry {
+                default: true.into(),
+                ..field(
+                    "keep",
+                    OptionKind::Boolean,
+                    false,
+                    "Whether the file can be read or used again by its identifier. Without that, of a large video or audio file that only \
+                     goes to thumbnail and metadata no more is fetched than these need.",
+                )
+            },
         ]
     },
     options: no_options,
@@ -44,9 +55,14 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
             }
             _ => Vec::new(),
         };
+        let request = Request { url, headers: &headers, max_bytes: files::MAX_FILE, deadline: context.deadline };
+        if context.lease.spec.glanced
+            && let Some(left) = remote::leave(context, request, explain).await?
+        {
+            return Ok(left);
+        }
         let folder = files::folder(context)?;
         let path = folder.path().join("download");
-        let request = Request { url, headers: &headers, max_bytes: files::MAX_FILE, deadline: context.deadline };
         let progress = |done: u64, total: Option<u64>| {
             if let Some(total) = total.filter(|total| *total > 0) {
                 #[expect(clippy::cast_precision_loss, reason = "a share for people")]

@@ -15,6 +15,7 @@ mod import_url;
 mod merge;
 pub(crate) mod metadata;
 mod optimize;
+mod remote;
 mod thumbnail;
 mod watermark;
 
@@ -89,6 +90,8 @@ pub struct Operation {
     pub lanes: fn() -> BTreeMap<String, Lane>,
     /// Whether the price is for the task, however many inputs it has.
     pub flat: bool,
+    /// Whether parts of a large video or audio file are enough for it, read where it lies.
+    pub glances: bool,
     /// Fields beside `operation` and `input`.
     pub fields: fn() -> Vec<OptionEntry>,
     /// Keys of `options`.
@@ -136,6 +139,7 @@ impl Operation {
             fields: (self.fields)(),
             options: (self.options)(),
             flat: self.flat,
+            glances: self.glances,
             exactly_one: self.exactly_one.iter().map(|group| group.iter().map(|&name| name.to_owned()).collect()).collect(),
             formats_with: (self.formats_with)(),
         }
