@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clips::Clips;
 use crate::imports::{Source, send};
+use crate::support::bucket::{ACCESS_KEY, BUCKET, Bucket, SECRET_KEY};
 use crate::support::server::Server;
 
 /// What a source does with the ranges that it is asked for.
@@ -168,5 +169,28 @@ fn what_needs_the_whole_file_or_cannot_have_parts_gets_all_of_it() {
         assert_eq!(job["status"], "FINISHED", "{change}: {job:#}");
         assert!(server.download(&job).bytes == second, "{change}: the file as it is now");
         assert!(source.taken().0 >= other.len(), "{change}: all of it");
+    }
+}
+
+#[test]
+fn a_look_into_an_object_of_a_bucket_fetches_a_part_of_it() {
+    let (server, bucket, folder) = (Server::start(), Bucket::start(), Clips::new());
+    let file = large(&folder, "film.mp4", 8, H264);
+    let source = Counted::start([file.clone(), Vec::new()], Ranges::Heeded);
+    let options = |key: &str| json!({ "bucket": BUCKET, "endpoint": bucket.endpoint(), "access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "key": key });
+    let mut kept = looks(&source.source.url("/film.mp4"), true);
+    kept["tasks"]["out"] = json!({ "operation": "export/s3", "input": "in", "options": options("a/film.mp4") });
+    let kept = server.run(&kept);
+    assert_eq!(kept["status"], "FINISHED", "{kept:#}");
+
+    let mut look = looks("", false);
+    look["tasks"]["in"] = json!({ "operation": "import/s3", "options": options("a/film.mp4"), "keep": false });
+    let job = server.run(&look);
+    assert_eq!(job["status"], "FINISHED", "{job:#}");
+    assert!(server.download(&job).bytes == server.download(&kept).bytes, "the same picture");
+    for task in ["in", "thumbnail", "facts"] {
+        let told = &job["tasks"][task]["explain"]["remote"];
+        assert_eq!(told["of"], file.len(), "{task}: {told}");
+        assert!(told["bytes"].as_u64().is_some_and(|bytes| bytes < file.len() as u64 / 2), "{task}: {told}");
     }
 }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use convertfly_sandbox::parts::{PACKET, Ranges, decode, encode};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Mutex;
 
 use crate::failure::Failure;
-use crate::fetch::Parts;
 use crate::formats::Cancel;
 
 /// Bytes of a first part; where reading goes on behind it, each is twice as large as the one before, up to `MOST_AT_ONCE`.
@@ -32,9 +33,18 @@ const MOST_WAITING: Duration = Duration::from_secs(60);
 /// Bytes; of a large file a quarter.
 const MOST_BYTES: u64 = 32 << 20;
 
+/// Where the parts come from.
+pub trait Source: Send + Sync {
+    /// Bytes of the whole.
+    fn size(&self) -> u64;
+
+    /// At most `length` bytes from `first` on, at least one. Fails where they cannot be had, and where the file is another one by now.
+    fn read(&self, first: u64, length: u64) -> BoxFuture<'_, Result<Bytes, Failure>>;
+}
+
 /// See the module.
 pub struct Glance {
-    parts: Parts,
+    source: Box<dyn Source>,
     file: Arc<File>,
     state: Mutex<State>,
     over: AtomicBool,
@@ -54,11 +64,11 @@ impl Glance {
     /// A sparse file at `path`, of which the beginning is there.
     ///
     /// # Errors
-    /// As [`Parts::read`]; [`Failure::Internal`] if the file cannot be made.
-    pub async fn open(parts: Parts, path: &Path) -> Result<Self, Failure> {
+    /// As [`Source::read`]; [`Failure::Internal`] if the file cannot be made.
+    pub async fn open(source: Box<dyn Source>, path: &Path) -> Result<Self, Failure> {
         let file = File::options().read(true).write(true).create_new(true).open(path).map_err(Failure::internal)?;
-        file.set_len(parts.version().size).map_err(Failure::internal)?;
-        let glance = Self { parts, file: Arc::new(file), state: Mutex::default(), over: AtomicBool::new(false) };
+        file.set_len(source.size()).map_err(Failure::internal)?;
+        let glance = Self { source, file: Arc::new(file), state: Mutex::default(), over: AtomicBool::new(false) };
         glance.need(0).await?;
         Ok(glance)
     }
@@ -76,7 +86,7 @@ impl Glance {
     /// How much of the file was read.
     pub async fn explain(&self) -> Value {
         let state = self.state.lock().await;
-        json!({ "bytes": state.bytes, "of": self.parts.version().size, "requests": state.requests })
+        json!({ "bytes": state.bytes, "of": self.source.size(), "requests": state.requests })
     }
 
     /// Both ends of a socket on which a child asks for parts: ours, and the child's.
@@ -120,7 +130,7 @@ impl Glance {
         if let Some(end) = state.there.end_of(at) {
             return Ok(end);
         }
-        let size = self.parts.version().size;
+        let size = self.source.size();
         if at >= size {
             return Err(Failure::internal(format!("byte {at} of a file of {size} was asked for")));
         }
@@ -134,7 +144,7 @@ impl Glance {
         }
         state.requests += 1;
         let start = Instant::now();
-        let bytes = self.parts.read(at, end - at).await;
+        let bytes = self.source.read(at, end - at).await;
         state.waited += start.elapsed();
         let bytes = bytes?;
         let end = at + bytes.len() as u64;

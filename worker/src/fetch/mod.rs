@@ -25,6 +25,7 @@ use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use self::connect::{Connector, Dial, TcpDialer, tls_config};
+pub(crate) use self::headers::range_of;
 pub use self::parts::{Beginning, Parts, Version};
 pub use self::post::Posted;
 use self::resolve::{Resolve, SystemResolver};

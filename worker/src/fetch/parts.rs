@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
@@ -16,6 +18,7 @@ use super::hops::Place;
 use super::transfer::StallMeter;
 use super::{Fetcher, Request};
 use crate::failure::Failure;
+use crate::glance::Source;
 
 /// How long one part may take: whoever waits for it holds a place that others could have.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,9 +38,17 @@ impl Version {
     /// That of an answer with a part; `None` where it does not say enough to be told from another.
     fn of(head: &HeaderMap, size: u64) -> Option<Self> {
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-        let etag = strong_etag(head).as_ref().and_then(text);
-        let modified = head.get(header::LAST_MODIFIED).and_then(text);
+        Self::new(size, strong_etag(head).as_ref().and_then(text), head.get(header::LAST_MODIFIED).and_then(text))
+    }
+
+    /// One that can be told from others by its tag or by when it was changed; `None` without either.
+    pub(crate) fn new(size: u64, etag: Option<String>, modified: Option<String>) -> Option<Self> {
         (etag.is_some() || modified.is_some()).then_some(Self { size, etag, modified })
+    }
+
+    /// The tag.
+    pub(crate) fn tag(&self) -> Option<String> {
+        self.etag.clone()
     }
 }
 
@@ -146,24 +157,22 @@ fn broken_off() -> Failure {
     unreachable("The source broke off within a part of the file", true)
 }
 
-impl Parts {
-    /// What the file is.
-    pub fn version(&self) -> &Version {
-        &self.version
+impl Source for Parts {
+    fn size(&self) -> u64 {
+        self.version.size
     }
 
-    /// At most `length` bytes from `first` on, at least one.
-    ///
-    /// # Errors
-    /// [`Failure::Unreachable`] where the source cannot be read, or holds another file by now.
-    pub async fn read(&self, first: u64, length: u64) -> Result<Bytes, Failure> {
-        let part = self.fetcher.part(&self.place, (first, length), self.version.etag.as_deref()).await?;
-        match part {
-            Some(part) if part.version.as_ref() == Some(&self.version) => Ok(part.bytes),
-            _ => {
-                tracing::debug!(url = %self.place.loggable(), first, "a source holds another file than before");
-                Err(unreachable("The source changed while parts of it were read", true))
+    fn read(&self, first: u64, length: u64) -> BoxFuture<'_, Result<Bytes, Failure>> {
+        async move {
+            let part = self.fetcher.part(&self.place, (first, length), self.version.etag.as_deref()).await?;
+            match part {
+                Some(part) if part.version.as_ref() == Some(&self.version) => Ok(part.bytes),
+                _ => {
+                    tracing::debug!(url = %self.place.loggable(), first, "a source holds another file than before");
+                    Err(unreachable("The source changed while parts of it were read", true))
+                }
             }
         }
+        .boxed()
     }
 }

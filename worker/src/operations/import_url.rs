@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use convertfly_scheduler::catalog::{Lane, OperationKind, OptionEntry, OptionKind};
+use convertfly_scheduler::catalog::{Lane, OperationKind, OptionKind};
 use convertfly_scheduler::storage::names;
 use convertfly_scheduler::task::TaskResult;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Context, Operation, field, filename_field, files, input_format_field, no_options, remote};
+use super::{Context, Operation, field, filename_field, files, input_format_field, keep_field, no_options, remote};
 use crate::failure::Failure;
 use crate::fetch::Request;
 
@@ -28,16 +28,7 @@ pub(super) static OPERATION: Operation = Operation {
             filename_field(false),
             field("headers", OptionKind::Headers, false, "Header fields to send to the source, such as Authorization."),
             input_format_field(),
-            OptionEntry {
-                default: true.into(),
-                ..field(
-                    "keep",
-                    OptionKind::Boolean,
-                    false,
-                    "Whether the file can be read or used again by its identifier. Without that, of a large video or audio file that only \
-                     goes to thumbnail and metadata no more is fetched than these need.",
-                )
-            },
+            keep_field(),
         ]
     },
     options: no_options,
@@ -56,10 +47,11 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
             _ => Vec::new(),
         };
         let request = Request { url, headers: &headers, max_bytes: files::MAX_FILE, deadline: context.deadline };
-        if context.lease.spec.glanced
-            && let Some(left) = remote::leave(context, request, explain).await?
-        {
-            return Ok(left);
+        if context.lease.spec.glanced {
+            let at = remote::Place::Url { url: url.to_owned(), headers: headers.clone() };
+            if let Some((file, warning)) = remote::leave(context, at, context.field("filename"), explain).await? {
+                return Ok(TaskResult { files: vec![file], warnings: warning.into_iter().collect(), ..TaskResult::default() });
+            }
         }
         let folder = files::folder(context)?;
         let path = folder.path().join("download");

@@ -166,6 +166,13 @@ fn input_format_field() -> OptionEntry {
     field("input_format", OptionKind::Format, false, "Format of the file, where detection should not decide.")
 }
 
+/// The `keep` field of imports from elsewhere.
+fn keep_field() -> OptionEntry {
+    let help = "Whether the file can be read or used again by its identifier. Without that, of a large video or audio file that only \
+                goes to thumbnail and metadata no more is fetched than these need.";
+    OptionEntry { default: true.into(), ..field("keep", OptionKind::Boolean, false, help) }
+}
+
 /// The fields of an operation that makes a file of each input file, or one of all: `named` is the name where none is given.
 fn file_fields(named: &str) -> Vec<OptionEntry> {
     let help = format!("Name of the output; default: {named}.");

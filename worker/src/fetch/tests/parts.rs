@@ -8,7 +8,7 @@ use convertfly_sandbox::parts::Awaited;
 use super::server::{Answer, Server, field};
 use super::*;
 use crate::fetch::{Beginning, Parts};
-use crate::glance::Glance;
+use crate::glance::{Glance, Source};
 
 const A: &str = "93.184.215.14:80";
 
@@ -125,7 +125,7 @@ async fn look<T: Send + 'static>(
     let server = Server::start(move |_, head| part(head, size, "ETag: \"a\"")).await;
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("sparse");
-    let glance = Glance::open(parts(&local(), &server.url("/")).await, &path).await.expect("a look");
+    let glance = Glance::open(Box::new(parts(&local(), &server.url("/")).await), &path).await.expect("a look");
     let file = std::fs::File::open(&path).expect("the sparse file");
     let (ours, theirs): (_, OwnedFd) = Glance::socket().expect("a socket");
     let reader = tokio::task::spawn_blocking(move || read(&Awaited::new(theirs.into())));
