@@ -11,14 +11,14 @@ serve: deps ## install what is missing, build, and serve on 127.0.0.1:8080
 	target/release/convertfly serve
 
 test: test-deps ## install what is missing, and run every test
-	cargo test --workspace
+	cargo test --workspace --features convertfly-media/nvenc
 
 contract: test-deps ## hold a server against its own OpenAPI document with schemathesis (CASES=10000 for the long form)
 	tests/contract/run.sh $(CASES)
 
 check: ## formatting, lints, documentation, licences and sources of dependencies
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features convertfly-media/nvenc -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo deny check bans licenses sources
 

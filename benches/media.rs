@@ -86,6 +86,7 @@ impl Bench {
             action: Action::Convert,
             from: "mp4".to_owned(),
             to: "mp4".to_owned(),
+            glance: None,
             input: File::open(input)?,
             beside: Vec::new(),
             output: tempfile::tempfile_in(folder)?,

@@ -123,6 +123,7 @@ fn work((action, to, options): (Action, &str, Value), sources: &[PathBuf], outpu
         action,
         from: format(first),
         to: to.to_owned(),
+        glance: None,
         input: File::open(first)?,
         beside,
         output,

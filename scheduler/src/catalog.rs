@@ -131,6 +131,9 @@ pub struct OperationEntry {
     /// Whether the price is for the task, however many inputs it has.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flat: bool,
+    /// Whether it may do with parts of a large file, read where it lies.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub glances: bool,
     /// Groups of options; of each exactly one has to be given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exactly_one: Vec<Vec<String>>,

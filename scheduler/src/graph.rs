@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::catalog::Lane;
+use crate::catalog::{Catalog, Lane};
 use crate::task::TaskSpec;
 
 /// A fault of the graph; names the task and what to change.
@@ -127,6 +127,24 @@ pub fn note_readers(tasks: &mut [TaskSpec]) {
     }
 }
 
+/// Notes the imports whose files need not be stored: `keep` is false, and all who take them only look into them.
+pub fn note_glances(tasks: &mut [TaskSpec], catalog: &Catalog) {
+    let glances = |task: &TaskSpec| catalog.operation(&task.operation).is_some_and(|operation| operation.glances);
+    let glanced = |of: &TaskSpec| {
+        let mut takers = tasks.iter().filter(|task| task.needs().any(|name| *name == of.name)).peekable();
+        !keeps(of) && takers.peek().is_some() && takers.all(|task| glances(task) && !task.beside.contains(&of.name))
+    };
+    let glanced: Vec<bool> = tasks.iter().map(glanced).collect();
+    for (task, glanced) in tasks.iter_mut().zip(glanced) {
+        task.glanced = glanced;
+    }
+}
+
+/// Whether the customer may have the file of an import later.
+pub fn keeps(task: &TaskSpec) -> bool {
+    task.fields.get("keep") != Some(&serde_json::Value::Bool(false))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +180,31 @@ mod tests {
         note_readers(&mut tasks);
         let counts: Vec<(u32, u32)> = tasks.iter().map(|task| (task.siblings, task.readers)).collect();
         assert_eq!(counts, [(0, 3), (3, 1), (3, 0), (3, 0), (0, 0)], "exports read no pixels");
+    }
+
+    #[test]
+    fn a_file_is_not_stored_where_nobody_wants_it_whole() {
+        let catalog = Catalog::builtin();
+        let glanced = |keep: bool, takers: &[(&str, &str)], beside: bool| {
+            let mut tasks = vec![task("in", &[]), task("other", &[])];
+            tasks[0].fields.insert("keep".into(), keep.into());
+            for (name, operation) in takers {
+                tasks.push(TaskSpec { operation: (*operation).to_owned(), ..task(name, &["in"]) });
+            }
+            if beside {
+                tasks.push(TaskSpec { operation: "thumbnail".into(), beside: vec!["in".into()], ..task("b", &["other"]) });
+            }
+            note_glances(&mut tasks, catalog);
+            assert!(tasks[1..].iter().all(|task| !task.glanced), "only the import");
+            tasks[0].glanced
+        };
+        let both = [("a", "thumbnail"), ("m", "metadata")];
+        assert!(glanced(false, &both, false), "a look is enough for all of them");
+        assert!(!glanced(true, &both, false), "it may be asked for later");
+        assert!(!glanced(false, &[], false), "nobody takes it");
+        assert!(!glanced(false, &[("a", "thumbnail"), ("c", "convert")], false), "one needs all of it");
+        assert!(!glanced(false, &[("a", "thumbnail"), ("e", "export/url")], false), "an export gives it away");
+        assert!(!glanced(false, &both, true), "what lies beside an input is read whole");
     }
 
     #[test]

@@ -137,6 +137,9 @@ pub struct FileRef {
     /// Which page of the source it shows, from 1, where it shows one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// Where the bytes still are and what they have to be like, sealed: they were not stored, and `key` is empty. Never shown to clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
 }
 
 /// What a finished task made.
@@ -220,6 +223,10 @@ pub struct TaskSpec {
     /// How many tasks of the job that work on pixels take what this one makes. Reckoned at submit.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub readers: u32,
+    /// Whether its file need not be stored: the customer does not want it kept, and every task that takes it only looks into it.
+    /// Reckoned at submit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub glanced: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]

@@ -221,6 +221,7 @@ fn convert_one(
         beside: Vec::new(),
         from: format.name.to_owned(),
         to: item.target.name.to_owned(),
+        glance: None,
         input,
         output: temporary.reopen()?,
         options: options.clone(),

@@ -42,6 +42,7 @@ mod public_net;
 mod queue;
 mod quick_start;
 mod rate_limits;
+mod remote;
 mod renditions;
 mod roles;
 mod s3;

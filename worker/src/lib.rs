@@ -9,6 +9,7 @@ pub mod failure;
 pub mod fetch;
 pub mod fonts;
 pub mod formats;
+pub mod glance;
 mod icc;
 mod jail;
 pub mod kernels;

@@ -195,6 +195,7 @@ impl World {
                     width: Some(1),
                     height: Some(1),
                     page: None,
+                    remote: None,
                 };
                 let expires_at = lease.spec.operation.starts_with("export/").then(|| crate::links::now_ms() + 600_000);
                 let result = TaskResult { files: vec![file], expires_at, ..TaskResult::default() };

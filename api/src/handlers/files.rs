@@ -5,6 +5,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use convertfly_scheduler::graph;
 use convertfly_scheduler::ids::job_of_file;
 use convertfly_scheduler::storage::StorageKey;
 use convertfly_scheduler::storage::sign::{Grant, Method as Direction};
@@ -43,9 +44,14 @@ pub(crate) async fn find(state: &AppState, account: &str, id: &str) -> Result<Fo
         holders.iter().find(|task| !task.spec.operation.starts_with("export/")).or(holders.first()).ok_or_else(missing)?;
     let consumed = |name: &String| record.tasks.iter().any(|task| task.spec.needs().any(|need| need == name));
     let import = |task: &TaskRecord| task.spec.operation.starts_with("import/");
-    let shown = record.choices.keep_intermediates || holders.iter().any(|task| import(task) || !consumed(&task.spec.name));
+    let kept = |task: &TaskRecord| import(task) && graph::keeps(&task.spec);
+    let shown = record.choices.keep_intermediates || holders.iter().any(|task| kept(task) || !consumed(&task.spec.name));
     if !shown {
-        let text = "This is an intermediate file, taken by another task of its job: create the job with keep_intermediates to read such files";
+        let text = if import(maker) {
+            "This file was imported with `keep: false`: import it without that to read it later"
+        } else {
+            "This is an intermediate file, taken by another task of its job: create the job with keep_intermediates to read such files"
+        };
         return Err(ApiError::new(Code::NotFound, text));
     }
     if record.files_gone {

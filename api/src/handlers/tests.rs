@@ -179,6 +179,7 @@ impl Api {
                 width: None,
                 height: None,
                 page: None,
+                remote: None,
             });
         }
         self.state.store().finish("w", &lease, &result, &json!({ "engine": "test" }), &[], 600_000).await.expect("finish");

@@ -65,6 +65,7 @@ impl Ours {
             action: if row.mark { Action::Watermark } else { Action::Convert },
             from: if row.source == "png" { "png" } else { "jpg" }.to_owned(),
             to: row.extension.to_owned(),
+            glance: None,
             input: File::open(source)?,
             beside,
             output: File::options().read(true).write(true).create(true).truncate(true).open(output)?,

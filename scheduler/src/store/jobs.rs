@@ -6,6 +6,7 @@ use redis::Value;
 
 use super::connection::Store;
 use super::{Claim, StoreError, Submitted, scripts};
+use crate::catalog::Catalog;
 use crate::graph;
 use crate::ids;
 use crate::job::{JobStatus, NewJob};
@@ -35,6 +36,9 @@ impl Store {
             .arg(Claim::argument(job.claim.as_ref()));
         let mut tasks = job.tasks.clone();
         graph::note_readers(&mut tasks);
+        if !job.choices.keep_intermediates {
+            graph::note_glances(&mut tasks, Catalog::builtin());
+        }
         for (task, next) in tasks.iter().zip(&dependents) {
             let distinct: std::collections::HashSet<&String> = task.needs().collect();
             let needs: Vec<&str> = task.needs().map(String::as_str).collect();

@@ -179,6 +179,7 @@ mod tests {
             width: Some(3),
             height: None,
             page: None,
+            remote: None,
         }
     }
 

@@ -133,6 +133,7 @@ mod tests {
             width: None,
             height: None,
             page: None,
+            remote: None,
         };
         TaskRecord {
             spec: TaskSpec { name: name.into(), operation: operation.into(), ..TaskSpec::default() },

@@ -165,6 +165,7 @@ pub(crate) async fn submit(t: &TestStore, storage: &Storage, account: &str, jobs
             width: None,
             height: None,
             page: None,
+            remote: None,
         };
         t.store.submit(&job, &HashMap::from([("import".to_owned(), file)])).await.expect("submitted");
         submitted.push(job.id);

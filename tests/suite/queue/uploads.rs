@@ -23,6 +23,7 @@ fn file() -> FileRef {
         width: None,
         height: None,
         page: None,
+        remote: None,
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) struct Job {
     /// Threads that one codec may use.
     #[serde(default)]
     pub(crate) threads: usize,
+    /// The input is not all there; a socket comes behind it on which parts are asked for.
+    #[serde(default)]
+    pub(crate) parts: bool,
     /// What is laid over every picture.
     #[serde(skip)]
     pub(crate) mark: Option<Rc<Mark>>,

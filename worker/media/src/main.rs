@@ -110,15 +110,19 @@ fn child(devices: Vec<PathBuf>) -> ExitCode {
     convertfly_sandbox::serve(convertfly_sandbox::threads_from_environment(), &confinement, Arc::new(handler))
 }
 
-/// Does a piece of work. Its files are the input, those beside it, and the output.
+/// Does a piece of work. Its files are the input, the socket on which parts of it are asked for if it is not all there, those beside it, and the
+/// output.
 fn run(job: &Job, mut files: Vec<File>, cancel: &Cancel, progress: &dyn Fn(f64)) -> Result<Made, Failure> {
     let missing = || Failure::internal("a job without its files");
     let mut output = files.pop().ok_or_else(missing)?;
+    let socket = if job.parts && files.len() > 1 { Some(files.remove(1)) } else { None };
     if files.len() != job.beside.len() + 1 {
         return Err(Failure::internal(format!("{} files beside the input, not {}", files.len(), job.beside.len())));
     }
     let mut beside = files.split_off(1);
     let input = files.pop().ok_or_else(missing)?;
+    let partial = socket.map(|socket| files::Partial::begin(&input, socket)).transpose();
+    let _partial = partial.map_err(Failure::internal)?;
     let container = |name: &str| containers::by_name(name).ok_or_else(|| job::unknown(name));
     let from = container(&job.from)?;
     // What is tried several times is told once.

@@ -12,6 +12,7 @@ mod growth;
 mod limits;
 mod lockdown;
 mod memory;
+pub mod parts;
 mod pool;
 mod process;
 mod progress;

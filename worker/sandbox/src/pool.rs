@@ -156,7 +156,7 @@ impl Pool {
 
     /// Does a piece of work in a child, at its turn.
     ///
-    /// `files` are of regular files and reach the child in that order: those open for reading are inputs, those open for writing are
+    /// `files` are of regular files, or sockets, and reach the child in that order: those open for reading are inputs, those open for writing are
     /// outputs. Before every attempt inputs are rewound and outputs emptied. If the child dies, the work is done once more in a child
     /// of its own, so that only work that kills its child by itself fails with it. `deadline` counts for each of the two attempts, from
     /// its start. Dropping the future cancels the work.
@@ -381,8 +381,11 @@ fn settle(outcome: Result<Outcome, oneshot::error::RecvError>) -> Attempt {
 /// Puts every file into the state that an attempt starts from. The child shares the position with us, so no descriptor has to be remade.
 fn rewind(files: &[OwnedFd]) -> Result<(), Failure> {
     let rewind_one = |file: &OwnedFd| -> rustix::io::Result<bool> {
-        if FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode) != FileType::RegularFile {
-            return Ok(false);
+        match FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode) {
+            FileType::RegularFile => {}
+            // What is asked over it, and answered, is as true for the next child (`parts`).
+            FileType::Socket => return Ok(true),
+            _ => return Ok(false),
         }
         if rustix::fs::fcntl_getfl(file)? & OFlags::ACCMODE != OFlags::RDONLY {
             rustix::fs::ftruncate(file, 0)?;

@@ -6,6 +6,7 @@
 mod download;
 mod failure;
 mod options;
+mod parts;
 mod upload;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::fetch::Fetcher;
 
 pub use failure::Direction;
 pub use options::{connection_entries, storage_entries};
+pub use parts::Object;
 pub use upload::Sent;
 
 /// How long and how often a bucket is tried.

@@ -12,6 +12,7 @@ use self::server::{ACCESS_KEY, BUCKET, Fault, SECRET_KEY, TestServer};
 use super::upload::PART;
 use super::*;
 use crate::fetch::{FetchConfig, Fetcher};
+use crate::glance::Source;
 
 const MIB: usize = 1 << 20;
 
@@ -243,4 +244,22 @@ async fn t1_no_hostile_endpoint_is_dialled() {
     .await;
     assert!(rows >= 150, "{rows} rows");
     assert!(got_through.is_empty(), "dialled: {got_through:#?}");
+}
+
+#[tokio::test]
+async fn parts_of_an_object_are_of_one_version() {
+    let server = TestServer::start().await;
+    let (given, first) = (Map::new(), content(MIB));
+    put(&bucket(&server, Direction::Export, quick()), "film.mp4", &given, &first).await.expect("delivered");
+    let import = || bucket(&server, Direction::Import, quick());
+    let begun = import().beginning("film.mp4", 100).await.expect("an answer").expect("parts");
+    assert_eq!((&begun.bytes[..], begun.version.size), (&first[..100], MIB as u64), "the beginning, and the size of all");
+    let object = import().object("film.mp4".to_owned(), begun.version);
+    assert_eq!(object.read(5_000, 70).await.expect("a part"), first[5_000..5_070], "a part");
+    assert_eq!(object.read(MIB as u64 - 10, 70).await.expect("a part"), first[MIB - 10..], "up to the end");
+    let second: Bytes = content(MIB + 1).slice(1..);
+    put(&bucket(&server, Direction::Export, quick()), "film.mp4", &given, &second).await.expect("delivered");
+    let failure = object.read(5_000, 70).await.expect_err("another object");
+    assert!(matches!(failure, Failure::Unreachable { .. }), "{failure}");
+    assert!(import().beginning("missing", 100).await.is_err(), "nothing has no parts");
 }

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::formats::{Cancel, Category, FORMATS, Limits};
+use crate::glance::Glance;
 use crate::options::Options;
 
 /// One conversion that an engine offers.
@@ -103,6 +104,8 @@ pub struct Work {
     pub to: String,
     /// The source, opened for reading, at its start.
     pub input: File,
+    /// What fetches the parts of the source that are read, where it is not here but at its own source.
+    pub glance: Option<Arc<Glance>>,
     /// Files that are read beside it.
     pub beside: Vec<Beside>,
     /// Where the result goes: empty, opened for reading and writing.
@@ -180,6 +183,11 @@ pub trait Engine: Send + Sync {
     /// there; all others speak of the result.
     fn source_options(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether it can read a source of which only parts are here; see [`Work::glance`].
+    fn glances(&self) -> bool {
+        false
     }
 
     /// Pairs of its edges that it leaves to others in a task with those options.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{Action, Availability, Beside, Edge, Engine, Made, Work};
 use crate::failure::Failure;
 use crate::formats::by_name;
+use crate::glance::Glance;
 
 /// One step of a route.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,6 +175,7 @@ impl Router {
                 _ => format!("`{action}` does not take {title} files, but {}. Convert the file first", known.join(", ")),
             }));
         };
+        all_is_here(engine, work.glance.as_deref())?;
         engine.convert(work).await
     }
 
@@ -210,6 +212,8 @@ impl Router {
                 .map(|Beside { format, file }| Ok(Beside { format: format.clone(), file: reopen(file)? }))
                 .collect();
             let engine = self.engines.get(hop.engine).ok_or_else(|| (Failure::internal("no such engine"), *hop))?;
+            let glance = work.glance.clone().filter(|_| index == 0);
+            all_is_here(engine, glance.as_deref()).map_err(|failure| (failure, *hop))?;
             let deadline = work.deadline.saturating_sub(start.elapsed());
             if deadline.is_zero() {
                 return Err((Failure::TimedOut, *hop));
@@ -221,6 +225,7 @@ impl Router {
                     from: hop.edge.from.to_owned(),
                     to: hop.edge.to.to_owned(),
                     input: source,
+                    glance,
                     output,
                     // Options speak of the result; a step on the way takes the source as it is, or the part of it that is asked for.
                     options: if is_last { work.options.clone() } else { only(&work.options, engine.source_options()) },
@@ -237,6 +242,17 @@ impl Router {
             input = between;
         }
         Ok(Made { warnings, ..last })
+    }
+}
+
+/// Refuses a source that is not here to an engine that reads files alone, and says that it is needed as a whole.
+fn all_is_here(engine: &Arc<dyn Engine>, glance: Option<&Glance>) -> Result<(), Failure> {
+    match glance {
+        Some(glance) if !engine.glances() => {
+            glance.give_up();
+            Err(Failure::internal(format!("{} reads whole files", engine.id())))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -79,7 +79,11 @@ pub(super) fn strong_etag(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// First byte and total of a `Content-Range: bytes 5-9/10`.
 pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
+    range_of(headers.get(header::CONTENT_RANGE)?.to_str().ok()?)
+}
+
+/// First byte and total of what such a field says.
+pub(crate) fn range_of(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (first, _last) = range.split_once('-')?;
     let total = if total.trim() == "*" { None } else { Some(total.trim().parse().ok()?) };

@@ -6,6 +6,8 @@
 
 mod connect;
 mod headers;
+mod hops;
+mod parts;
 mod post;
 mod resolve;
 mod sdk;
@@ -23,6 +25,8 @@ use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use self::connect::{Connector, Dial, TcpDialer, tls_config};
+pub(crate) use self::headers::range_of;
+pub use self::parts::{Beginning, Parts, Version};
 pub use self::post::Posted;
 use self::resolve::{Resolve, SystemResolver};
 pub use self::sdk::{Outbound, SdkClient};
@@ -170,10 +174,9 @@ impl Fetcher {
         progress: impl Fn(u64, Option<u64>) + Send,
     ) -> Result<Downloaded, Failure> {
         cancel.check()?;
-        let start = self.connector.gate.check(request.url).map_err(|why| Failure::invalid_field("url", why))?;
-        let headers = headers::customer_headers(request.headers)?;
+        let place = self.place(request.url, request.headers)?;
         let max_bytes = request.max_bytes;
-        let mut transfer = Transfer { connector: &self.connector, config: &self.config, start, headers, max_bytes, progress };
+        let mut transfer = Transfer { connector: &self.connector, config: &self.config, place, max_bytes, progress };
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Failure::Cancelled),

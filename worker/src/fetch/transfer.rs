@@ -4,19 +4,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connect::{Connector, Exchange, unreachable};
+use super::connect::{Connector, unreachable};
 use super::headers::{content_range, file_name, is_identity, strong_etag};
-use super::{Downloaded, FetchConfig, USER_AGENT};
+use super::hops::Place;
+use super::{Downloaded, FetchConfig};
 use crate::failure::Failure;
-use convertfly_scheduler::guard::Target;
 
 /// Bytes collected before they are written, and between two reports of progress.
 const WRITE_BYTES: usize = 1 << 20;
@@ -71,6 +71,18 @@ impl Partial {
     fn resumable(&self) -> Option<&HeaderValue> {
         self.validator.as_ref().filter(|_| self.written > 0)
     }
+
+    /// What asks for the rest alone, where that may be.
+    fn fields(&self) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        if let Some(tag) = self.resumable()
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.written))
+        {
+            fields.insert(header::RANGE, range);
+            fields.insert(header::IF_RANGE, tag.clone());
+        }
+        fields
+    }
 }
 
 /// Tells a slow source from a busy node: only the time spent waiting for the source counts.
@@ -109,8 +121,7 @@ impl StallMeter {
 pub(super) struct Transfer<'a, P> {
     pub(super) connector: &'a Connector,
     pub(super) config: &'a FetchConfig,
-    pub(super) start: Target,
-    pub(super) headers: HeaderMap,
+    pub(super) place: Place,
     pub(super) max_bytes: u64,
     pub(super) progress: P,
 }
@@ -130,17 +141,13 @@ impl<P: Fn(u64, Option<u64>) + Send> Transfer<'_, P> {
             }
             let wait = retry_after.map_or_else(|| backoff(self.config.backoff, attempt), |asked| asked.min(MAX_RETRY_AFTER));
             attempt += 1;
-            tracing::debug!(url = %self.loggable(), attempt, ?wait, %failure, "a download is tried again");
+            tracing::debug!(url = %self.place.loggable(), attempt, ?wait, %failure, "a download is tried again");
             sleep(wait).await;
         }
     }
 
-    fn loggable(&self) -> String {
-        convertfly_scheduler::secret::loggable_url(self.start.url().as_str())
-    }
-
     async fn attempt(&mut self, partial: &mut Partial) -> Result<Downloaded, Broken> {
-        let (mut exchange, target) = self.follow(partial).await?;
+        let (mut exchange, target) = self.place.follow(self.connector, self.config, &partial.fields()).await?;
         let head = exchange.response.headers();
         let status = exchange.response.status();
         match status {
@@ -168,7 +175,7 @@ impl<P: Fn(u64, Option<u64>) + Send> Transfer<'_, P> {
             return Err(unreachable(message, false).into());
         }
         let content_type = head.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let filename = file_name(head, target.url(), self.start.url());
+        let filename = file_name(head, target.url(), self.place.start.url());
 
         self.receive(exchange.response.body_mut(), partial).await?;
         let sized = partial.total.is_some();
@@ -181,26 +188,6 @@ impl<P: Fn(u64, Option<u64>) + Send> Transfer<'_, P> {
         partial.file.flush().await.map_err(Failure::internal)?;
         (self.progress)(partial.written, Some(partial.written));
         Ok(Downloaded { size: partial.written, filename, content_type, final_url: target.into_url() })
-    }
-
-    /// Asks, and goes where the source points to: each hop passes the whole gate again.
-    async fn follow(&self, partial: &Partial) -> Result<(Exchange, Target), Broken> {
-        let mut target = self.start.clone();
-        let mut headers = self.headers.clone();
-        for _ in 0..=self.config.max_redirects {
-            let exchange = self.connector.send(&target, request(&headers, partial)).await?;
-            let Some(location) = redirect(&exchange.response) else { return Ok((exchange, target)) };
-            let location = location.map_err(|()| unreachable("The source redirects without saying where to", false))?;
-            let next = self.connector.gate.check_redirect(&target, &location);
-            let next = next.map_err(|why| unreachable(format!("The source's redirect is not followed: {why}"), false))?;
-            if next.url().origin() != target.url().origin() {
-                // The customer's headers, Authorization above all, were meant for the first origin alone.
-                headers.clear();
-            }
-            target = next;
-        }
-        let message = format!("The source redirects more than {} times", self.config.max_redirects);
-        Err(unreachable(message, false).into())
     }
 
     /// Writes a body to the file. Counts every byte, and every second that nothing comes.
@@ -219,7 +206,7 @@ impl<P: Fn(u64, Option<u64>) + Send> Transfer<'_, P> {
                 Ok(None) => break,
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
                 Ok(Some(Err(cause))) => {
-                    tracing::debug!(url = %self.loggable(), %cause, written = partial.written, "a source broke off");
+                    tracing::debug!(url = %self.place.loggable(), %cause, written = partial.written, "a source broke off");
                     return Err(cut_short(partial.written, partial.total));
                 }
             };
@@ -247,33 +234,6 @@ impl<P: Fn(u64, Option<u64>) + Send> Transfer<'_, P> {
     fn too_large(&self) -> Failure {
         Failure::too_large(format!("The file at the URL is larger than the limit of {} bytes", self.max_bytes))
     }
-}
-
-fn request(headers: &HeaderMap, partial: &Partial) -> http::Request<Empty<Bytes>> {
-    let mut request = http::Request::new(Empty::new());
-    *request.method_mut() = Method::GET;
-    let fields = request.headers_mut();
-    fields.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    fields.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    for (name, value) in headers {
-        fields.insert(name, value.clone());
-    }
-    fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some(tag) = partial.resumable()
-        && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", partial.written))
-    {
-        fields.insert(header::RANGE, range);
-        fields.insert(header::IF_RANGE, tag.clone());
-    }
-    request
-}
-
-/// Where a redirect leads to; an error if it does not say.
-fn redirect(response: &http::Response<Incoming>) -> Option<Result<String, ()>> {
-    matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308).then(|| {
-        let location = response.headers().get(header::LOCATION).ok_or(())?;
-        str::from_utf8(location.as_bytes()).map(str::to_owned).map_err(|_| ())
-    })
 }
 
 fn status_failure(status: StatusCode, head: &HeaderMap) -> Broken {

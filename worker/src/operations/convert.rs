@@ -22,6 +22,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: None,
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || {
         vec![
             field("output_format", OptionKind::Format, true, "Format to convert to."),

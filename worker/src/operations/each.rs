@@ -10,11 +10,12 @@ use convertfly_scheduler::ids;
 use convertfly_scheduler::task::{FileRef, TaskResult};
 use serde_json::{Map, Value};
 
-use super::{Context, files};
+use super::{Context, files, remote};
 use crate::engines::image::decodes::Share;
 use crate::engines::{Action, Beside, Made, Piece, Work};
 use crate::failure::Failure;
 use crate::formats::{Category, Format};
+use crate::glance::Glance;
 use crate::node::LocalFile;
 use crate::scratch::TaskDir;
 
@@ -59,6 +60,11 @@ fn millis(start: Instant) -> u64 {
 pub(super) async fn fetch(context: &Context<'_>, input: &FileRef, folder: &Arc<TaskDir>) -> Result<Fetched, Failure> {
     let start = Instant::now();
     let local = files::fetch(context, input, folder).await?;
+    recognised(context, input, local, start)
+}
+
+/// What a file at hand is.
+fn recognised(context: &Context<'_>, input: &FileRef, local: LocalFile, start: Instant) -> Result<Fetched, Failure> {
     let fetch_ms = millis(start);
     let said = context.field("input_format").or(input.format.as_deref());
     let (format, warning) = files::recognise(files::sniff(local.path())?, said, &input.filename);
@@ -139,23 +145,69 @@ impl Each<'_> {
         &self,
         context: &Context<'_>,
         input: &FileRef,
-        (index, assets): (usize, &[&FileRef]),
+        place: (usize, &[&FileRef]),
         warnings: &mut Vec<String>,
     ) -> Result<(Vec<FileRef>, Made, Option<u32>), Failure> {
         let folder = files::folder(context)?;
-        let inputs = (context.lease.inputs.len() - assets.len()) as f64;
-        let Fetched { local, format, warning, fetch_ms } = fetch(context, input, &folder).await?;
+        let start = Instant::now();
+        let (mut fetched, glance) = match remote::glance(context, input, &folder).await? {
+            Some((local, glance)) => (recognised(context, input, local, start)?, Some(glance)),
+            None => (fetch(context, input, &folder).await?, None),
+        };
+        let mut ended = self.make(context, &fetched, glance.clone(), place, &folder).await;
+        let given_up = glance.as_ref().is_some_and(|glance| glance.is_over());
+        if given_up && !matches!(ended, Err(Failure::Cancelled | Failure::TimedOut)) {
+            fetched = fetch(context, input, &folder).await?;
+            ended = self.make(context, &fetched, None, place, &folder).await;
+        }
+        let Fetched { format, warning, fetch_ms, .. } = fetched;
         warnings.extend(warning.clone());
-        let target = (self.target)(format)?;
+        // Where the customer's word and the content disagree, a failure has most likely come from that.
+        let (mut made, path, target) = ended.map_err(|failure| failure.explained(warning.as_deref()))?;
+        if let Some(glance) = &glance {
+            made.explain.insert("remote".into(), glance.explain().await);
+        }
         let price = Catalog::builtin().pair(format.name, target.name).map(|pair| pair.credits);
+        let (index, inputs) = (place.0, context.lease.inputs.len() - place.1.len());
+        warnings.append(&mut made.warnings);
+        if index + 1 == inputs {
+            (context.made)();
+        }
+        let start = Instant::now();
+        let first = Piece { path, width: made.width, height: made.height, page: made.page, name: made.name.take() };
+        let pieces: Vec<_> = std::iter::once(first).chain(std::mem::take(&mut made.more)).collect();
+        let names = names(context, (index, inputs), input, format, target, &pieces);
+        let mut stored = Vec::with_capacity(pieces.len());
+        for (piece, filename) in pieces.into_iter().zip(names) {
+            let mut file = files::store(context, piece.path, &Arc::clone(&folder), filename, Some(target)).await?;
+            (file.width, file.height, file.page) = (piece.width, piece.height, piece.page);
+            stored.push(file);
+        }
+        made.explain.insert("fetch_ms".into(), fetch_ms.into());
+        made.explain.insert("store_ms".into(), millis(start).into());
+        Ok((stored, made, price))
+    }
+
+    /// Has an engine make the result of a file at hand, or of the parts of one that a look brings here; tells where it is, and its format.
+    async fn make(
+        &self,
+        context: &Context<'_>,
+        fetched: &Fetched,
+        glance: Option<Arc<Glance>>,
+        (index, assets): (usize, &[&FileRef]),
+        folder: &Arc<TaskDir>,
+    ) -> Result<(Made, PathBuf, &'static Format), Failure> {
+        let inputs = (context.lease.inputs.len() - assets.len()) as f64;
+        let target = (self.target)(fetched.format)?;
         let path = folder.path().join(ids::new_id("out"));
         let output = File::options().read(true).write(true).create_new(true).open(&path).map_err(Failure::internal)?;
         let work = Work {
             action: self.action,
-            from: format.name.to_owned(),
+            from: fetched.format.name.to_owned(),
             to: target.name.to_owned(),
-            input: File::open(local.path()).map_err(Failure::internal)?,
-            beside: self.beside(context, assets, &folder).await?,
+            input: File::open(fetched.local.path()).map_err(Failure::internal)?,
+            glance,
+            beside: self.beside(context, assets, folder).await?,
             output,
             options: self.options.clone(),
             test: context.lease.spec.test,
@@ -167,28 +219,10 @@ impl Each<'_> {
         };
         let router = &context.services.router;
         let made = match self.action {
-            Action::Convert => router.convert(work).await,
-            _ => router.perform(work).await,
+            Action::Convert => router.convert(work).await?,
+            _ => router.perform(work).await?,
         };
-        // Where the customer's word and the content disagree, a failure has most likely come from that.
-        let mut made = made.map_err(|failure| failure.explained(warning.as_deref()))?;
-        warnings.append(&mut made.warnings);
-        if index + 1 == context.lease.inputs.len() - assets.len() {
-            (context.made)();
-        }
-        let start = Instant::now();
-        let first = Piece { path, width: made.width, height: made.height, page: made.page, name: made.name.take() };
-        let pieces: Vec<_> = std::iter::once(first).chain(std::mem::take(&mut made.more)).collect();
-        let names = names(context, (index, context.lease.inputs.len() - assets.len()), input, format, target, &pieces);
-        let mut stored = Vec::with_capacity(pieces.len());
-        for (piece, filename) in pieces.into_iter().zip(names) {
-            let mut file = files::store(context, piece.path, &Arc::clone(&folder), filename, Some(target)).await?;
-            (file.width, file.height, file.page) = (piece.width, piece.height, piece.page);
-            stored.push(file);
-        }
-        made.explain.insert("fetch_ms".into(), fetch_ms.into());
-        made.explain.insert("store_ms".into(), millis(start).into());
-        Ok((stored, made, price))
+        Ok((made, path, target))
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || vec![field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the file, for a single one.")],
     options: || {
         let mut entries = connection_entries();

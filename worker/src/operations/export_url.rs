@@ -18,6 +18,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || vec![field("filename", OptionKind::String { max_length: 1024 }, false, "Name of the file, or of the archive.")],
     options: || {
         let archive = "Whether result.url leads to a zip archive of all files; by default it does with several files.";

@@ -10,7 +10,7 @@ use convertfly_scheduler::storage::{StorageError, StorageKey, names};
 use convertfly_scheduler::task::FileRef;
 use futures_util::StreamExt;
 
-use super::Context;
+use super::{Context, remote};
 use crate::failure::Failure;
 use crate::formats::{self, Format, SNIFF_BYTES};
 use crate::node::LocalFile;
@@ -38,19 +38,27 @@ pub(super) fn folder(context: &Context<'_>) -> Result<Arc<TaskDir>, Failure> {
 
 /// The input on this node's disk: at hand already, or downloaded into `folder`.
 pub(super) async fn fetch(context: &Context<'_>, file: &FileRef, folder: &Arc<TaskDir>) -> Result<LocalFile, Failure> {
-    if let Some(local) = context.services.cached(&file.key) {
+    // What was left at its source has no key yet.
+    let name = if file.remote.is_some() { &file.file_id } else { &file.key };
+    if let Some(local) = context.services.cached(name) {
         return Ok(local);
     }
-    let turn = context.services.turn(&file.key);
+    let turn = context.services.turn(name);
     let _turn = turn.lock().await;
-    if let Some(local) = context.services.cached(&file.key) {
+    if let Some(local) = context.services.cached(name) {
         return Ok(local);
     }
-    let key = StorageKey::parse(&file.key).ok_or_else(|| Failure::internal(format!("unreadable storage key {}", file.key)))?;
-    let path = folder.path().join(ids::new_id("in"));
-    let size = context.services.storage.download_to(&key, &path, MAX_FILE).await.map_err(storage_failure)?;
-    let local = LocalFile::new(path, size, Arc::clone(folder));
-    context.services.keep(file.key.clone(), local.clone());
+    let local = match &file.remote {
+        Some(sealed) => remote::whole(context, sealed, folder).await?,
+        None => {
+            let key =
+                StorageKey::parse(&file.key).ok_or_else(|| Failure::internal(format!("unreadable storage key {}", file.key)))?;
+            let path = folder.path().join(ids::new_id("in"));
+            let size = context.services.storage.download_to(&key, &path, MAX_FILE).await.map_err(storage_failure)?;
+            LocalFile::new(path, size, Arc::clone(folder))
+        }
+    };
+    context.services.keep(name.clone(), local.clone());
     Ok(local)
 }
 
@@ -183,6 +191,7 @@ pub(super) async fn store(
         width: None,
         height: None,
         page: None,
+        remote: None,
     })
 }
 

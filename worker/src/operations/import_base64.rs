@@ -18,6 +18,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || {
         vec![
             field("file", OptionKind::Base64 { max_bytes: MAX_BYTES }, true, "The file's bytes, base64."),

@@ -21,6 +21,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || {
         vec![
             field(

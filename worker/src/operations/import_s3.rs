@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Context, Operation, field, filename_field, files, input_format_field};
+use super::{Context, Operation, field, filename_field, files, input_format_field, keep_field, remote};
 use crate::bucket::{Bucket, Direction, Tuning, connection_entries};
 use crate::failure::Failure;
 
@@ -21,7 +21,8 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
-    fields: || vec![filename_field(false), input_format_field()],
+    glances: false,
+    fields: || vec![filename_field(false), input_format_field(), keep_field()],
     options: || {
         let mut entries = connection_entries();
         entries.push(field("key", OptionKind::String { max_length: 1024 }, false, "Key of the object."));
@@ -59,6 +60,16 @@ async fn import(context: &Context<'_>, explain: &mut Map<String, Value>) -> Resu
     let mut result = TaskResult::default();
     let (mut bytes, count) = (0, keys.len());
     for (index, key) in keys.iter().enumerate() {
+        // Several objects keep their own names.
+        let name = context.field("filename").filter(|_| count == 1).unwrap_or(key);
+        if context.lease.spec.glanced {
+            let at = remote::Place::Object { options: context.options().clone(), key: key.clone() };
+            if let Some((file, warning)) = remote::leave(context, at, Some(name), explain).await? {
+                result.files.push(file);
+                result.warnings.extend(warning);
+                continue;
+            }
+        }
         let folder = files::folder(context)?;
         let path = folder.path().join("object");
         let progress = |done: u64, total: u64| {
@@ -66,8 +77,6 @@ async fn import(context: &Context<'_>, explain: &mut Map<String, Value>) -> Resu
             context.progress.report((index as f64 + done as f64 / total.max(1) as f64) / count as f64);
         };
         bytes += bucket.get(key, &path, files::MAX_FILE, &progress).await?;
-        // Several objects keep their own names.
-        let name = context.field("filename").filter(|_| count == 1).unwrap_or(key);
         let filename = names::sanitise_filename(name);
         let (format, warning) = files::recognise(files::sniff(&path)?, context.field("input_format"), &filename);
         result.files.push(files::store(context, path, &folder, filename, format).await?);

@@ -20,6 +20,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || vec![filename_field(false), input_format_field()],
     options: no_options,
     exactly_one: &[],

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Context, Operation, field, filename_field, files, input_format_field, no_options};
+use super::{Context, Operation, field, filename_field, files, input_format_field, keep_field, no_options, remote};
 use crate::failure::Failure;
 use crate::fetch::Request;
 
@@ -21,12 +21,14 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Io),
     lanes: BTreeMap::new,
     flat: false,
+    glances: false,
     fields: || {
         vec![
             field("url", OptionKind::Url, true, "Public http or https address of the file."),
             filename_field(false),
             field("headers", OptionKind::Headers, false, "Header fields to send to the source, such as Authorization."),
             input_format_field(),
+            keep_field(),
         ]
     },
     options: no_options,
@@ -44,9 +46,15 @@ fn run<'a>(context: &'a Context<'a>, explain: &'a mut Map<String, Value>) -> Box
             }
             _ => Vec::new(),
         };
+        let request = Request { url, headers: &headers, max_bytes: files::MAX_FILE, deadline: context.deadline };
+        if context.lease.spec.glanced {
+            let at = remote::Place::Url { url: url.to_owned(), headers: headers.clone() };
+            if let Some((file, warning)) = remote::leave(context, at, context.field("filename"), explain).await? {
+                return Ok(TaskResult { files: vec![file], warnings: warning.into_iter().collect(), ..TaskResult::default() });
+            }
+        }
         let folder = files::folder(context)?;
         let path = folder.path().join("download");
-        let request = Request { url, headers: &headers, max_bytes: files::MAX_FILE, deadline: context.deadline };
         let progress = |done: u64, total: Option<u64>| {
             if let Some(total) = total.filter(|total| *total > 0) {
                 #[expect(clippy::cast_precision_loss, reason = "a share for people")]

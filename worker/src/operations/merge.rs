@@ -32,6 +32,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Cpu),
     lanes: video_lanes,
     flat: true,
+    glances: false,
     fields: || {
         let help = "Format of the result; absent: pdf, or that of the first file where it is video or audio.";
         std::iter::once(field("output_format", OptionKind::Format, false, help)).chain(file_fields("merged")).collect()
@@ -90,6 +91,7 @@ async fn run(context: &Context<'_>, explain: &mut Map<String, Value>) -> Result<
         action: Action::Merge,
         from: first.format,
         to: target.name.to_owned(),
+        glance: None,
         input: first.file,
         beside: opened.collect(),
         output,
@@ -130,6 +132,7 @@ async fn as_pages(context: &Context<'_>, file: &Beside, folder: &TaskDir) -> Res
         action: Action::Convert,
         from: file.format.clone(),
         to: FORMAT.to_owned(),
+        glance: None,
         input: file.file.try_clone().map_err(Failure::internal)?,
         beside: Vec::new(),
         output: output.try_clone().map_err(Failure::internal)?,

@@ -35,6 +35,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Cpu),
     lanes: BTreeMap::new,
     flat: false,
+    glances: true,
     fields: || file_fields("the input's name"),
     options: MetadataOptions::entries,
     exactly_one: &[],

@@ -15,6 +15,7 @@ mod import_url;
 mod merge;
 pub(crate) mod metadata;
 mod optimize;
+mod remote;
 mod thumbnail;
 mod watermark;
 
@@ -89,6 +90,8 @@ pub struct Operation {
     pub lanes: fn() -> BTreeMap<String, Lane>,
     /// Whether the price is for the task, however many inputs it has.
     pub flat: bool,
+    /// Whether parts of a large video or audio file are enough for it, read where it lies.
+    pub glances: bool,
     /// Fields beside `operation` and `input`.
     pub fields: fn() -> Vec<OptionEntry>,
     /// Keys of `options`.
@@ -136,6 +139,7 @@ impl Operation {
             fields: (self.fields)(),
             options: (self.options)(),
             flat: self.flat,
+            glances: self.glances,
             exactly_one: self.exactly_one.iter().map(|group| group.iter().map(|&name| name.to_owned()).collect()).collect(),
             formats_with: (self.formats_with)(),
         }
@@ -160,6 +164,13 @@ fn filename_field(required: bool) -> OptionEntry {
 /// The `input_format` field of imports and conversions.
 fn input_format_field() -> OptionEntry {
     field("input_format", OptionKind::Format, false, "Format of the file, where detection should not decide.")
+}
+
+/// The `keep` field of imports from elsewhere.
+fn keep_field() -> OptionEntry {
+    let help = "Whether the file can be read or used again by its identifier. Without that, of a large video or audio file that only \
+                goes to thumbnail and metadata no more is fetched than these need.";
+    OptionEntry { default: true.into(), ..field("keep", OptionKind::Boolean, false, help) }
 }
 
 /// The fields of an operation that makes a file of each input file, or one of all: `named` is the name where none is given.

@@ -17,6 +17,7 @@ pub(super) static OPERATION: Operation = Operation {
     lane: Some(Lane::Cpu),
     lanes: video_lanes,
     flat: false,
+    glances: false,
     fields: || file_fields("the input's name"),
     options: OptimizeOptions::entries,
     exactly_one: &[],

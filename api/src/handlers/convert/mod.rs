@@ -151,6 +151,7 @@ async fn take(
         width: None,
         height: None,
         page: None,
+        remote: None,
     };
     Ok((accepted, file))
 }

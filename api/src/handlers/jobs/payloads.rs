@@ -44,6 +44,7 @@ pub(super) async fn store_payloads(
             width: None,
             height: None,
             page: None,
+            remote: None,
         };
         uploads.insert(payload.task, file);
     }

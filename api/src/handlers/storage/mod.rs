@@ -72,5 +72,6 @@ fn arrived(file_id: String, key: &StorageKey, filename: String, stored: Stored) 
         width: None,
         height: None,
         page: None,
+        remote: None,
     }
 }

@@ -10,8 +10,8 @@ use crate::error::Code;
 pub(crate) fn get() -> Doc {
     Doc::new("getFile", Tag::Files, "Get a file's description")
         .text(
-            "Imported files, and the files of tasks that no other one takes. Others are intermediate and not found, unless the job says \
-             `keep_intermediates`.",
+            "Imported files, unless imported with `keep: false`, and the files of tasks that no other one takes. Others are intermediate and \
+             not found, unless the job says `keep_intermediates`.",
         )
         .data(200, "The file.", reference("FileDetails"))
         .example(json!({ "data": {

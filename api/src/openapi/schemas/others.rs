@@ -104,6 +104,10 @@ pub(super) fn operation() -> Value {
                 "description": "What it needs instead where an input is of that format; absent: the same for all.",
             },
             "flat": { "type": "boolean", "description": "Whether the price is for the task, however many inputs it has; absent: no." },
+            "glances": {
+                "type": "boolean",
+                "description": "Whether parts of a large video or audio file are enough for it: of one that is imported with `keep: false`, no more is fetched.",
+            },
             "exactly_one": {
                 "type": "array",
                 "items": { "type": "array", "items": { "type": "string" } },

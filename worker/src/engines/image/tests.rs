@@ -362,6 +362,7 @@ async fn the_engine_offers_all_pairs_and_runs_them_anywhere() {
         beside: Vec::new(),
         from: "png".to_owned(),
         to: "gif".to_owned(),
+        glance: None,
         input: file(&fixture(by_name("png").expect("PNG"), 6, 5)),
         output: output.try_clone().expect("a second handle"),
         options: serde_json::Map::new(),

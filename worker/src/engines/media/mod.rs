@@ -23,6 +23,7 @@ use self::options::MediaOptions;
 use super::image::Runner;
 use super::{Action, Availability, Beside, Edge, Engine, Made, Progress, Work};
 use crate::failure::Failure;
+use crate::glance::Glance;
 use crate::options::Options;
 
 /// The name of the engine.
@@ -190,6 +191,10 @@ impl Engine for MediaEngine {
         offers()
     }
 
+    fn glances(&self) -> bool {
+        true
+    }
+
     fn source_options(&self) -> &'static [&'static str] {
         &["timestamp", "count"]
     }
@@ -231,7 +236,7 @@ impl Engine for MediaEngine {
 impl MediaEngine {
     /// Has a child do the work; `more` is what it is told beside what every job says.
     async fn run(&self, work: Work, more: Value) -> Result<Made, Failure> {
-        let Work { action, from, to, input, beside, output, progress, cancel, deadline, .. } = work;
+        let Work { action, from, to, input, glance, beside, output, progress, cancel, deadline, .. } = work;
         let (formats, between): (Vec<_>, Vec<_>) = beside.into_iter().map(|Beside { format, file }| (format, file)).unzip();
         // What only reads a header is done before it could take a core from others.
         let share = if action == Action::Metadata { None } else { Some(self.load.begin()) };
@@ -247,12 +252,30 @@ impl MediaEngine {
             job.extend(more);
         }
         let files = [input].into_iter().chain(between).chain([output]).map(Into::into);
-        let files: Vec<OwnedFd> = files.collect();
+        let mut files: Vec<OwnedFd> = files.collect();
+        let parts = match &glance {
+            Some(glance) => {
+                let (ours, theirs) = Glance::socket()?;
+                job["parts"] = true.into();
+                files.insert(1, theirs);
+                Some((glance, ours))
+            }
+            None => None,
+        };
         let encodes = action != Action::Metadata && VIDEO.contains(&to.as_str());
-        let made = if encodes {
-            self.children.encode(job, files, &cancel, deadline, progress).await?
-        } else {
-            self.children.run(job, files, &cancel, deadline, progress).await?
+        let work = async {
+            if encodes {
+                self.children.encode(job, files, &cancel, deadline, progress).await
+            } else {
+                self.children.run(job, files, &cancel, deadline, progress).await
+            }
+        };
+        let made = match parts {
+            Some((glance, socket)) => tokio::select! {
+                made = work => made?,
+                never = async { glance.serve(socket, &cancel).await; std::future::pending().await } => never,
+            },
+            None => work.await?,
         };
         let mut made: Made = serde_json::from_value(made).map_err(Failure::internal)?;
         made.explain.insert("engine".into(), ID.into());

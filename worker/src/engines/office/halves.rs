@@ -58,6 +58,7 @@ pub(super) async fn run(engine: &OfficeEngine, work: &Work, job: &Job, output: F
         from: "pdf".to_owned(),
         to: "pdf".to_owned(),
         // Read-only, or the executor would take them for what it is to write.
+        glance: None,
         input: reopen(&first).map_err(Failure::internal)?,
         beside: vec![Beside { format: "pdf".to_owned(), file: reopen(&second).map_err(Failure::internal)? }],
         output: output.try_clone().map_err(Failure::internal)?,

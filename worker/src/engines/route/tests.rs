@@ -76,6 +76,7 @@ async fn convert(router: &Router, from: &str, to: &str) -> (Result<Made, Failure
         beside: Vec::new(),
         from: from.to_owned(),
         to: to.to_owned(),
+        glance: None,
         input,
         output: output.try_clone().expect("a second handle"),
         options: Map::from_iter([("width".to_owned(), json!(5))]),

@@ -4,6 +4,7 @@
 mod blocks;
 mod faults;
 mod header_fields;
+mod parts;
 mod post;
 mod rebinding;
 mod redirects;
