@@ -20,7 +20,7 @@ check: ## formatting, lints, documentation, licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features convertfly-media/nvenc -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	cargo deny check bans licenses sources
+	cargo deny --workspace check bans licenses sources
 
 guards: test-deps ## instructions of the hot loops against what is recorded
 	benches/guards/run.sh
