@@ -273,9 +273,11 @@ pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> 
                     println!("{label:<22} {:>10.0} {us:>12.1} {trips:>12.2} {:>10.1}", phase.jobs_per_second, phase.commands);
                 }
             }
-            for start in reports.iter().filter_map(|report| report.start) {
-                let scheduler::Start { rate, p50, p99, max } = start;
-                println!("from submit to start at {rate:.0} jobs/s: p50 {p50:.2} ms, p99 {p99:.2} ms, at most {max:.1} ms");
+            for start in reports.iter().flat_map(|report| &report.start) {
+                let scheduler::Start { appendfsync, rate, p50, p99, max } = start;
+                println!(
+                    "from submit to start at {rate:.0} jobs/s, appendfsync {appendfsync}: p50 {p50:.2} ms, p99 {p99:.2} ms, at most {max:.1} ms"
+                );
             }
         }
         What::Node { corpus, jobs, renditions, in_flight, rate, peer, html, json: as_json } => {

@@ -73,8 +73,8 @@ pub(super) fn list(runs: &Runs) -> String {
 }
 
 /// How soon tasks start.
-fn starts(runs: &Runs) -> impl Iterator<Item = scheduler::Start> {
-    runs.scheduler.iter().flat_map(|measured| &measured.report).filter_map(|report| report.start)
+fn starts(runs: &Runs) -> impl Iterator<Item = &scheduler::Start> {
+    runs.scheduler.iter().flat_map(|measured| &measured.report).flat_map(|report| &report.start)
 }
 
 /// Slower than someone, or short of a target.

@@ -82,12 +82,12 @@ pub(super) fn scheduler(measured: Option<&Measured<Vec<scheduler::Report>>>, que
                     );
                 }
             }
-            for start in report.iter().filter_map(|one| one.start) {
+            for start in report.iter().flat_map(|one| &one.start) {
                 let _ = writeln!(
                     text,
-                    "\nFrom the call that submits a job to the lease of its task, at {:.0} jobs a second, half of what it bears: {:.2} ms at p50\n\
-                     ({:.0}), {:.2} ms at p99 ({:.0}), {:.1} ms at most.",
-                    start.rate, start.p50, START_TARGET.0, start.p99, START_TARGET.1, start.max
+                    "\nFrom the call that submits a job to the lease of its task, at {:.0} jobs a second, half of what it bears, `appendfsync {}`:\n\
+                     {:.2} ms at p50 ({:.0}), {:.2} ms at p99 ({:.0}), {:.1} ms at most.",
+                    start.rate, start.appendfsync, start.p50, START_TARGET.0, start.p99, START_TARGET.1, start.max
                 );
             }
         }

@@ -16,8 +16,10 @@ use super::{chain, follow};
 const SLOTS: u32 = 256;
 
 /// From the call to the lease, milliseconds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Start {
+    /// How Redis wrote its file: `always` waits for the disk twice on the way.
+    pub appendfsync: String,
     /// Jobs a second, submitted by the clock and not by what has ended.
     pub rate: f64,
     /// Half of the tasks.
@@ -32,7 +34,7 @@ pub struct Start {
 ///
 /// # Errors
 /// When a call fails.
-pub(super) async fn measure(store: &Store, jobs: usize, rate: f64) -> anyhow::Result<Start> {
+pub(super) async fn measure(store: &Store, jobs: usize, rate: f64, appendfsync: &str) -> anyhow::Result<Start> {
     let calls: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
     let submit = {
         let (store, calls) = (store.clone(), Arc::clone(&calls));
@@ -75,5 +77,5 @@ pub(super) async fn measure(store: &Store, jobs: usize, rate: f64) -> anyhow::Re
     };
     let ((), waits) = tokio::try_join!(async { tokio::spawn(submit).await? }, async { tokio::spawn(work).await? })?;
     let at = |percentile: f64| waits.value_at_percentile(percentile) as f64 / 1e3;
-    Ok(Start { rate, p50: at(50.0), p99: at(99.0), max: waits.max() as f64 / 1e3 })
+    Ok(Start { appendfsync: appendfsync.to_owned(), rate, p50: at(50.0), p99: at(99.0), max: waits.max() as f64 / 1e3 })
 }
