@@ -1,15 +1,15 @@
 //! A block of deflate with codes of its own (RFC 1951, 3.2.7).
 
 use crate::bits::Writer;
-use crate::huffman::{Code, codes, lengths};
+use crate::huffman::{Code, MOST_OF_PAIRS, Pairs, codes, lengths};
 use crate::simd::Level;
 
 /// Literals, the end, and lengths of repetitions.
 const SYMBOLS: usize = 286;
 /// The end of a block.
 const END: usize = 256;
-/// Bits of the longest code: four of them and what is left of a byte fit 64 bits.
-const MOST: u8 = 14;
+/// Bytes of literals from which on a table of pairs is worth making.
+const PAIRED: usize = 64 << 10;
 /// Zeros in a row from which on they become a repetition: so many are found with one comparison.
 const RUN: usize = 8;
 /// Bytes from which on some of their rows say enough of how often each occurs, and which those are: one of four, for 0.03 % more bytes than
@@ -27,28 +27,40 @@ struct Run {
 }
 
 /// Writes `data`, filtered rows of `line` bytes, as one block.
-pub(crate) fn write(level: Level, data: &[u8], line: usize, last: bool, out: &mut Writer) {
+pub(crate) fn write(level: Level, data: &[u8], line: usize, last: bool, pairs: &mut Option<Pairs>, out: &mut Writer) {
     let runs = runs(data);
     let counts = count(data, line, &runs);
     let mut bits = [0; SYMBOLS];
-    lengths(&counts, MOST, &mut bits);
-    // Literals take 14 bits at most, and what is no literal is shorter than what it stands for; then the codes.
-    out.reserve(data.len() * usize::from(MOST) / 8 + 1024);
+    lengths(&counts, MOST_OF_PAIRS, &mut bits);
+    // Literals take 13 bits at most, and what is no literal is shorter than what it stands for; then the codes.
+    out.reserve(data.len() * usize::from(MOST_OF_PAIRS) / 8 + 1024);
     header(&bits, last, out);
     let codes = codes(&bits);
+    let single = data.len() - runs.iter().map(|run| run.len).sum::<usize>();
+    let pairs = if single >= PAIRED { Some(pairs.get_or_insert_with(Pairs::new)) } else { None };
     level.run(
         #[inline(always)]
-        || {
-            let mut at = 0;
-            for run in &runs {
-                literals(&data[at..run.start], &codes, out);
-                repetition(run.len, &codes, out);
-                at = run.start + run.len;
+        || match (pairs, codes.first_chunk()) {
+            (Some(pairs), Some(bytes)) => {
+                pairs.fill(bytes);
+                all(data, &runs, &codes, out, |data, out| in_pairs(data, pairs, &codes, out));
             }
-            literals(&data[at..], &codes, out);
-            out.put(codes[END].bits(), codes[END].count());
+            _ => all(data, &runs, &codes, out, |data, out| one_by_one(data, &codes, out)),
         },
     );
+}
+
+/// Literals by `literals`, and the runs between them.
+#[inline(always)]
+fn all(data: &[u8], runs: &[Run], codes: &[Code; SYMBOLS], out: &mut Writer, literals: impl Fn(&[u8], &mut Writer)) {
+    let mut at = 0;
+    for run in runs {
+        literals(&data[at..run.start], out);
+        repetition(run.len, codes, out);
+        at = run.start + run.len;
+    }
+    literals(&data[at..], out);
+    out.put(codes[END].bits(), codes[END].count());
 }
 
 /// Where there are zeros in a row.
@@ -147,25 +159,32 @@ fn length_symbol(len: usize) -> (usize, u64, u32) {
 }
 
 #[inline(always)]
-fn literals(data: &[u8], codes: &[Code; SYMBOLS], out: &mut Writer) {
-    // Its length is known, so that a byte needs no check.
-    let Some(table) = codes.first_chunk::<256>() else { return };
+fn in_pairs(data: &[u8], pairs: &Pairs, codes: &[Code; SYMBOLS], out: &mut Writer) {
     let (fours, rest) = data.as_chunks::<4>();
     out.run(
         #[inline(always)]
         |out| {
             for &[a, b, c, d] in fours {
-                let [a, b, c, d] = [a, b, c, d].map(|byte| table[usize::from(byte)]);
-                let (front, front_shift) = (a.bits() | b.bits().wrapping_shl(a.shift()), a.shift().wrapping_add(b.shift()));
-                let (back, back_shift) = (c.bits() | d.bits().wrapping_shl(c.shift()), c.shift().wrapping_add(d.shift()));
-                out.put(front | back.wrapping_shl(front_shift), front_shift.wrapping_add(back_shift));
+                let (front, front_count) = pairs.of(u16::from_le_bytes([a, b]));
+                let (back, back_count) = pairs.of(u16::from_le_bytes([c, d]));
+                out.put(front | back.wrapping_shl(front_count), front_count + back_count);
             }
         },
     );
-    for &byte in rest {
-        let code = table[usize::from(byte)];
-        out.put(code.bits(), code.count());
-    }
+    one_by_one(rest, codes, out);
+}
+
+#[inline(always)]
+fn one_by_one(data: &[u8], codes: &[Code; SYMBOLS], out: &mut Writer) {
+    out.run(
+        #[inline(always)]
+        |out| {
+            for &byte in data {
+                let code = codes[usize::from(byte)];
+                out.put(code.bits(), code.count());
+            }
+        },
+    );
 }
 
 /// A zero, and that again as often as needed: the byte before has the one code of distances.

@@ -52,6 +52,7 @@ fn compress_at<E>(level: Level, rows: Rows<'_>, sink: &mut dyn FnMut(&[u8]) -> R
     let height = (STRIP / line).max(1);
     let mut buffer = vec![0; height.min(rows.data.len() / rows.row) * line];
     let mut writer = bits::Writer::starting_with(&HEADER);
+    let mut pairs = None;
     let mut sum = simd_adler32::Adler32::new();
     let nothing = vec![0; rows.row];
     let mut above = &nothing[..];
@@ -63,7 +64,7 @@ fn compress_at<E>(level: Level, rows: Rows<'_>, sink: &mut dyn FnMut(&[u8]) -> R
             above = row;
         }
         sum.write(filtered);
-        block::write(level, filtered, line, strips.peek().is_none(), &mut writer);
+        block::write(level, filtered, line, strips.peek().is_none(), &mut pairs, &mut writer);
         if strips.peek().is_none() {
             writer.finish(&sum.finish().to_be_bytes());
         }
