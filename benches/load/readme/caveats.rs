@@ -33,7 +33,8 @@ pub(super) fn list(runs: &Runs) -> String {
         for (part, found_ms, target) in [("p50", start.p50, START_TARGET.0), ("p99", start.p99, START_TARGET.1)] {
             if found_ms > target {
                 found.push(format!(
-                    "from enqueue to start at half load: {found_ms:.2} ms at {part}; {target:.0} ms was the target"
+                    "from enqueue to start at half load, `appendfsync {}`: {found_ms:.2} ms at {part}; {target:.0} ms was the target",
+                    start.appendfsync
                 ));
             }
         }
