@@ -51,7 +51,7 @@ impl Copier {
         let stream = source.input.stream(self.stream).ok_or_else(|| Failure::internal("a stream that is gone"))?;
         let rate = if self.medium == Type::Video { crate::transcode::usable(stream.avg_frame_rate()) } else { None };
         let track = Track {
-            parameters: stream.parameters().clone(),
+            parameters: sink::taken_over(&stream)?,
             unit: self.unit,
             rate,
             tag: 0,

@@ -209,6 +209,10 @@ pub(crate) fn add_source(
             add(graph, "buffer", name, &arguments)?;
             Ok("buffersink")
         }
+        Looks::Audio { layout, .. } if layout.is_empty() => Err(Failure::invalid(
+            "The sound has a number of channels for which no order of loudspeakers is known. Check that it plays elsewhere, and save it \
+             with up to 8 channels",
+        )),
         Looks::Audio { rate, format, layout } => {
             let arguments = format!(
                 "time_base={num}/{den}:sample_rate={rate}:sample_fmt={}:channel_layout=0x{:x}",

@@ -7,9 +7,11 @@ use convertfly_sandbox::{Cancel, Failure};
 use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::format::Flags;
 use ffmpeg_next::format::context::{Output, StreamIo};
+use ffmpeg_next::media::Type;
 use ffmpeg_next::{Codec, Dictionary, DictionaryRef, Packet, Rational, Stream, ffi};
 
 use crate::containers::Container;
+use crate::facts::Numbers;
 use crate::fault;
 use crate::files::Positioned;
 use crate::source;
@@ -80,6 +82,22 @@ fn dictionary(pairs: &[(String, String)]) -> Dictionary<'static> {
         dictionary.set(name, value);
     }
     dictionary
+}
+
+/// What a stream that is taken over as it is says of itself; a damaged one may lack what every muxer asks for.
+///
+/// # Errors
+/// [`Failure::Invalid`] for pictures without a size, and sound without a rate or channels.
+pub(crate) fn taken_over(stream: &Stream) -> Result<Parameters, Failure> {
+    let parameters = stream.parameters().clone();
+    let Numbers { width, height, sample_rate, channels, .. } = Numbers::of(&parameters);
+    match parameters.medium() {
+        Type::Video if width < 1 || height < 1 => Err(Failure::invalid("The file is damaged: its pictures have no size")),
+        Type::Audio if sample_rate < 1 || channels < 1 => {
+            Err(Failure::invalid("The file is damaged: its sound has no sample rate or no channels"))
+        }
+        _ => Ok(parameters),
+    }
 }
 
 /// The display matrix of a stream.

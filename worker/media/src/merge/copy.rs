@@ -88,7 +88,7 @@ pub(super) fn run(
             let unit = stream.time_base();
             tracks.push(Joined { kind: *kind, slot, unit, last: None });
             let track = Track {
-                parameters: stream.parameters().clone(),
+                parameters: sink::taken_over(&stream)?,
                 unit,
                 rate: if *kind == Type::Video { rate(&stream) } else { None },
                 tag: 0,

@@ -261,7 +261,7 @@ fn mutated_files_never_end_the_child() {
         ("m4a", sound("s.m4a", "aac"), "mp3"),
     ];
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
-    let results = (0..mutations(130)).map(|round| {
+    let results = (0..mutations(2_000)).map(|round| {
         let (from, seed, to) = &seeds[round % seeds.len()];
         let input = clips.write("mutated", &chance.mutated(seed));
         (format!("round {round}, {from} -> {to}"), child.convert(&input, from, to, json!({})))
@@ -284,7 +284,7 @@ fn mutated_files_end_no_other_action_either() {
     ];
     let mut chance = Chance(0x2545_f491_4f6c_dd1d);
     let quick = json!({ "preset": "ultrafast", "quality": 40 });
-    let results = (0..mutations(75)).map(|round| {
+    let results = (0..mutations(600)).map(|round| {
         let (from, seed) = &seeds[round % seeds.len()];
         let input = clips.write("mutated", &chance.mutated(seed));
         // Every action with every seed in turn.
