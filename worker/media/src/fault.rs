@@ -21,8 +21,10 @@ pub(crate) fn reading(title: &str, error: Error) -> Failure {
 /// What went wrong while a packet was put into the result: packets of a damaged file that are taken over as they are may fit nowhere.
 pub(crate) fn muxing(error: Error) -> Failure {
     match error {
-        // EPERM is what the muxer of MP4 says of AAC without its header.
-        Error::InvalidData | Error::Other { errno: ffmpeg_next::error::EINVAL | ffmpeg_next::error::EPERM } => Failure::invalid(
+        // The muxer of MP4 says EPERM of AAC without its header, and the filter before it what it says of unknown forms.
+        Error::InvalidData
+        | Error::PatchWelcome
+        | Error::Other { errno: ffmpeg_next::error::EINVAL | ffmpeg_next::error::EPERM } => Failure::invalid(
             "The file is damaged: not everything in it fits into the result. Set quality, so that it is encoded anew",
         ),
         error => ours("muxer", error),
