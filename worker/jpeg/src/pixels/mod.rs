@@ -15,6 +15,7 @@ pub use scaled::{Plane, Planes, Range, Scale};
 pub use taps::Taps;
 
 use bands::Bands;
+use shrink::Fine;
 use upsample::Growth;
 
 use crate::coefficients::{Coefficients, Opened};
@@ -66,30 +67,50 @@ impl Picture {
     }
 
     /// Decodes at a scale, and resamples to `size` by Lanczos' filter; brightness and colour each from its own resolution, so that colour does not
-    /// become more only to become less again. Nothing where the file is not sound, or its components are not brightness and colour.
+    /// become more only to become less again, and pixels are the first that is rounded. Nothing where the file is not sound, or its components are
+    /// not brightness and colour.
     pub fn resized(data: &[u8], scale: Scale, size: (u32, u32), limits: &Limits) -> Result<Option<Self>, Error> {
-        Ok(Planes::resized(data, scale, size, None, Sampling::Full, Range::Full, limits)?.and_then(Self::of_planes))
+        let opened = Opened::new(data, limits)?;
+        if size.0 == 0 || size.1 == 0 {
+            return Err(Error::Input("a side is 0"));
+        }
+        match opened.frame.color() {
+            Color::Grey => {
+                Ok(Planes::resized(data, scale, size, None, Sampling::Full, Range::Full, limits)?.and_then(Self::of_grey))
+            }
+            Color::YCbCr => Ok(Fine::resized(Rows::new(opened, scale.end())?, scale, size).and_then(Self::of_fine)),
+            _ => Ok(None),
+        }
     }
 
     /// The same picture as [`Self::resized`] makes of the file that the coefficients are of.
     pub fn resized_of(coefficients: &Coefficients, scale: Scale, size: (u32, u32)) -> Option<Self> {
-        Planes::resized_of(coefficients, scale, size, None, Sampling::Full, Range::Full).and_then(Self::of_planes)
+        if size.0 == 0 || size.1 == 0 {
+            return None;
+        }
+        match coefficients.frame.color() {
+            Color::Grey => {
+                Planes::resized_of(coefficients, scale, size, None, Sampling::Full, Range::Full).and_then(Self::of_grey)
+            }
+            Color::YCbCr => Fine::resized(Rows::kept(coefficients), scale, size).and_then(Self::of_fine),
+            _ => None,
+        }
     }
 
-    /// Of planes of one size.
-    fn of_planes(planes: Planes) -> Option<Self> {
-        let mut planes = planes.planes.into_iter();
-        let Plane { width, height, data } = planes.next()?;
-        let (Some(cb), Some(cr)) = (planes.next(), planes.next()) else {
-            return Some(Picture { width, height, channels: 1, data });
-        };
+    fn of_grey(planes: Planes) -> Option<Self> {
+        let Plane { width, height, data } = planes.planes.into_iter().next()?;
+        Some(Picture { width, height, channels: 1, data })
+    }
+
+    fn of_fine(Fine { width, height, values }: Fine) -> Option<Self> {
+        let [y, cb, cr] = &values[..] else { return None };
         let level = Level::detect();
-        let mut pixels = vec![0; width * height * 3];
-        let rows = data.chunks_exact(width).zip(cb.data.chunks_exact(width)).zip(cr.data.chunks_exact(width));
-        for (((y, cb), cr), out) in rows.zip(pixels.chunks_exact_mut(width * 3)) {
-            level.rgb(y, cb, cr, out);
+        let mut data = vec![0; width * height * 3];
+        let rows = y.chunks_exact(width).zip(cb.chunks_exact(width)).zip(cr.chunks_exact(width));
+        for (((y, cb), cr), out) in rows.zip(data.chunks_exact_mut(width * 3)) {
+            level.rgb_fine(y, cb, cr, out);
         }
-        Some(Picture { width, height, channels: 3, data: pixels })
+        Some(Picture { width, height, channels: 3, data })
     }
 
     fn decode_all(data: &[u8], limits: &Limits) -> Result<(Self, bool), Error> {

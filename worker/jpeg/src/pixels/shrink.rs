@@ -4,7 +4,7 @@
 use super::idct::Video;
 use super::resampling::{self, Resampling};
 use super::scaled::{self, Plane, Planes, Range, Scale};
-use super::taps::Taps;
+use super::taps::{FINE, Taps};
 use crate::coefficients::{Coefficients, Opened};
 use crate::encode::Sampling;
 use crate::error::{Error, Limits};
@@ -17,8 +17,36 @@ use crate::transform::Turn;
 /// The kernels take so many samples at a time.
 const STEP: usize = 32;
 
+/// What a plane is made of: samples, or values with [`FINE`] bits of fraction, where more is to be done to them before they are rounded.
+trait Value: Copy + Default {
+    /// A row of another width.
+    fn across(level: Level, between: &[i16], taps: &Taps, out: &mut [Self]);
+    /// That of a sample which stays as it is.
+    fn of(sample: u8) -> Self;
+}
+
+impl Value for u8 {
+    fn across(level: Level, between: &[i16], taps: &Taps, out: &mut [Self]) {
+        level.resample_across(between, taps, out);
+    }
+
+    fn of(sample: u8) -> Self {
+        sample
+    }
+}
+
+impl Value for i16 {
+    fn across(level: Level, between: &[i16], taps: &Taps, out: &mut [Self]) {
+        level.resample_across_fine(between, taps, out);
+    }
+
+    fn of(sample: u8) -> Self {
+        i16::from(sample) << FINE
+    }
+}
+
 /// One component on its way to another size.
-struct Shrink {
+struct Shrink<V> {
     /// The last bands of samples, one after the other, the oldest overwritten by the next.
     ring: Vec<u8>,
     stride: usize,
@@ -34,10 +62,13 @@ struct Shrink {
     video: Option<Video>,
     /// The next row of the result.
     next: usize,
-    out: Plane,
+    /// Of the result.
+    width: usize,
+    out_height: usize,
+    out: Vec<V>,
 }
 
-impl Shrink {
+impl<V: Value> Shrink<V> {
     /// `size` is that of the whole picture that is made, `(across, down)` how many of its pixels a sample of this component has, `mirrored` which
     /// of its axes will be.
     fn new(
@@ -56,8 +87,8 @@ impl Shrink {
         let window = taps.as_ref().map_or(1, |(down, _)| down.width());
         let bands = window.div_ceil(rows) + 2;
         let between = vec![0; stride + taps.as_ref().map_or(0, |(_, across)| across.width())];
-        let out = Plane { width: out_width, height: out_height, data: vec![0; out_width * out_height] };
-        Shrink { ring: vec![0; bands * rows * stride], stride, rows, bands, height, taps, between, video, next: 0, out }
+        let (ring, out) = (vec![0; bands * rows * stride], vec![V::default(); out_width * out_height]);
+        Shrink { ring, stride, rows, bands, height, taps, between, video, next: 0, width: out_width, out_height, out }
     }
 
     /// Room for the band with that number.
@@ -84,27 +115,18 @@ impl Shrink {
         self.taps.is_none() && scale == Scale::Full
     }
 
-    /// The plane, once all its rows are made.
-    fn finish(mut self, scale: Scale) -> Plane {
-        if let Some(video) = self.video.filter(|_| !self.is_direct(scale)) {
-            let table = video.table();
-            self.out.data.iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
-        }
-        self.out
-    }
-
     /// Makes the rows that need nothing behind the first `have` rows.
     fn advance(&mut self, level: Level, have: usize) {
         let row = |y: usize| &self.ring[y % (self.bands * self.rows) * self.stride..][..self.stride];
         let have = have.min(self.height);
-        let width = self.out.width;
-        while self.next < self.out.height {
-            let out = &mut self.out.data[self.next * width..][..width];
+        let width = self.width;
+        while self.next < self.out_height {
+            let out = &mut self.out[self.next * width..][..width];
             let Some((down, across)) = &self.taps else {
                 if self.next >= have {
                     return;
                 }
-                out.copy_from_slice(&row(self.next)[..width]);
+                out.iter_mut().zip(row(self.next)).for_each(|(out, &sample)| *out = V::of(sample));
                 self.next += 1;
                 continue;
             };
@@ -116,10 +138,66 @@ impl Shrink {
             let weights = &weights[..range.len()];
             let rows: Vec<&[u8]> = range.map(row).collect();
             level.resample_down(&rows, weights, &mut self.between[..self.stride]);
-            level.resample_across(&self.between, across, out);
+            V::across(level, &self.between, across, out);
             self.next += 1;
         }
     }
+}
+
+impl Shrink<u8> {
+    /// The plane, once all its rows are made.
+    fn finish(mut self, scale: Scale) -> Plane {
+        if let Some(video) = self.video.filter(|_| !self.is_direct(scale)) {
+            let table = video.table();
+            self.out.iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
+        }
+        Plane { width: self.width, height: self.out_height, data: self.out }
+    }
+}
+
+/// Components of one size, of values with a fraction; to be turned into samples.
+pub(super) struct Fine {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Of each component.
+    pub(super) values: Vec<Vec<i16>>,
+}
+
+impl Fine {
+    /// Like [`Planes::resized`], with as many samples of colour as of brightness. Nothing where that gives nothing.
+    pub(super) fn resized(rows: Rows<'_>, scale: Scale, size: (u32, u32)) -> Option<Self> {
+        let shrinks: Vec<Shrink<i16>> = all(rows, scale, size, (false, false), (Sampling::Full, Range::Full))?;
+        let (width, height) = shrinks.first().map(|shrink| (shrink.width, shrink.out_height))?;
+        Some(Fine { width, height, values: shrinks.into_iter().map(|shrink| shrink.out).collect() })
+    }
+}
+
+/// All rows of all components; nothing where the file is not sound.
+fn all<V: Value>(
+    mut rows: Rows<'_>,
+    scale: Scale,
+    size: (u32, u32),
+    mirrored: (bool, bool),
+    (sampling, range): (Sampling, Range),
+) -> Option<Vec<Shrink<V>>> {
+    let frame = rows.frame().clone();
+    let size = (size.0 as usize, size.1 as usize);
+    let mut shrinks: Vec<Shrink<V>> = (frame.components.iter().enumerate())
+        .map(|(index, c)| {
+            let pixels = resampling::pixels(index, sampling);
+            Shrink::new(&frame, c, scale, size, pixels, mirrored, range.of(index))
+        })
+        .collect();
+    let level = Level::detect();
+    let mut number = 0;
+    while let Some(blocks) = rows.next_row() {
+        for ((shrink, c), blocks) in shrinks.iter_mut().zip(&frame.components).zip(blocks) {
+            shrink.fill(level, scale, c, blocks, number);
+            shrink.advance(level, (number + 1) * shrink.rows);
+        }
+        number += 1;
+    }
+    rows.is_sound().then_some(shrinks)
 }
 
 pub(super) fn has_brightness(frame: &Frame) -> bool {
@@ -167,32 +245,16 @@ impl Planes {
     }
 
     fn resized_rows(
-        mut rows: Rows<'_>,
+        rows: Rows<'_>,
         scale: Scale,
         size: (u32, u32),
         turn: Option<Turn>,
-        (sampling, range): (Sampling, Range),
+        wanted: (Sampling, Range),
     ) -> Option<Self> {
         let frame = rows.frame().clone();
-        let size = (size.0 as usize, size.1 as usize);
         let parts = turn.map_or((false, false, false), Turn::parts);
-        let mirrored = resampling::mirrored(turn);
-        let mut shrinks: Vec<Shrink> = (frame.components.iter().enumerate())
-            .map(|(index, c)| {
-                let pixels = resampling::pixels(index, sampling);
-                Shrink::new(&frame, c, scale, size, pixels, mirrored, range.of(index))
-            })
-            .collect();
-        let level = Level::detect();
-        let mut number = 0;
-        while let Some(blocks) = rows.next_row() {
-            for ((shrink, c), blocks) in shrinks.iter_mut().zip(&frame.components).zip(blocks) {
-                shrink.fill(level, scale, c, blocks, number);
-                shrink.advance(level, (number + 1) * shrink.rows);
-            }
-            number += 1;
-        }
+        let shrinks: Vec<Shrink<u8>> = all(rows, scale, size, resampling::mirrored(turn), wanted)?;
         let planes = shrinks.into_iter().map(|shrink| shrink.finish(scale).turned(parts)).collect();
-        rows.is_sound().then_some(Planes { frame, planes })
+        Some(Planes { frame, planes })
     }
 }

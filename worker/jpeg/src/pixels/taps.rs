@@ -6,6 +6,9 @@ pub(crate) const WEIGHT: u32 = 14;
 /// Bits of fraction of a sample between the axes; three lobes' overshoot still fits 16 bits.
 pub(crate) const BETWEEN: u32 = 6;
 
+/// Bits of fraction of a sample behind both axes, where more is to be done to it before it is rounded.
+pub(crate) const FINE: u32 = 4;
+
 /// Weights are held in groups of so many.
 pub(crate) const GROUP: usize = 8;
 
@@ -115,6 +118,18 @@ pub(crate) fn across(between: &[i16], taps: &Taps, out: &mut [u8]) {
         let (start, weights) = taps.window(position);
         let samples = &between[start..][..weights.len()];
         *out = sample(samples.iter().zip(weights).map(|(&sample, &weight)| i32::from(sample) * i32::from(weight)).sum());
+    }
+}
+
+/// The same with [`FINE`] bits of fraction; what overshoots stays beyond the range of a sample.
+#[inline(always)]
+pub(crate) fn across_fine(between: &[i16], taps: &Taps, out: &mut [i16]) {
+    const SHIFT: u32 = WEIGHT + BETWEEN - FINE;
+    for (position, out) in out.iter_mut().enumerate() {
+        let (start, weights) = taps.window(position);
+        let samples = &between[start..][..weights.len()];
+        let sum: i32 = samples.iter().zip(weights).map(|(&sample, &weight)| i32::from(sample) * i32::from(weight)).sum();
+        *out = ((sum + (1 << (SHIFT - 1))) >> SHIFT).clamp(-32768, 32767) as i16;
     }
 }
 

@@ -53,6 +53,11 @@ impl Level {
         dispatch!(self, avx2::rgb, color::rgb, (y, cb, cr, out));
     }
 
+    /// The same of values with 4 bits of fraction.
+    pub(crate) fn rgb_fine(self, y: &[i16], cb: &[i16], cr: &[i16], out: &mut [u8]) {
+        dispatch!(self, avx2::rgb_fine, color::rgb_fine, (y, cb, cr, out));
+    }
+
     /// Twice as wide.
     pub(crate) fn across(self, near: &[u8], out: &mut [u8]) {
         dispatch!(self, avx2::across, upsample::across, (near, out));
@@ -96,6 +101,11 @@ impl Level {
     /// A row of another width; `between` goes on for a window behind its last sample.
     pub(crate) fn resample_across(self, between: &[i16], taps: &Taps, out: &mut [u8]) {
         dispatch!(self, resample::across, taps::across, (between, taps, out));
+    }
+
+    /// The same with 4 bits of fraction.
+    pub(crate) fn resample_across_fine(self, between: &[i16], taps: &Taps, out: &mut [i16]) {
+        dispatch!(self, resample::across_fine, taps::across_fine, (between, taps, out));
     }
 
     /// The samples of a row of blocks, in 8 rows of `stride`.
@@ -221,7 +231,9 @@ mod tests {
                 level.resample_down(&rows, &weights, &mut between[..width]);
                 let mut out = vec![0; wanted];
                 level.resample_across(&between, &taps, &mut out);
-                (between, out)
+                let mut fine = vec![0; wanted];
+                level.resample_across_fine(&between, &taps, &mut fine);
+                (between, out, fine)
             });
             assert_eq!(one, other, "{width} to {wanted}");
         }
@@ -238,6 +250,18 @@ mod tests {
                 Level::plain().rgb(&y, &all, &cr, &mut other);
                 assert_eq!(one, other, "{brightness}, {}", cr[0]);
             }
+        }
+    }
+
+    #[test]
+    fn values_with_a_fraction_are_converted_alike() {
+        let mut random = fastrand::Rng::with_seed(15);
+        for length in (1..70).chain([1000]) {
+            let [y, cb, cr] = [0; 3].map(|_| (0..length).map(|_| random.i16(-8000..12_000)).collect::<Vec<_>>());
+            let (mut one, mut other) = (vec![0; 3 * length], vec![0; 3 * length]);
+            Level::detect().rgb_fine(&y, &cb, &cr, &mut one);
+            Level::plain().rgb_fine(&y, &cb, &cr, &mut other);
+            assert_eq!(one, other, "{length}");
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::pixels::taps::{self, BETWEEN, GROUP, Taps, WEIGHT};
+use crate::pixels::taps::{self, BETWEEN, FINE, GROUP, Taps, WEIGHT};
 
 /// See `Level::resample_down`: 32 columns at a time, the rows in pairs.
 #[target_feature(enable = "avx2")]
@@ -58,24 +58,44 @@ pub(super) fn down(rows: &[&[u8]], weights: &[i16], out: &mut [i16]) {
 pub(super) fn across(between: &[i16], taps: &Taps, out: &mut [u8]) {
     const SHIFT: i32 = (WEIGHT + BETWEEN) as i32;
     let half = _mm_set1_epi32(1 << (SHIFT - 1));
-    let load = |part: &[i16; GROUP]| {
-        // SAFETY: 16 bytes are there; the load asks for no alignment.
-        unsafe { _mm_loadu_si128(part.as_ptr().cast()) }
-    };
     for (four, out) in out.chunks_mut(4).enumerate() {
-        let mut sums = [_mm_setzero_si128(); 4];
-        for (place, sum) in sums.iter_mut().enumerate() {
-            // Behind the last position, it once more.
-            let (start, weights) = taps.window(4 * four + place.min(out.len() - 1));
-            let samples = &between[start..][..weights.len()];
-            for (samples, weights) in samples.as_chunks().0.iter().zip(weights.as_chunks().0) {
-                *sum = _mm_add_epi32(*sum, _mm_madd_epi16(load(samples), load(weights)));
-            }
-        }
-        let sums = _mm_hadd_epi32(_mm_hadd_epi32(sums[0], sums[1]), _mm_hadd_epi32(sums[2], sums[3]));
-        let words = _mm_srai_epi32::<SHIFT>(_mm_add_epi32(sums, half));
+        let words = _mm_srai_epi32::<SHIFT>(_mm_add_epi32(sums(between, taps, four, out.len()), half));
         let words = _mm_packs_epi32(words, words);
         let bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words)).to_le_bytes();
         out.copy_from_slice(&bytes[..out.len()]);
     }
+}
+
+/// See `Level::resample_across_fine`.
+#[target_feature(enable = "avx2")]
+pub(super) fn across_fine(between: &[i16], taps: &Taps, out: &mut [i16]) {
+    const SHIFT: i32 = (WEIGHT + BETWEEN - FINE) as i32;
+    let half = _mm_set1_epi32(1 << (SHIFT - 1));
+    for (four, out) in out.chunks_mut(4).enumerate() {
+        let words = _mm_srai_epi32::<SHIFT>(_mm_add_epi32(sums(between, taps, four, out.len()), half));
+        let words = _mm_cvtsi128_si64(_mm_packs_epi32(words, words)) as u64;
+        for (place, out) in out.iter_mut().enumerate() {
+            *out = (words >> (16 * place)) as i16;
+        }
+    }
+}
+
+/// Of four positions, of which as many as `count` exist, what samples and weights add up to.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sums(between: &[i16], taps: &Taps, four: usize, count: usize) -> __m128i {
+    let load = |part: &[i16; GROUP]| {
+        // SAFETY: 16 bytes are there; the load asks for no alignment.
+        unsafe { _mm_loadu_si128(part.as_ptr().cast()) }
+    };
+    let mut sums = [_mm_setzero_si128(); 4];
+    for (place, sum) in sums.iter_mut().enumerate() {
+        // Behind the last position, it once more.
+        let (start, weights) = taps.window(4 * four + place.min(count - 1));
+        let samples = &between[start..][..weights.len()];
+        for (samples, weights) in samples.as_chunks().0.iter().zip(weights.as_chunks().0) {
+            *sum = _mm_add_epi32(*sum, _mm_madd_epi16(load(samples), load(weights)));
+        }
+    }
+    _mm_hadd_epi32(_mm_hadd_epi32(sums[0], sums[1]), _mm_hadd_epi32(sums[2], sums[3]))
 }
