@@ -3,14 +3,16 @@
 use ::ravif::{AlphaColorMode, BitDepth, Encoder, Img, RGB8, RGBA8};
 
 use super::support::{brands, encoding};
-use super::{Category, Decoded, EncodeOptions, Flags, Format, WriteSeek};
+use super::{Category, Decoded, Effort, EncodeOptions, Flags, Format, WriteSeek};
 use crate::failure::Failure;
 use crate::pixels::{Channels, Depth};
 
 const TITLE: &str = "AVIF";
 
-/// rav1e's effort, 1 (best) to 10 (fastest): a megapixel takes about a second of one core.
+/// rav1e's speed, 1 (best) to 10 (fastest): a megapixel takes about a second of one core.
 const SPEED: u8 = 8;
+const FASTEST: u8 = 10;
+const PATIENT: u8 = 6;
 
 /// The longest side that AV1 has: 16 bits.
 const MAX_SIDE: u32 = 65_535;
@@ -43,10 +45,15 @@ fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -
     }
     options.cancel.check()?;
     let quality = f32::from(options.quality.clamp(1, 100));
+    let speed = match options.effort {
+        Effort::Fast => FASTEST,
+        Effort::Balanced => SPEED,
+        Effort::Small => PATIENT,
+    };
     let encoder = Encoder::new()
         .with_quality(quality)
         .with_alpha_quality((quality + 10.0).min(100.0))
-        .with_speed(SPEED)
+        .with_speed(speed)
         .with_bit_depth(BitDepth::Eight)
         .with_alpha_color_mode(AlphaColorMode::UnassociatedClean)
         .with_num_threads(Some(1));

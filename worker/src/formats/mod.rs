@@ -35,6 +35,8 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use convertfly_sandbox::Cancel;
 pub use memo::{Held, Known, Memo, Part, Reserve};
 
@@ -255,7 +257,7 @@ pub struct RewriteOptions<'a> {
     /// As in [`EncodeOptions`].
     pub full_chroma: bool,
     /// As in [`EncodeOptions`].
-    pub smallest: bool,
+    pub effort: Effort,
     /// What is drawn over the turned picture.
     pub paint: Option<Paint<'a>>,
     /// The profile that is written.
@@ -461,6 +463,19 @@ impl Tags {
     }
 }
 
+/// How much time an encoder spends on fewer bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// The least, at the price of some percent more bytes, or of a somewhat coarser picture.
+    Fast,
+    /// What pays for most.
+    #[default]
+    Balanced,
+    /// The most.
+    Small,
+}
+
 /// How to encode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodeOptions {
@@ -470,8 +485,8 @@ pub struct EncodeOptions {
     pub full_chroma: bool,
     /// Whether every pixel stays what it is, in a lossy format that has such a form, too.
     pub exact: bool,
-    /// Whether to take more time for a smaller file.
-    pub smallest: bool,
+    /// How much time is spent on fewer bytes.
+    pub effort: Effort,
     /// Most colours, for formats with a table of them ([`Flags::palette`]); absent: as many as it takes, or 256 where there must be
     /// a table.
     pub colors: Option<u16>,
@@ -493,7 +508,7 @@ impl Default for EncodeOptions {
             quality: 85,
             full_chroma: false,
             exact: false,
-            smallest: false,
+            effort: Effort::Balanced,
             colors: None,
             tags: Tags::default(),
             density: 96,

@@ -67,6 +67,7 @@ pub(super) fn run(asked: &Asked<'_>, clock: &mut Clock, mut output: &File) -> Re
     let how = RewriteOptions {
         limits: job.limits,
         quality: options.quality,
+        effort: options.effort,
         orientation,
         paint,
         icc,

@@ -10,7 +10,7 @@ use crate::engines::Action;
 use crate::engines::image::job;
 use crate::engines::image::testing::{MAKER, exif as read_exif, file, job as job_of, made, travelled};
 use crate::formats::support::testing::{decode, encode, exif, picture, psnr, still};
-use crate::formats::{EncodeOptions, Tags, by_name};
+use crate::formats::{Effort, EncodeOptions, Tags, by_name};
 use crate::pixels::{Channels, CpuLevel, Depth, GpuPolicy};
 
 /// The same numbers each time (Knuth's MMIX generator).
@@ -40,8 +40,8 @@ fn written(image: Image, how: &EncodeOptions, icc: Option<Vec<u8>>) -> Vec<u8> {
     out.into_inner()
 }
 
-fn at(quality: u8, full_chroma: bool, smallest: bool) -> EncodeOptions {
-    EncodeOptions { quality, full_chroma, smallest, ..EncodeOptions::default() }
+fn at(quality: u8, full_chroma: bool, effort: Effort) -> EncodeOptions {
+    EncodeOptions { quality, full_chroma, effort, ..EncodeOptions::default() }
 }
 
 fn oriented(how: EncodeOptions, orientation: u16) -> EncodeOptions {
@@ -69,16 +69,18 @@ fn ran(steps: Vec<Step>, layers: Vec<crate::pixels::Layer>, image: Image) -> Ima
 #[test]
 fn pictures_that_keep_their_size_are_never_worse_or_larger() {
     for channels in [Channels::Rgb, Channels::Grey] {
-        for (full_chroma, progressive) in [(false, false), (true, false), (false, true), (true, true)] {
+        for (full_chroma, effort) in
+            [false, true].into_iter().flat_map(|full| [Effort::Balanced, Effort::Small].map(|effort| (full, effort)))
+        {
             for (width, height) in [(160, 96), (171, 83), (9, 5)] {
-                let source = jpeg(width, height, channels, &at(94, full_chroma, progressive), None);
-                let name = format!("{channels:?}, {full_chroma}, {progressive}, {width} x {height}");
+                let source = jpeg(width, height, channels, &at(94, full_chroma, effort), None);
+                let name = format!("{channels:?}, {full_chroma}, {effort:?}, {width} x {height}");
                 let (result, made) = converted(&source, &json!({ "quality": 80 }));
                 assert!(is_rewritten(&made), "{name}: {:?}", made.explain);
                 assert_eq!((made.width, made.height), (Some(width), Some(height)), "{name}");
                 assert_eq!(made.explain["blocks_drawn"], 0, "{name}");
                 let (before, after) = (shown(&source), shown(&result));
-                let theirs = written(before.clone(), &at(80, false, false), None);
+                let theirs = written(before.clone(), &at(80, false, Effort::Balanced), None);
                 let (our, their) = (psnr(after.data(), before.data()), psnr(shown(&theirs).data(), before.data()));
                 // They are compared with rounded pixels; of few, chance makes that much.
                 let (least, most) = if width > 100 { (their - 0.1, 1.01) } else { (their - 1.0, 1.05) };
@@ -94,7 +96,7 @@ fn pictures_that_keep_their_size_are_never_worse_or_larger() {
 fn every_orientation_is_turned_without_a_way_through_pixels() {
     for orientation in 1..=8u16 {
         for (width, height, whole) in [(160, 96, true), (150, 83, false)] {
-            let source = jpeg(width, height, Channels::Rgb, &oriented(at(94, false, false), orientation), None);
+            let source = jpeg(width, height, Channels::Rgb, &oriented(at(94, false, Effort::Balanced), orientation), None);
             let (result, made) = converted(&source, &json!({ "quality": 90 }));
             let turn = Orientation::from_exif(orientation);
             // Nothing comes to lie at the wrong side along the diagonal.
@@ -109,7 +111,7 @@ fn every_orientation_is_turned_without_a_way_through_pixels() {
             assert!(near > 33.0, "{orientation}, {width} x {height}: {near:.1} dB");
         }
     }
-    let source = jpeg(160, 96, Channels::Grey, &oriented(at(94, false, false), 6), None);
+    let source = jpeg(160, 96, Channels::Grey, &oriented(at(94, false, Effort::Balanced), 6), None);
     let (result, made) = converted(&source, &json!({ "rotate": 90, "flip": "horizontal" }));
     assert!(is_rewritten(&made), "what is asked for is turned, too");
     let wanted = ran(vec![Step::Orient { orientation: Orientation::FlipVertical }], Vec::new(), shown(&source));
@@ -118,7 +120,7 @@ fn every_orientation_is_turned_without_a_way_through_pixels() {
 
 #[test]
 fn what_needs_pixels_gets_them() {
-    let source = jpeg(160, 96, Channels::Rgb, &at(90, false, false), None);
+    let source = jpeg(160, 96, Channels::Rgb, &at(90, false, Effort::Balanced), None);
     for options in [
         json!({ "width": 80 }),
         json!({ "width": 160, "height": 96, "fit": "pad", "blur": 1 }),
@@ -148,12 +150,12 @@ fn colours_of_another_profile_go_through_pixels() {
         (&wide, json!({ "keep_icc": true }), true, true),
         (&wide, json!({ "strip": false }), true, true),
     ] {
-        let source = jpeg(64, 48, Channels::Rgb, &at(92, false, false), Some(profile.clone()));
+        let source = jpeg(64, 48, Channels::Rgb, &at(92, false, Effort::Balanced), Some(profile.clone()));
         let (result, made) = converted(&source, &options);
         assert_eq!(is_rewritten(&made), rewritten, "{options}");
         assert_eq!(decode("jpg", &result).icc, kept.then(|| profile.clone()), "{options}");
     }
-    let broken = jpeg(64, 48, Channels::Rgb, &at(92, false, false), Some(wide[..200].to_vec()));
+    let broken = jpeg(64, 48, Channels::Rgb, &at(92, false, Effort::Balanced), Some(wide[..200].to_vec()));
     let (result, made) = converted(&broken, &json!({}));
     assert!(is_rewritten(&made) && made.warnings.iter().any(|warning| warning.contains("profile")), "{:?}", made.warnings);
     assert_eq!(decode("jpg", &result).icc, None);
@@ -162,7 +164,7 @@ fn colours_of_another_profile_go_through_pixels() {
 #[test]
 fn what_is_kept_is_made_right() {
     let tags = Tags { exif: Some(travelled()), xmp: None };
-    let source = jpeg(64, 48, Channels::Rgb, &EncodeOptions { tags, ..at(92, false, false) }, None);
+    let source = jpeg(64, 48, Channels::Rgb, &EncodeOptions { tags, ..at(92, false, Effort::Balanced) }, None);
     let (result, made) = converted(&source, &json!({ "strip": false }));
     assert!(is_rewritten(&made), "{:?}", made.explain);
     assert_eq!((made.width, made.height), (Some(48), Some(64)), "held upright");
@@ -177,7 +179,7 @@ fn what_is_kept_is_made_right() {
 
 #[test]
 fn damaged_files_are_left_to_the_decoders() {
-    let source = jpeg(160, 96, Channels::Rgb, &at(90, false, false), None);
+    let source = jpeg(160, 96, Channels::Rgb, &at(90, false, Effort::Balanced), None);
     for cut in [source.len() / 2, source.len() - 40, source.len() - 1] {
         match made(&job_of(Action::Convert, "jpg", "jpg", &json!({})), &source[..cut]) {
             Ok((_, made)) => assert!(!is_rewritten(&made), "cut off at {cut}"),
@@ -218,7 +220,7 @@ fn a_mark_is_drawn_on_the_blocks_that_it_touches_alone() {
     let logo = picture(40, 24, Channels::Rgba);
     for (channels, full_chroma) in [(Channels::Rgb, false), (Channels::Rgb, true)] {
         for (width, height, orientation) in [(320, 192, 1), (307, 189, 1), (320, 192, 6), (307, 189, 5)] {
-            let how = oriented(at(93, full_chroma, false), orientation);
+            let how = oriented(at(93, full_chroma, Effort::Balanced), orientation);
             let source = jpeg(width, height, channels, &how, None);
             let options = json!({ "position_horizontal": "right", "position_vertical": "bottom", "opacity": 70, "margin_horizontal": 5, "margin_vertical": 0 });
             let name = format!("{channels:?}, {full_chroma}, {width} x {height}, {orientation}");
@@ -232,7 +234,7 @@ fn a_mark_is_drawn_on_the_blocks_that_it_touches_alone() {
             let (left, top) = (i32::try_from(x).expect("small"), i32::try_from(y).expect("small"));
             let over = Step::Overlay { layer: 0, x: left, y: top, opacity: 179, every: None, below: false };
             let wanted = ran(vec![over], vec![logo.clone().into()], upright);
-            let theirs = shown(&written(wanted.clone(), &at(85, false, false), None));
+            let theirs = shown(&written(wanted.clone(), &at(85, false, Effort::Balanced), None));
             let part = |image: &Image| ran(vec![Step::Crop { x, y, width: 40, height: 24 }], Vec::new(), image.clone());
             let near = |image: &Image| psnr(image.data(), wanted.data());
             assert!(near(&found) >= near(&theirs) - 0.15, "{name}: {:.2} dB, by pixels {:.2}", near(&found), near(&theirs));
@@ -244,13 +246,13 @@ fn a_mark_is_drawn_on_the_blocks_that_it_touches_alone() {
 
 #[test]
 fn marks_that_do_not_touch_a_part_alone_go_through_pixels() {
-    let source = jpeg(320, 192, Channels::Rgb, &at(93, false, false), None);
+    let source = jpeg(320, 192, Channels::Rgb, &at(93, false, Effort::Balanced), None);
     let logo = picture(40, 24, Channels::Rgba);
     assert!(!is_rewritten(&marked(&source, &logo, &json!({ "tile": true })).1), "it is everywhere");
     let whole = Image::new(320, 192, Channels::Rgba, Depth::U8, [9, 9, 9, 99].repeat(320 * 192)).expect("an image");
     let options = json!({ "margin_horizontal": 0, "margin_vertical": 0 });
     assert!(!is_rewritten(&marked(&source, &whole, &options).1), "it is as large as the picture");
-    let grey = jpeg(320, 192, Channels::Grey, &at(93, false, false), None);
+    let grey = jpeg(320, 192, Channels::Grey, &at(93, false, Effort::Balanced), None);
     assert!(!is_rewritten(&marked(&grey, &logo, &json!({})).1), "the picture becomes coloured");
     let plain = Image::new(40, 24, Channels::Grey, Depth::U8, vec![200; 960]).expect("an image");
     assert!(is_rewritten(&marked(&grey, &plain, &json!({})).1), "a grey mark does not colour it");

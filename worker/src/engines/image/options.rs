@@ -3,6 +3,7 @@
 use convertfly_scheduler::catalog::OptionKind;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::Effort;
 use crate::pixels::{Fit, Gravity, Orientation};
 
 /// A colour: `#rgb`, `#rrggbb` or `#rrggbbaa`; 8-bit sRGB with straight alpha.
@@ -71,6 +72,9 @@ crate::options! {
     pub struct ConvertOptions {
         "Output quality of lossy formats (jpg, webp), 1 to 100." quality: u8 = 85 =>
             OptionKind::Integer { min: 1, max: 100 },
+        "How much time is spent on fewer bytes: fast the least, at the price of some percent more of them or of a somewhat coarser picture (webp \
+         takes less than half the time), small the most. png and gif have no fast way, and bmp and the like none at all."
+            effort: Effort = Effort::Balanced => OptionKind::OneOf { values: ["fast", "balanced", "small"].map(str::to_owned).to_vec() },
         "Width of the result in pixels; the aspect ratio is kept if height is absent." width: Option<u32> = None =>
             OptionKind::Integer { min: 1, max: 16_384 },
         "Height of the result in pixels; the aspect ratio is kept if width is absent." height: Option<u32> = None =>
@@ -135,6 +139,7 @@ mod tests {
         let defaults: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), entry.default.clone())).collect();
         let expected = [
             ("quality", json!(85)),
+            ("effort", json!("balanced")),
             ("width", json!(null)),
             ("height", json!(null)),
             ("fit", json!("scale")),
@@ -172,6 +177,8 @@ mod tests {
         for (field, value) in [
             ("quality", json!(0)),
             ("quality", json!(101)),
+            ("effort", json!("quick")),
+            ("effort", json!(4)),
             ("width", json!(16_385)),
             ("height", json!("9")),
             ("fit", json!("squash")),

@@ -113,6 +113,7 @@ pub(super) fn run(
     warnings.extend(left_out);
     let how = EncodeOptions {
         quality: options.quality,
+        effort: options.effort,
         tags,
         density: options.density.unwrap_or(CSS_DENSITY),
         lossless: !from.flags.lossy,

@@ -37,11 +37,16 @@ pub(super) fn run(asked: &Asked<'_>, clock: &mut Clock, mut output: &File) -> Re
     let target = PLANE_TARGETS.iter().find(|target| target.format.name == to.name);
     let (Some(source), Some(target)) = (source, target) else { return Ok(None) };
     let Some(planned) = planned(asked, source)? else { return Ok(None) };
-    let (stored, orientation) = (planned.size, planned.orientation);
-    let size = if orientation.swaps_sides() { (stored.1, stored.0) } else { stored };
+    let Planned { size: stored, turned: size, orientation, .. } = planned;
     let keeps = !options.strip && to.flags.tags;
     let (tags, left_out) = if keeps { clock.time("tags", || keep::for_upright(data, size)) } else { Default::default() };
-    let how = EncodeOptions { quality: options.quality, tags, cancel: asked.cancel.clone(), ..EncodeOptions::default() };
+    let how = EncodeOptions {
+        quality: options.quality,
+        effort: options.effort,
+        tags,
+        cancel: asked.cancel.clone(),
+        ..EncodeOptions::default()
+    };
 
     let upright = orientation == Orientation::Upright;
     let mut done = by_gpu(asked, &planned, source, target, clock, &how)?;
@@ -133,9 +138,7 @@ fn by_gpu(
     let (made, ran) = asked.processor.transform(turn, rendition, cancel)?;
     (done.ran, done.tried) = (ran, true);
     let Some(Transformed { planes, batch }) = made else { return Ok(done) };
-    let (width, height) = planned.size;
-    let size = if planned.orientation.swaps_sides() { (height, width) } else { (width, height) };
-    done.file = Some(clock.time("encode", || (target.write)(&planes, size, how))?);
+    done.file = Some(clock.time("encode", || (target.write)(&planes, planned.turned, how))?);
     done.way = "coefficients on the gpu";
     let what = what(planned.orientation == Orientation::Upright);
     done.reason = format!("{}; {what}, so coefficients alone went to the GPU and came back", done.ran.reason);
@@ -162,6 +165,8 @@ fn told(batched: &Batched) -> Value {
 struct Planned {
     /// Of the result before it is turned.
     size: Size,
+    /// Of the result.
+    turned: Size,
     orientation: Orientation,
     /// Whether the size changes at all.
     resizes: bool,
@@ -202,7 +207,8 @@ fn planned(asked: &Asked<'_>, source: &PlaneSource) -> Result<Option<Planned>, F
     if recording.steps.len() != steps {
         return Ok(None);
     }
-    Ok(Some(Planned { size, orientation, resizes: size != own, recording, shape }))
+    let turned = if orientation.swaps_sides() { (size.1, size.0) } else { size };
+    Ok(Some(Planned { size, turned, orientation, resizes: size != own, recording, shape }))
 }
 
 /// The size, as it is stored, to which the whole picture is resampled before anything else, where that is less than it has, and the processor

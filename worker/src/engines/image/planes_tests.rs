@@ -52,6 +52,35 @@ fn exact(image: &Image, (width, height): (u32, u32)) -> Image {
 }
 
 #[test]
+fn effort_decides_over_bytes() {
+    let data = encode("jpg", &still(photo(700, 520)));
+    let before = decode("jpg", &data).frames[0].image.data().to_vec();
+    // By planes, and by pixels.
+    for (to, more) in [
+        ("webp", json!({})),
+        ("webp", json!({ "keep_icc": true, "sharpen": 0.3 })),
+        ("jpg", json!({ "rotate": 90, "width": 300 })),
+    ] {
+        let [fast, balanced, small] = ["fast", "balanced", "small"].map(|effort| {
+            let mut options = more.clone();
+            options["effort"] = json!(effort);
+            way(&data, to, options).0
+        });
+        assert_eq!(balanced, way(&data, to, more.clone()).0, "{to}, {more}: it is the default");
+        assert!(small.len() < balanced.len(), "{to}, {more}: {} and {} bytes", small.len(), balanced.len());
+        let share = fast.len() as f64 / balanced.len() as f64;
+        assert!(fast != balanced && (0.8..1.2).contains(&share), "{to}, {more}: the fast way has {share} of the bytes");
+        let [fast, balanced] = [fast, balanced].map(|file| decode(to, &file).frames[0].image.data().to_vec());
+        if to == "jpg" {
+            assert_eq!(fast, balanced, "only the tables of codes are others");
+        } else {
+            let (coarse, fine) = (psnr(&fast, &before), psnr(&balanced, &before));
+            assert!(coarse > fine - 1.0, "{more}: {coarse} and {fine} dB");
+        }
+    }
+}
+
+#[test]
 fn the_picture_is_as_good_as_through_pixels() {
     let image = photo(1400, 1050);
     let data = encode("jpg", &still(image.clone()));

@@ -9,11 +9,11 @@ use super::{TITLE, palette, smallest};
 use crate::failure::Failure;
 use crate::formats::support::palette::ENTRIES;
 use crate::formats::support::{canvas, encoding, samples};
-use crate::formats::{Decoded, EncodeOptions, WriteSeek};
+use crate::formats::{Decoded, Effort, EncodeOptions, WriteSeek};
 use crate::pixels::{Channels, Depth, Image};
 
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
-    if options.smallest {
+    if options.effort == Effort::Small {
         return smallest::encode(decoded, options, out);
     }
     let fail = |error| encoding(TITLE, error);

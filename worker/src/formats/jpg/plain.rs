@@ -111,7 +111,7 @@ pub(super) fn with(jpeg: &[u8], profile: Option<&[u8]>, tags: &Tags) -> Vec<u8> 
 mod tests {
     use super::*;
     use crate::formats::support::testing::{encode, exif, icc, picture, still};
-    use crate::formats::{Decoded, EncodeOptions, Limits, support};
+    use crate::formats::{Decoded, Effort, EncodeOptions, Limits, support};
     use crate::pixels::Channels;
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let film = [&bare[..], b"\0\0\0\x18ftypmp42 and a place", &bare].concat();
         assert_eq!(plain(&film), Some(bare.clone()), "no film, no second picture");
         // A progressive file has tables and heads between its scans.
-        let options = EncodeOptions { smallest: true, ..EncodeOptions::default() };
+        let options = EncodeOptions { effort: Effort::Small, ..EncodeOptions::default() };
         let mut progressive = std::io::Cursor::new(Vec::new());
         super::super::encode(&still(picture(70, 50, Channels::Rgb)), &options, &mut progressive).expect("it is written");
         let progressive = progressive.into_inner();

@@ -6,7 +6,7 @@ use super::segments::Segments;
 use super::{MAX_SCANS, TITLE, header, plain};
 use crate::failure::Failure;
 use crate::formats::support::{encoding, icc};
-use crate::formats::{Limits, Paint, Rewritable, RewriteOptions, Rewritten};
+use crate::formats::{Effort, Limits, Paint, Rewritable, RewriteOptions, Rewritten};
 use crate::pixels::{Channels, Depth, Image, Orientation};
 
 /// Nothing can be rewritten of inks, or without its end.
@@ -36,7 +36,7 @@ pub(in crate::formats) fn rewrite(data: &[u8], options: RewriteOptions<'_>) -> R
         quality: options.quality.clamp(1, 100),
         turn: turn(options.orientation),
         full_chroma: options.full_chroma,
-        progressive: options.smallest,
+        progressive: options.effort == Effort::Small,
         paint,
     };
     // No second header may make more of it than the first one, which was checked.

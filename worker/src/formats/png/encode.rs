@@ -11,7 +11,7 @@ use convertfly_png::Rows;
 use super::{TITLE, repack};
 use crate::failure::Failure;
 use crate::formats::support::{canvas, encoding, icc, samples};
-use crate::formats::{Decoded, EncodeOptions, WriteSeek};
+use crate::formats::{Decoded, Effort, EncodeOptions, WriteSeek};
 use crate::pixels::{Channels, Depth, Image};
 
 pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn WriteSeek) -> Result<(), Failure> {
@@ -35,7 +35,7 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
     info.exif_metadata = options.tags.exif.as_deref().map(Cow::Borrowed);
     let fail = |error| encoding(TITLE, error);
     let mut encoder = Encoder::with_info(BufWriter::new(out), info).map_err(fail)?;
-    encoder.set_compression(if options.smallest { Compression::High } else { Compression::Fast });
+    encoder.set_compression(if options.effort == Effort::Small { Compression::High } else { Compression::Fast });
     let animated = decoded.frames.len() > 1;
     if animated {
         let frames = u32::try_from(decoded.frames.len()).map_err(|error| encoding(TITLE, error))?;
@@ -47,7 +47,7 @@ pub(super) fn encode(decoded: &Decoded, options: &EncodeOptions, out: &mut dyn W
         encoder.add_itxt_chunk("XML:com.adobe.xmp".to_owned(), xmp.clone()).map_err(fail)?;
     }
     let mut writer = encoder.write_header().map_err(fail)?;
-    if !animated && !options.smallest {
+    if !animated && options.effort != Effort::Small {
         let pixel = image.channels().count() * image.depth().bytes();
         let data = if image.depth() == Depth::U16 {
             Cow::Owned(samples::to_big_endian(image.data()))

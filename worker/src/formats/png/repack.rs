@@ -7,7 +7,7 @@ use ::oxipng::{BitDepth, ColorType, Deflater, IndexSet, Options, RGBA8, RawImage
 use super::{TITLE, chunks};
 use crate::failure::Failure;
 use crate::formats::support::{encoding, palette, samples, veiled};
-use crate::formats::{EncodeOptions, RepackOptions, Tags};
+use crate::formats::{Effort, EncodeOptions, RepackOptions, Tags};
 use crate::pixels::{Channels, Depth, Image};
 
 /// Time after which no further way is tried.
@@ -96,7 +96,7 @@ pub(super) fn few_colors(
         raw.add_icc_profile(icc);
     }
     how.cancel.check()?;
-    let png = raw.create_optimized_png(&options(bytes, how.smallest)).map_err(fail)?;
+    let png = raw.create_optimized_png(&options(bytes, how.effort == Effort::Small)).map_err(fail)?;
     Ok(Some(with_tags(png, &how.tags)))
 }
 

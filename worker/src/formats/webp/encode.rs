@@ -47,7 +47,7 @@ pub(in crate::formats) fn encode_planes(planes: &Planes, options: &EncodeOptions
 }
 
 fn how(options: &EncodeOptions) -> ffi::How {
-    ffi::How { quality: f32::from(options.quality.clamp(1, 100)), exact: options.exact, smallest: options.smallest }
+    ffi::How { quality: f32::from(options.quality.clamp(1, 100)), exact: options.exact, effort: options.effort }
 }
 
 fn check(width: u32, height: u32) -> Result<(), Failure> {

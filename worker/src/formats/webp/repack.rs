@@ -6,7 +6,7 @@ use super::riff::{self, file_chunks};
 use super::{TITLE, decode, encode};
 use crate::failure::Failure;
 use crate::formats::support::encoding;
-use crate::formats::{DecodeOptions, EncodeOptions, Nature, RepackOptions};
+use crate::formats::{DecodeOptions, Effort, EncodeOptions, Nature, RepackOptions};
 
 /// Pixels beyond which the exact form is packed as well as by default and no better: it takes minutes.
 const LARGE: u64 = 4_000_000;
@@ -36,8 +36,8 @@ pub(in crate::formats) fn repack(data: &[u8], how: &RepackOptions) -> Result<Vec
         let mut decoded = decode::decode(data, &wanted)?;
         decoded.icc = None;
         let pixels = u64::from(size.0) * u64::from(size.1) * u64::from(header.frames);
-        let smallest = how.smallest && pixels <= LARGE;
-        let options = EncodeOptions { exact: true, smallest, cancel: how.cancel.clone(), ..EncodeOptions::default() };
+        let effort = if how.smallest && pixels <= LARGE { Effort::Small } else { Effort::Balanced };
+        let options = EncodeOptions { exact: true, effort, cancel: how.cancel.clone(), ..EncodeOptions::default() };
         let mut out = Cursor::new(Vec::new());
         encode::encode(&decoded, &options, &mut out)?;
         found.push(dress(out.get_ref())?);

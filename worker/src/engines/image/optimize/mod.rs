@@ -17,7 +17,7 @@ use super::{color, keep, stamp};
 use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::{
-    Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Header, Nature, OPTIMIZERS, Optimizer, RepackOptions, Tags,
+    Cancel, DecodeOptions, Decoded, Effort, EncodeOptions, Format, Header, Nature, OPTIMIZERS, Optimizer, RepackOptions, Tags,
 };
 use crate::options::Options;
 use options::{OptimizeOptions, Quality, Wish};
@@ -236,7 +236,7 @@ impl Task<'_> {
         let how = EncodeOptions {
             quality,
             exact: (self.optimizer.nature)(data) == Nature::Exact,
-            smallest: true,
+            effort: Effort::Small,
             tags,
             cancel: self.cancel.clone(),
             ..EncodeOptions::default()

@@ -5,7 +5,9 @@ use std::io::Cursor;
 use super::compare::{sample, score};
 use crate::engines::image::pipeline::guarded;
 use crate::failure::Failure;
-use crate::formats::{Cancel, DecodeOptions, Decoded, EncodeOptions, Format, Limits, REWRITERS, RewriteOptions, Rewritten, Tags};
+use crate::formats::{
+    Cancel, DecodeOptions, Decoded, Effort, EncodeOptions, Format, Limits, REWRITERS, RewriteOptions, Rewritten, Tags,
+};
 use crate::pixels::Depth;
 
 /// Qualities between which is looked: below, no picture looks good, and above, files grow without any gain.
@@ -36,6 +38,11 @@ pub(super) struct Whole {
     pub(super) data: Vec<u8>,
     /// It was made without a way through pixels.
     pub(super) rewritten: bool,
+}
+
+/// How much time is taken.
+fn effort(small: bool) -> Effort {
+    if small { Effort::Small } else { Effort::Balanced }
 }
 
 /// Colours that a quality leaves to a palette.
@@ -70,7 +77,7 @@ impl Lossy<'_> {
             limits: self.limits,
             quality: way.quality,
             full_chroma: way.full_chroma,
-            smallest: true,
+            effort: Effort::Small,
             icc: self.decoded.icc.clone(),
             tags: self.tags.clone(),
             cancel: self.cancel.clone(),
@@ -81,17 +88,17 @@ impl Lossy<'_> {
 
     fn encode(&self, way: Way) -> Result<Vec<u8>, Failure> {
         // Packing a png with patience takes minutes; the others take their time for little.
-        self.write(self.decoded, way, self.tags.clone(), self.patient || !self.format.flags.deep)
+        self.write(self.decoded, way, self.tags.clone(), effort(self.patient || !self.format.flags.deep))
     }
 
-    fn write(&self, decoded: &Decoded, way: Way, tags: Tags, smallest: bool) -> Result<Vec<u8>, Failure> {
+    fn write(&self, decoded: &Decoded, way: Way, tags: Tags, effort: Effort) -> Result<Vec<u8>, Failure> {
         self.cancel.check()?;
         let encoder = self.format.encode.ok_or_else(|| Failure::internal("a format without an encoder"))?;
         let options = EncodeOptions {
             quality: way.quality,
             full_chroma: way.full_chroma,
             colors: self.format.flags.palette.then(|| colors(way.quality)),
-            smallest,
+            effort,
             tags,
             cancel: self.cancel.clone(),
             ..EncodeOptions::default()
@@ -114,7 +121,7 @@ impl Lossy<'_> {
         let before = sample(&self.decoded.frames)?;
         let part = Decoded { icc: None, ..Decoded::still(before.clone()) };
         let try_one = |way: Way| -> Result<Option<f64>, Failure> {
-            let data = self.write(&part, way, Tags::default(), !self.format.flags.deep)?;
+            let data = self.write(&part, way, Tags::default(), effort(!self.format.flags.deep))?;
             score(&before, &sample(&self.read(&data)?.frames)?)
         };
         let Some((way, found)) = self.lowest(wanted, &part, &try_one)? else { return Ok(None) };
@@ -168,7 +175,8 @@ impl Lossy<'_> {
 
     /// Whether the format has two resolutions of colour to choose from.
     fn chroma_matters(&self, part: &Decoded) -> Result<bool, Failure> {
-        let write = |full_chroma| self.write(part, Way { quality: *QUALITIES.start(), full_chroma }, Tags::default(), false);
+        let write =
+            |full_chroma| self.write(part, Way { quality: *QUALITIES.start(), full_chroma }, Tags::default(), Effort::Balanced);
         Ok(self.format.flags.lossy && write(true)? != write(false)?)
     }
 

@@ -8,7 +8,7 @@ use crate::engines::{Action, Made};
 use crate::failure::Failure;
 use crate::formats::support::inputs::icc::matrix;
 use crate::formats::support::testing::{decode, encode, exif, picture, psnr, still};
-use crate::formats::{Decoded, EncodeOptions, Frame, OPTIMIZERS, Tags, by_name};
+use crate::formats::{Decoded, Effort, EncodeOptions, Frame, OPTIMIZERS, Tags, by_name};
 use crate::pixels::{Channels, Image, Orientation};
 
 fn optimize(data: &[u8], format: &str, options: Value) -> Result<(Vec<u8>, Made), Failure> {
@@ -168,7 +168,7 @@ fn a_quality_is_taken_at_its_word() {
     let jpeg = written("jpg", &still(scene(200, 150, Channels::Rgb)), &EncodeOptions { quality: 95, ..EncodeOptions::default() });
     let (low, made) = optimize(&jpeg, "jpg", json!({ "quality": 30 })).expect("it is optimised");
     assert_eq!((&made.explain["method"], &made.explain["quality"]), (&json!("lossy"), &json!(30)), "{:?}", made.explain);
-    let wanted = EncodeOptions { quality: 30, smallest: true, ..EncodeOptions::default() };
+    let wanted = EncodeOptions { quality: 30, effort: Effort::Small, ..EncodeOptions::default() };
     let by_pixels = written("jpg", &decode("jpg", &jpeg), &wanted);
     let shown = |data: &[u8]| decode("jpg", data).frames.remove(0).image;
     let near = |data: &[u8]| psnr(shown(data).data(), shown(&jpeg).data());

@@ -115,6 +115,7 @@ impl<'a> Drawing<'a> {
         }
         let how = EncodeOptions {
             quality: self.options.quality,
+            effort: self.options.effort,
             density: self.options.density.unwrap_or(DENSITY),
             cancel: self.runner.cancel.clone(),
             ..EncodeOptions::default()
