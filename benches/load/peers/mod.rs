@@ -60,9 +60,10 @@ impl Outcome {
         self.sides.iter().find(|side| side.name == "sharp").map(|side| side.ratio)
     }
 
-    /// Ratio to whoever was fastest beside us.
+    /// Ratio to whoever was fastest beside us, of those that count.
     pub fn to_best(&self) -> Option<&Side> {
-        self.sides.iter().skip(1).min_by(|a, b| a.ratio.total_cmp(&b.ratio))
+        let counts = |side: &&Side| self.row.peers.iter().all(|peer| peer.name != side.name || peer.counts);
+        self.sides.iter().skip(1).filter(counts).min_by(|a, b| a.ratio.total_cmp(&b.ratio))
     }
 }
 

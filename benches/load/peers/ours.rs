@@ -47,6 +47,9 @@ impl Ours {
     /// One result of a row.
     fn one(&self, row: &Row, options: Value, source: &Path, mark: &Path, output: &Path, scratch: &Path) -> anyhow::Result<()> {
         let mut options = options.as_object().cloned().unwrap_or_else(Map::new);
+        if let Some(effort) = row.effort {
+            options.insert("effort".to_owned(), json!(effort));
+        }
         let mut beside = Vec::new();
         if row.mark {
             beside.push(Beside { format: "png".to_owned(), file: File::open(mark)? });

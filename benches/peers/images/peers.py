@@ -3,7 +3,7 @@
 A JSON request a line on standard input, a JSON reply a line on standard output:
   {"row", "config": "pyvips" | "pillow", "source", "output", "mark"} -> {"cpu_ms", "wall_ms"}
   {"judge": row, "source", "mark", "outputs": [...]} -> {"psnr": [dB or null, ...]}
-  {"prepare": photo, "folder"} -> {"plain", "icc" or null, "png", "mark", "pixels"}
+  {"prepare": photo, "folder"} -> {"plain", "icc" or null, "srgb", "png", "mark", "pixels"}
 """
 
 import json
@@ -16,7 +16,7 @@ os.environ["VIPS_CONCURRENCY"] = "1"
 
 import numpy  # noqa: E402
 import pyvips  # noqa: E402
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageCms  # noqa: E402
 
 pyvips.cache_set_max(0)
 Image.MAX_IMAGE_PIXELS = None
@@ -52,6 +52,10 @@ VIPS = {
         vips_jpeg(pyvips.Image.thumbnail(r["source"], width, height=10_000_000), r["output"]) for width in WIDTHS
     ],
 }
+
+
+# Rows that differ from another in what we do, or in what is read, alone.
+SAME = {"thumbnail-fine": "thumbnail", "resize-srgb": "resize", "webp-fast": "webp"}
 
 
 def pil_thumbnail(source, width, output):
@@ -94,18 +98,23 @@ def pixels(image):
 
 def srgb(path):
     image = pyvips.Image.new_from_file(path)
-    return image.icc_transform("srgb") if image.get_typeof("icc-profile-data") else image
+    if not image.get_typeof("icc-profile-data"):
+        return image
+    # In 16 bits, so that the reference is not rounded before it is resampled.
+    return image.icc_transform("srgb", depth=16).cast("float") / 257
 
 
 def reference(row, source, mark):
     """What an exact worker in float would make of it, before it is encoded."""
+    row = SAME.get(row, row)
     image = srgb(source) if row == "resize-icc" else pyvips.Image.new_from_file(source)
     widths = {"thumbnail": 320, "resize": 1600, "resize-icc": 1600, "renditions": 1600}
     if row in widths:
         width = widths[row]
         scale, vscale = width / image.width, height_for(image, width) / image.height
-        # In memory first: the scaled decoders of the loader stay out of it.
-        return pixels(image.copy_memory().cast("float").resize(scale, vscale=vscale, kernel="lanczos3"))
+        # In memory first: the scaled decoders of the loader stay out of it. Without `gap` libvips shrinks by a box before the filter, as its
+        # own thumbnails do: a mean squared error of 0.2 to 1.2 of what the filter is, three photos to 320 pixels.
+        return pixels(image.copy_memory().cast("float").resize(scale, vscale=vscale, kernel="lanczos3", gap=0))
     base = pixels(image).copy()
     if row == "watermark":
         over = pyvips.Image.new_from_file(mark).numpy().astype("float")
@@ -136,12 +145,20 @@ def plain(photo, kept=()):
     return bytes(out + data[at:])
 
 
+def with_profile(jpeg, profile):
+    """The file with a profile that fits one segment (ICC.1:2010, B.4)."""
+    body = b"ICC_PROFILE\0\1\1" + profile
+    return jpeg[:2] + b"\xff\xe2" + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
+
+
 def prepare(photo, folder):
-    paths = {name: os.path.join(folder, name) for name in ("plain.jpg", "icc.jpg", "source.png", "mark.png")}
+    paths = {name: os.path.join(folder, name) for name in ("plain.jpg", "icc.jpg", "srgb.jpg", "source.png", "mark.png")}
     with open(paths["plain.jpg"], "wb") as file:
         file.write(plain(photo))
     with open(paths["icc.jpg"], "wb") as file:
         file.write(plain(photo, kept=(0xE2,)))
+    with open(paths["srgb.jpg"], "wb") as file:
+        file.write(with_profile(plain(photo), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()))
     image = pyvips.Image.new_from_file(paths["plain.jpg"])
     # 8 megapixels, as far as the photo has them.
     scale = min(1, (8e6 / (image.width * image.height)) ** 0.5)
@@ -157,6 +174,7 @@ def prepare(photo, folder):
     return {
         "plain": paths["plain.jpg"],
         "icc": paths["icc.jpg"] if has_profile else None,
+        "srgb": paths["srgb.jpg"],
         "png": paths["source.png"],
         "mark": paths["mark.png"],
         "pixels": image.width * image.height,
@@ -169,7 +187,8 @@ def answer(request):
         return {"psnr": [psnr(request["judge"], expected, path) for path in request["outputs"]]}
     if "prepare" in request:
         return prepare(request["prepare"], request["folder"])
-    work = {"pyvips": VIPS, "pillow": PILLOW}[request["config"]][request["row"]]
+    rows = {"pyvips": VIPS, "pillow": PILLOW}[request["config"]]
+    work = rows.get(request["row"]) or rows[SAME[request["row"]]]
     cpu, wall = time.process_time(), time.perf_counter()
     work(request)
     return {"cpu_ms": (time.process_time() - cpu) * 1e3, "wall_ms": (time.perf_counter() - wall) * 1e3}
