@@ -34,7 +34,7 @@ pub struct Runs {
     pub thumbnail: Option<Measured<thumbnail::Report>>,
 }
 
-/// What `benches/peers/bullmq/compare.mjs --json` prints: medians of rounds in turn, jobs of three tasks.
+/// What `benches/peers/bullmq/compare.mjs --json` prints: medians of rounds in turn.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Queue {
     /// Jobs a round.
@@ -43,6 +43,15 @@ pub struct Queue {
     pub rounds: usize,
     /// How Redis wrote its file.
     pub appendfsync: String,
+    /// Jobs of one task, and of more.
+    pub rows: Vec<QueueRow>,
+}
+
+/// Jobs of so many tasks on both sides.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct QueueRow {
+    /// Tasks a job.
+    pub tasks: usize,
     /// Ours.
     pub convertfly: Phases,
     /// BullMQ.
@@ -58,6 +67,25 @@ pub struct Phases {
     pub submit: scheduler::Phase,
     /// Lease and finish.
     pub work: scheduler::Phase,
+}
+
+impl Phases {
+    /// Processor time of Redis, microseconds a job.
+    fn redis_us(&self) -> f64 {
+        self.submit.redis_us + self.work.redis_us
+    }
+}
+
+impl QueueRow {
+    /// Whole jobs a second, ours by theirs.
+    fn speed(&self) -> f64 {
+        self.convertfly.whole / self.bullmq.whole
+    }
+
+    /// The share that ours is of their processor time of Redis.
+    fn redis_share(&self) -> f64 {
+        self.convertfly.redis_us() / self.bullmq.redis_us()
+    }
 }
 
 #[derive(Deserialize)]

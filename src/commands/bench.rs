@@ -27,6 +27,9 @@ pub(crate) enum What {
         /// How Redis writes its file: always, everysec or no.
         #[arg(long, default_value = "always")]
         appendfsync: String,
+        /// Leave out how soon a task starts.
+        #[arg(long)]
+        no_start: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -252,12 +255,12 @@ pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> 
                 }
             }
         }
-        What::Scheduler { jobs, concurrency, appendfsync, json: as_json } => {
+        What::Scheduler { jobs, concurrency, appendfsync, no_start, json: as_json } => {
             let watch = Watch::start();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let mut reports = Vec::new();
             for tasks in [1, 3] {
-                let load = scheduler::Load { jobs: *jobs, concurrency: *concurrency, tasks, batch: 32 };
+                let load = scheduler::Load { jobs: *jobs, concurrency: *concurrency, tasks, batch: 32, start: !no_start };
                 reports.push(runtime.block_on(scheduler::run(load, appendfsync))?);
             }
             if *as_json {

@@ -39,19 +39,15 @@ pub(super) fn list(runs: &Runs) -> String {
             }
         }
     }
-    if let Some(queue) = &runs.queue {
-        let redis = |side: super::Phases| side.submit.redis_us + side.work.redis_us;
-        found.extend(ratio(
-            "the scheduler, jobs a second",
-            "BullMQ",
-            queue.convertfly.whole / queue.bullmq.whole,
-            QUEUE_TARGET.0,
-        ));
-        let share = redis(queue.convertfly) / redis(queue.bullmq);
+    for row in runs.queue.iter().flat_map(|queue| &queue.rows) {
+        let what = format!("the scheduler, jobs of {} task(s) a second", row.tasks);
+        found.extend(ratio(&what, "BullMQ", row.speed(), QUEUE_TARGET.0));
+        let share = row.redis_share();
         if share > QUEUE_TARGET.1 {
             found.push(format!(
-                "the scheduler takes {share:.2} of the processor time of Redis that BullMQ takes; {:.2} was the target",
-                QUEUE_TARGET.1
+                "the scheduler takes {share:.2} of the processor time of Redis that BullMQ takes for jobs of {} task(s); {:.2} was the \
+                 target for one",
+                row.tasks, QUEUE_TARGET.1
             ));
         }
     }

@@ -93,24 +93,27 @@ pub(super) fn scheduler(measured: Option<&Measured<Vec<scheduler::Report>>>, que
         }
     }
     let Some(queue) = queue else { return text + "\nBeside BullMQ: not measured.\n" };
-    let redis = |side: super::Phases| side.submit.redis_us + side.work.redis_us;
-    let (ours, theirs) = (queue.convertfly, queue.bullmq);
     let _ = writeln!(
         text,
-        "\nBeside BullMQ on the same Redis, {} jobs of three tasks, {} rounds in turn, `appendfsync {}`: {:.0} whole jobs a second against {:.0},\n\
-         {:.2} times ({:.2}); {:.0} µs of Redis' processor time a job against {:.0}, {:.2} of it ({:.2}).",
-        queue.jobs,
-        queue.rounds,
-        queue.appendfsync,
-        ours.whole,
-        theirs.whole,
-        ours.whole / theirs.whole,
-        QUEUE_TARGET.0,
-        redis(ours),
-        redis(theirs),
-        redis(ours) / redis(theirs),
-        QUEUE_TARGET.1
+        "\nBeside BullMQ on the same Redis, {} jobs, {} rounds in turn, `appendfsync {}`; whole jobs a second and processor time of Redis a\n\
+         job, ours / BullMQ's, with the targets for one task:\n\n\
+         | job | jobs a second | ratio ({:.2}) | Redis processor time | ratio ({:.2}) |\n|---|---|---|---|---|",
+        queue.jobs, queue.rounds, queue.appendfsync, QUEUE_TARGET.0, QUEUE_TARGET.1
     );
+    for row in &queue.rows {
+        let (ours, theirs) = (row.convertfly, row.bullmq);
+        let _ = writeln!(
+            text,
+            "| of {} task(s) | {:.0} / {:.0} | {:.2} | {:.0} / {:.0} µs | {:.2} |",
+            row.tasks,
+            ours.whole,
+            theirs.whole,
+            row.speed(),
+            ours.redis_us(),
+            theirs.redis_us(),
+            row.redis_share()
+        );
+    }
     text
 }
 

@@ -28,6 +28,8 @@ pub struct Load {
     pub tasks: usize,
     /// Leases per call.
     pub batch: u32,
+    /// Whether to measure how soon a task starts, too.
+    pub start: bool,
 }
 
 /// Figures of one phase, per job.
@@ -88,7 +90,7 @@ pub async fn run(load: Load, appendfsync: &str) -> anyhow::Result<Report> {
     let submit = meter.phase(load.jobs, submit_all(&store, load)).await?;
     let work = meter.phase(load.jobs, work_all(&store, load)).await?;
     let mut report = Report { tasks: load.tasks, submit, work, start: Vec::new() };
-    if load.tasks == 1 {
+    if load.start && load.tasks == 1 {
         // The disk's share shows beside the usual trade, where a second may be lost.
         for how in [appendfsync, "everysec"].into_iter().take(if appendfsync == "everysec" { 1 } else { 2 }) {
             meter.set("appendfsync", how).await?;
@@ -199,7 +201,7 @@ impl Meter {
         Ok(Counters {
             cpu: Duration::from_secs_f64(seconds("used_cpu_sys:") + seconds("used_cpu_user:")),
             commands: calls.iter().map(|(_, n)| n).sum(),
-            scripts: calls.iter().filter(|(name, _)| name.starts_with("evalsha")).map(|(_, n)| n).sum(),
+            scripts: calls.iter().filter(|(name, _)| name.starts_with("fcall")).map(|(_, n)| n).sum(),
         })
     }
 

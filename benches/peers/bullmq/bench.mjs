@@ -1,15 +1,16 @@
-// BullMQ's flow of three tasks a job (a parent with two chained children), no-op processors, against a redis-server of its own with
-// the flags of convertfly's: node bench.mjs JOBS CONCURRENCY APPENDFSYNC. Prints one line of JSON in the form of
+// BullMQ with no-op processors, against a redis-server of its own with the flags of convertfly's:
+//   node bench.mjs JOBS CONCURRENCY APPENDFSYNC TASKS
+// TASKS is 1 (a plain job) or 3 (a flow: a parent with two chained children). Prints one line of JSON in the form of
 // `convertfly bench scheduler --json`.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FlowProducer, Worker } from 'bullmq';
+import { FlowProducer, Queue, Worker } from 'bullmq';
 import Redis from 'ioredis';
 
-const [jobs, concurrency, appendfsync] = [Number(process.argv[2]), Number(process.argv[3]), process.argv[4]];
+const [jobs, concurrency, appendfsync, tasks] = [Number(process.argv[2]), Number(process.argv[3]), process.argv[4], Number(process.argv[5])];
 const folder = mkdtempSync(join(tmpdir(), 'bullmq-'));
 const path = join(folder, 'redis.sock');
 const server = spawn('redis-server', ['--port', '0', '--save', '', '--appendonly', 'yes', '--appendfsync', appendfsync,
@@ -46,12 +47,13 @@ async function phase(work) {
 }
 
 const name = 'tasks';
-const flows = new FlowProducer({ connection: connect() });
+const producer = tasks === 1 ? new Queue(name, { connection: connect() }) : new FlowProducer({ connection: connect() });
+const add = (i) => tasks === 1 ? producer.add('export', { i }) : producer.add(flow(i));
 const flow = (i) => ({ name: 'export', queueName: name, data: { i }, children: [
   { name: 'convert', queueName: name, data: { i }, children: [{ name: 'import', queueName: name, data: { i } }] }] });
 let next = 0;
 const submit = await phase(() => Promise.all(Array.from({ length: concurrency }, async () => {
-  while (next < jobs) await flows.add(flow(next++));
+  while (next < jobs) await add(next++);
 })));
 
 const worker = new Worker(name, async () => null, { connection: connect(), concurrency, autorun: false });
@@ -61,9 +63,9 @@ const work = await phase(() => new Promise((resolve, reject) => {
   worker.on('failed', (_, error) => reject(error));
   worker.run().catch(reject);
 }));
-console.log(JSON.stringify({ tasks: 3, submit, work }));
+console.log(JSON.stringify({ tasks, submit, work }));
 await worker.close(true);
-await flows.close();
+await producer.close();
 meter.disconnect();
 server.kill();
 await sleep(100);

@@ -1,6 +1,6 @@
 // The scheduler beside BullMQ: rounds of one and the other in turn, each on a fresh redis-server with the same flags.
 //   npm ci && node compare.mjs PATH/TO/convertfly [JOBS] [ROUNDS] [APPENDFSYNC] [--json]
-// Prints the median of each figure; both sides have CONCURRENCY calls in flight.
+// Prints the median of each figure, of jobs of one task and of three; both sides have CONCURRENCY calls in flight.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -12,31 +12,41 @@ if (!program) {
   process.exit(2);
 }
 const bench = fileURLToPath(new URL('bench.mjs', import.meta.url));
+const TASKS = [1, 3];
+const output = (...command) => JSON.parse(execFileSync(...command, { stdio: ['ignore', 'pipe', 'inherit'] }));
+// Each gives a report for each number of tasks.
 const sides = {
-  convertfly: () => JSON.parse(execFileSync(program, ['bench', 'scheduler', '--jobs', jobs, '--concurrency', CONCURRENCY,
-    '--appendfsync', appendfsync, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] })).report.find((report) => report.tasks === 3),
-  bullmq: () => JSON.parse(execFileSync(process.execPath, [bench, jobs, CONCURRENCY, appendfsync], { stdio: ['ignore', 'pipe', 'inherit'] })),
+  convertfly: () => output(program, ['bench', 'scheduler', '--jobs', jobs, '--concurrency', CONCURRENCY, '--appendfsync', appendfsync,
+    '--no-start', '--json']).report,
+  bullmq: () => TASKS.map((tasks) => output(process.execPath, [bench, jobs, CONCURRENCY, appendfsync, String(tasks)])),
 };
-const seen = { convertfly: [], bullmq: [] };
+const reports = { convertfly: [], bullmq: [] };
 for (let round = 0; round < Number(rounds); round++) {
-  for (const side of round % 2 ? ['bullmq', 'convertfly'] : ['convertfly', 'bullmq']) seen[side].push(sides[side]());
+  for (const side of round % 2 ? ['bullmq', 'convertfly'] : ['convertfly', 'bullmq']) reports[side].push(...sides[side]());
 }
+const of = (side, tasks) => reports[side].filter((report) => report.tasks === tasks);
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-const whole = (side) => median(seen[side].map(({ submit, work }) => 1 / (1 / submit.jobs_per_second + 1 / work.jobs_per_second)));
+const KEYS = ['jobs_per_second', 'redis_us', 'round_trips', 'commands'];
+const phase = (seen, part) => Object.fromEntries(KEYS.map((key) => [key, median(seen.map((report) => report[part][key]))]));
+const whole = (seen) => median(seen.map(({ submit, work }) => 1 / (1 / submit.jobs_per_second + 1 / work.jobs_per_second)));
+const phases = (seen) => ({ whole: whole(seen), submit: phase(seen, 'submit'), work: phase(seen, 'work') });
+const rows = TASKS.map((tasks) => ({ tasks, convertfly: phases(of('convertfly', tasks)), bullmq: phases(of('bullmq', tasks)) }));
 if (json) {
-  const KEYS = ['jobs_per_second', 'redis_us', 'round_trips', 'commands'];
-  const phase = (side, part) => Object.fromEntries(KEYS.map((key) => [key, median(seen[side].map((report) => report[part][key]))]));
-  const phases = (side) => ({ whole: whole(side), submit: phase(side, 'submit'), work: phase(side, 'work') });
-  console.log(JSON.stringify({ jobs: Number(jobs), rounds: Number(rounds), appendfsync, convertfly: phases('convertfly'), bullmq: phases('bullmq') }));
+  console.log(JSON.stringify({ jobs: Number(jobs), rounds: Number(rounds), appendfsync, rows }));
   process.exit(0);
 }
-console.log(`3 tasks a job, ${jobs} jobs, ${rounds} rounds in turn, ${CONCURRENCY} calls in flight, appendfsync ${appendfsync}; medians:`);
-console.log('                     jobs/s   Redis us/job   round trips   commands');
-for (const part of ['submit', 'work']) {
-  for (const side of ['convertfly', 'bullmq']) {
-    const figure = (key) => median(seen[side].map((report) => report[part][key]));
-    console.log(`${part.padEnd(7)}${side.padEnd(11)}${figure('jobs_per_second').toFixed(0).padStart(9)}${figure('redis_us').toFixed(1).padStart(15)
-    }${figure('round_trips').toFixed(2).padStart(14)}${figure('commands').toFixed(1).padStart(11)}`);
+console.log(`${jobs} jobs, ${rounds} rounds in turn, ${CONCURRENCY} calls in flight, appendfsync ${appendfsync}; medians:`);
+console.log('                              jobs/s   Redis us/job   round trips   commands');
+for (const row of rows) {
+  for (const part of ['submit', 'work']) {
+    for (const side of ['convertfly', 'bullmq']) {
+      const { jobs_per_second: speed, redis_us: us, round_trips: trips, commands } = row[side][part];
+      console.log(`${row.tasks} task(s), ${part.padEnd(7)}${side.padEnd(11)}${speed.toFixed(0).padStart(9)}${us.toFixed(1).padStart(15)
+      }${trips.toFixed(2).padStart(14)}${commands.toFixed(1).padStart(11)}`);
+    }
   }
+  const redis = ({ submit, work }) => submit.redis_us + work.redis_us;
+  const { convertfly: ours, bullmq: theirs } = row;
+  console.log(`${row.tasks} task(s), whole: ${ours.whole.toFixed(0)} jobs/s against ${theirs.whole.toFixed(0)}, ${(ours.whole / theirs.whole).toFixed(2)
+  } times; Redis ${redis(ours).toFixed(0)} us against ${redis(theirs).toFixed(0)}, ${(redis(ours) / redis(theirs)).toFixed(2)} of it`);
 }
-console.log(`whole jobs a second: convertfly ${whole('convertfly').toFixed(0)}, BullMQ ${whole('bullmq').toFixed(0)}`);
