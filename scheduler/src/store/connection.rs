@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::AsyncCommands;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands, Script, ScriptInvocation};
 
+use super::batches::Batches;
 use super::notices::Hub;
+use super::scripts::{self, Call, Function};
 use super::watch::Watchers;
-use super::{StoreError, hook_scripts, keys, scripts};
+use super::{StoreError, keys};
 use crate::seal::{self, Sealer};
 
 /// Layout version of the stored records.
@@ -25,6 +27,8 @@ pub struct Store {
 
 pub(super) struct Inner {
     manager: ConnectionManager,
+    pub(super) submits: Vec<Batches>,
+    pub(super) finishes: Vec<Batches>,
     pub(super) client: redis::Client,
     shards: u16,
     pub(super) hub: Hub,
@@ -50,12 +54,12 @@ impl Store {
         let manager = client.get_connection_manager_with_config(config).await?;
         let watchers = Watchers::new(client.clone());
         let hub = Hub::start(client.clone());
-        let store = Self { inner: Arc::new(Inner { manager, client, shards, hub, watchers }) };
+        let batches = |function| (0..shards).map(|shard| Batches::new(function, shard, manager.clone())).collect();
+        let (submits, finishes) = (batches(&scripts::SUBMIT), batches(&scripts::FINISH));
+        let store = Self { inner: Arc::new(Inner { manager, submits, finishes, client, shards, hub, watchers }) };
         store.check_safety().await?;
         store.check_layout().await?;
-        for script in scripts::all().into_iter().chain(hook_scripts::all()) {
-            script.load_async(&mut store.connection()).await?;
-        }
+        scripts::load(&mut store.connection()).await?;
         store.note_epoch().await?;
         Ok(store)
     }
@@ -73,9 +77,9 @@ impl Store {
         keys::shard_of(account, self.inner.shards)
     }
 
-    /// An invocation of `script` on a shard.
-    pub(super) fn invocation<'a>(&self, script: &'a Script, shard: u16) -> ScriptInvocation<'a> {
-        script.key(keys::prefix(shard))
+    /// A call of `function` on a shard.
+    pub(super) fn invocation(&self, function: &Function, shard: u16) -> Call {
+        Call::new(function, shard)
     }
 
     /// Whether Redis answers.

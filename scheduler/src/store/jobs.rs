@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use redis::Value;
 
+use super::batches::Arguments;
 use super::connection::Store;
 use super::{Claim, StoreError, Submitted, scripts};
 use crate::catalog::Catalog;
@@ -27,7 +28,7 @@ impl Store {
     /// [`StoreError::Conflict`] when the job exists, [`StoreError::Unavailable`]. None of them leaves anything behind.
     pub async fn submit(&self, job: &NewJob, uploads: &HashMap<String, FileRef>) -> Result<Submitted, StoreError> {
         let dependents = graph::dependents(&job.tasks);
-        let mut call = self.invocation(&scripts::SUBMIT, self.shard(&job.account));
+        let mut call = Arguments::default();
         call.arg(&job.account)
             .arg(&job.id)
             .arg(job.tag.as_deref().unwrap_or(""))
@@ -57,7 +58,7 @@ impl Store {
                 .arg(file)
                 .arg(if task.ignore_error { "1" } else { "" });
         }
-        let reply: Vec<String> = texts(call.invoke_async(&mut self.connection()).await?)?;
+        let reply = texts(self.inner.submits[usize::from(self.shard(&job.account))].call(call).await?)?;
         let number = |i: usize| reply.get(i).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
         match reply.first().map(String::as_str) {
             Some("ok") => Ok(Submitted {

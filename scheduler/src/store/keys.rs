@@ -1,7 +1,7 @@
 //! Every Redis key and channel name, in one place, for Rust and for the Lua scripts alike.
 //!
 //! An account lives in one shard; every key of a shard starts with the same hash tag, so a script touches one slot on a
-//! single Redis and on a Redis Cluster alike. The scripts get these functions as their prelude (`k_job(job)` and so on).
+//! single Redis and on a Redis Cluster alike. The functions in Redis get them as a prelude (`k_job(job)` and so on).
 
 use std::fmt::Write;
 
@@ -150,9 +150,9 @@ pub fn shard_of(account: &str, shards: u16) -> u16 {
     u16::try_from(hash % u64::from(shards.max(1))).unwrap_or(0)
 }
 
-/// The Lua functions `k_<name>(…)` over the prefix `P`, and the channel names.
+/// The Lua functions `k_<name>(…)` over the prefix `P`, which each call sets, and the channel names.
 pub(super) fn lua_prelude() -> String {
-    let mut lua = String::from("local P = KEYS[1]\n");
+    let mut lua = String::from("local P\n");
     for (name, parts, template) in TABLE {
         let mut body = format!("'{template}'");
         for part in *parts {

@@ -9,6 +9,7 @@ use redis::Value;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use super::batches::Arguments;
 use super::connection::Store;
 use super::jobs::to_json;
 use super::notices::Notice;
@@ -83,14 +84,14 @@ impl Store {
         lanes: &[Lane],
         ttl_ms: u64,
     ) -> Result<Finished, StoreError> {
-        let mut call = self.invocation(&scripts::FINISH, self.shard(&lease.account));
+        let mut call = Arguments::default();
         call.arg(&lease.job).arg(&lease.spec.name).arg(&lease.fence).arg(to_json(result)?).arg(to_json(explain)?);
         call.arg(worker).arg(ttl_ms).arg(ids::random_base62(11));
         call.arg(result.credits.map(|credits| credits.to_string()).unwrap_or_default());
         for lane in lanes {
             call.arg(lane.as_str());
         }
-        let reply: Vec<Value> = call.invoke_async(&mut self.connection()).await?;
+        let reply = array(self.inner.finishes[usize::from(self.shard(&lease.account))].call(call).await?)?;
         let mut items = reply.into_iter();
         let word: String = items.next().map(text).transpose()?.unwrap_or_default();
         let next = items.map(|item| read_lease(array(item)?)).collect::<Result<Vec<_>, _>>()?;

@@ -6,6 +6,7 @@
 mod accounts;
 mod admission;
 mod api_keys;
+mod batches;
 mod claims;
 mod connection;
 mod growing;
@@ -90,6 +91,12 @@ pub enum StoreError {
 
 impl From<redis::RedisError> for StoreError {
     fn from(error: redis::RedisError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&redis::RedisError> for StoreError {
+    fn from(error: &redis::RedisError) -> Self {
         // A reply of the wrong type is a fault in the data; everything else is Redis being away, full or refusing.
         if error.kind() == redis::ErrorKind::UnexpectedReturnType {
             Self::Broken(error.to_string())

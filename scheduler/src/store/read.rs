@@ -119,7 +119,11 @@ pub(super) fn task_record(fields: &Fields) -> Result<TaskRecord, StoreError> {
         result: parse(fields, "result")?,
         error: if status.is_terminal() { parse(fields, "error")? } else { None },
         explain: parse(fields, "explain")?,
-        progress: number(fields, "progress"),
+        progress: match status {
+            TaskStatus::Finished => Some(1.0),
+            TaskStatus::Processing => Some(number(fields, "progress").unwrap_or(0.0)),
+            _ => number(fields, "progress"),
+        },
         attempts: number(fields, "attempts").unwrap_or(0),
         losses: number(fields, "losses").unwrap_or(0),
         upload,

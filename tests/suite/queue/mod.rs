@@ -6,6 +6,7 @@ mod drift;
 mod fair;
 mod fences;
 mod flow;
+mod functions;
 mod jobs;
 mod limits;
 mod model;

@@ -97,7 +97,9 @@ impl TestStore {
                 .expect("outbox");
             for entry in reply.ids {
                 let field = |name: &str| entry.get::<String>(name).unwrap_or_default();
-                events.push(format!("{} {} {} {}", field("event"), field("job"), field("task"), field("run")));
+                // A first run is not written.
+                let run = entry.get::<String>("run").unwrap_or_else(|| "0".to_owned());
+                events.push(format!("{} {} {} {run}", field("event"), field("job"), field("task")));
             }
         }
         events.sort();

@@ -5,5 +5,5 @@ redis.call('HSET', k_account(account), 'v', '1', 'name', ARGV[2], 'plan', ARGV[3
   'max_waiting', ARGV[6], 'rpm', ARGV[7], 'balance', '0', 'held', '0', 'spent', '0', 'granted', '0', 'active', '0', 'uploading', '0',
   'created', NOWS)
 redis.call('SADD', k_accounts(), account)
-move(account, 'grant', tonumber(ARGV[8]), '', '', '0')
+book(account, 'grant', tonumber(ARGV[8]), '', '', '0')
 return 1

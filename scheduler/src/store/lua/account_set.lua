@@ -14,5 +14,4 @@ for _, record in ipairs(redis.call('HVALS', k_key_records(account))) do
 end
 -- A larger plan has room at once.
 start_waiting(account)
-flush()
 return 1

@@ -1,10 +1,8 @@
--- Counts a request against its bucket. It runs with every request, so it stands alone (no library), and its counter is kept
--- out of the append-only file: a read must not wait for the disk. After a crash of Redis the running window begins anew.
+-- Counts a request against its bucket. It runs with every request, so its counter is kept out of the append-only file: a read
+-- must not wait for the disk. After a crash of Redis the running window begins anew.
 -- ARGV: account ('' for a caller without a key), bucket, limit ('' for the account's), window ms, requests (0 only looks)
 -- Replies {'missing'} | {'ok' or 'over', limit, used, end of the window ms, now ms, balance}
 local account, bucket, window, requests = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit, balance = ARGV[3], ''
 if account ~= '' then
   local a = redis.call('HMGET', k_account(account), 'rpm', 'balance')
@@ -14,9 +12,9 @@ if account ~= '' then
   balance = a[2]
 end
 -- Windows are aligned to the clock, and each has a counter of its own: the last one can never leak into the next.
-local number = math.floor(now / window)
-local ends = string.format('%.0f', (number + 1) * window)
-local key = k_rate(bucket, string.format('%.0f', number))
+local number = math.floor(NOW / window)
+local ends = int((number + 1) * window)
+local key = k_rate(bucket, int(number))
 local used = tonumber(redis.call('GET', key) or '0')
 local word = 'ok'
 if used + requests > tonumber(limit) then
@@ -26,4 +24,4 @@ elseif requests > 0 then
   used = redis.call('INCRBY', key, requests)
   redis.call('PEXPIREAT', key, ends)
 end
-return {word, limit, string.format('%.0f', used), ends, string.format('%.0f', now), balance}
+return {word, limit, int(used), ends, NOWS, balance}

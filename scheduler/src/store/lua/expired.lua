@@ -13,6 +13,5 @@ if redis.call('ZSCORE', k_expiry(), ARGV[1]) then
   redis.call('HSET', k_job(job), 'files', 'gone')
   redis.call('ZADD', k_expiry(), int(NOW + tonumber(ARGV[2])), ARGV[1])
   touch(job)
-  flush()
 end
 return 'ok'

@@ -3,7 +3,7 @@
 local job, name = ARGV[1], ARGV[2]
 local key, ref = k_task(job, name), job .. '/' .. name
 local t = redis.call('HMGET', key, 'status', 'fence', 'attempts')
-local account = redis.call('HGET', k_job(job), 'account')
+local account = job_of(job).account
 if t[1] ~= 'PROCESSING' or t[2] ~= ARGV[3] or not account then return 'stale' end
 redis.call('HSET', key, 'explain', ARGV[5])
 local attempts = redis.call('HINCRBY', key, 'attempts', 1)
@@ -16,5 +16,4 @@ if ARGV[6] == '1' and attempts < tonumber(ARGV[7]) then
 else
   fail_task(account, job, name, ARGV[4])
 end
-flush()
 return outcome

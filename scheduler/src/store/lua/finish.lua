@@ -5,7 +5,8 @@ local job, name, fence = ARGV[1], ARGV[2], ARGV[3]
 local key = k_task(job, name)
 local t = redis.call('HMGET', key, 'status', 'fence', 'price', 'run', 'next')
 if t[2] ~= fence then return {'stale'} end
-local account = redis.call('HGET', k_job(job), 'account')
+local j = job_of(job)
+local account = j.account
 if not account then return {'stale'} end
 local lanes = {}
 for i = 10, #ARGV do lanes[ARGV[i]] = (lanes[ARGV[i]] or 0) + 1 end
@@ -20,13 +21,12 @@ if t[1] == 'FINISHED' then
         fence, {})
     end
   end
-  flush()
   return reply
 end
 if t[1] ~= 'PROCESSING' then return {'stale'} end
 
-redis.call('ZREM', k_leases(), job .. '/' .. name)
-redis.call('HSET', key, 'status', 'FINISHED', 'result', ARGV[4], 'explain', ARGV[5], 'ended', NOWS, 'progress', '1',
+leave(k_leases(), job .. '/' .. name)
+redis.call('HSET', key, 'status', 'FINISHED', 'result', ARGV[4], 'explain', ARGV[5], 'ended', NOWS,
   'ver', touch(job))
 -- Never more than was promised: what turned out to be cheaper gives the rest back.
 local reserved = tonumber(t[3])
@@ -51,6 +51,6 @@ for dependent in words(t[5]) do
 end
 -- A job that has begun ends soon; among those the oldest comes first, or it would wait for as long as others begin.
 for _, task in ipairs(ready) do enqueue(account, job, task[1], true, task[2]) end
-if redis.call('HINCRBY', k_job(job), 'left', -1) == 0 then settle_job(account, job) end
-flush()
+add(j, 'left', -1)
+if j.left == '0' then settle_job(account, job) end
 return reply

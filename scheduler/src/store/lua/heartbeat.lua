@@ -13,5 +13,4 @@ for i = 2, #ARGV, 4 do
     reply[#reply + 1] = 0
   end
 end
-flush()
 return reply

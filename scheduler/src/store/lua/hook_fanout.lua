@@ -8,6 +8,7 @@ local touched = {}
 for _, entry in ipairs(entries) do
   local e = {}
   for i = 1, #entry[2], 2 do e[entry[2][i]] = entry[2][i + 1] end
+  e.task, e.run, e.at = e.task or '', e.run or '0', e.at or string.match(entry[1], '^%d+')
   local j = redis.call('HMGET', k_job(e.job), 'account', 'choices')
   -- A job that was deleted says nothing more.
   if j[1] == e.account then

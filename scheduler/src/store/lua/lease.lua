@@ -24,7 +24,7 @@ local function serve(lane, slots, account, at, other, other_at)
       -- A place in line outlives a cancelled, deleted or already leased task: pass it over.
       local t = read_task(job, name)
       if t[1] == 'WAITING' and t[2] == '1' then
-        leases[#leases + 1] = grant(account, job, name, t, ARGV[1], tonumber(ARGV[2]), ARGV[3], '', {})
+        leases[#leases + 1] = grant(account, job, name, t, ARGV[1], tonumber(ARGV[2]), ARGV[3], '', {}, #refs)
         slots, served, at = slots - 1, at, at + step
       end
     end
@@ -43,5 +43,4 @@ for i = 4, #ARGV, 2 do
     slots = serve(lane, slots, turn[1], tonumber(turn[2]), turn[3], tonumber(turn[4] or '0'))
   end
 end
-flush()
 return leases

@@ -7,7 +7,7 @@ for _, ref in ipairs(due(k_leases())) do
   local job, name = string.match(ref, '^(.-)/(.+)$')
   local key = k_task(job, name)
   redis.call('ZREM', k_leases(), ref)
-  local account = redis.call('HGET', k_job(job), 'account')
+  local account = job_of(job).account
   if account and redis.call('HGET', key, 'status') == 'PROCESSING' then
     if redis.call('HINCRBY', key, 'losses', 1) >= tonumber(ARGV[2]) then
       fail_task(account, job, name, ARGV[3])
@@ -23,7 +23,7 @@ end
 for _, ref in ipairs(due(k_delayed())) do
   local job, name = string.match(ref, '^(.-)/(.+)$')
   redis.call('ZREM', k_delayed(), ref)
-  local account = redis.call('HGET', k_job(job), 'account')
+  local account = job_of(job).account
   if account and redis.call('HGET', k_task(job, name), 'status') == 'WAITING' then
     enqueue(account, job, name, false)
     delayed = delayed + 1
@@ -31,12 +31,11 @@ for _, ref in ipairs(due(k_delayed())) do
 end
 for _, ref in ipairs(due(k_uploads())) do
   local job, name = string.match(ref, '^(.-)/(.+)$')
-  local account = redis.call('HGET', k_job(job), 'account')
+  local account = job_of(job).account
   redis.call('ZREM', k_uploads(), ref)
   if account and redis.call('HGET', k_task(job, name), 'status') == 'WAITING' then
     fail_task(account, job, name, ARGV[4])
     expired = expired + 1
   end
 end
-flush()
 return {requeued, lost, delayed, expired}

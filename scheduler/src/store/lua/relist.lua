@@ -4,7 +4,7 @@ local mended = 0
 for i = 1, #ARGV, 3 do
   local account, lane, ref = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if lane == '' then
-    if redis.call('HGET', k_job(ref), 'queued') == '1' and not redis.call('LPOS', k_waiting(account), ref) then
+    if job_of(ref).queued == '1' and not redis.call('LPOS', k_waiting(account), ref) then
       redis.call('RPUSH', k_waiting(account), ref)
       start_waiting(account)
       mended = mended + 1
@@ -19,5 +19,4 @@ for i = 1, #ARGV, 3 do
     end
   end
 end
-flush()
 return mended

@@ -2,12 +2,12 @@
 -- Replies {'ok', credits, balance} | {'missing'} | {'claim'} | {'state', status} | {'input', name} | {'upload'} | {'gone'} | {'credits', needed, balance}
 --   | {'full', limit} | {'frozen'}
 local account, job, name = ARGV[1], ARGV[2], ARGV[3]
-local j = redis.call('HMGET', k_job(job), 'account', 'status', 'files', 'fail_fast', 'tasks')
+local j, more = job_of(job), redis.call('HMGET', k_job(job), 'files', 'fail_fast', 'tasks')
 local t = redis.call('HMGET', k_task(job, name), 'status', 'inputs', 'slot', 'file')
-if j[1] ~= account or not t[1] then return {'missing'} end
+if j.account ~= account or not t[1] then return {'missing'} end
 if claim_lost(account, ARGV[4]) then return {'claim'} end
 if t[1] ~= 'ERROR' and t[1] ~= 'CANCELLED' then return {'state', t[1]} end
-if j[3] == 'gone' then return {'gone'} end
+if more[1] == 'gone' then return {'gone'} end
 if t[3] and not t[4] then return {'upload'} end
 -- Inputs that have failed and may are no obstacle, as long as another one has delivered.
 local finished, missing = 0, nil
@@ -31,8 +31,8 @@ local function take(task)
   again[#again + 1] = task
 end
 take(name)
-if j[4] == '1' then
-  for other in words(j[5]) do
+if more[2] == '1' then
+  for other in words(more[3]) do
     if redis.call('HGET', k_task(job, other), 'felled_by') == name then take(other) end
   end
 end
@@ -67,17 +67,18 @@ for _, task in ipairs(again) do
   price = price + tonumber(r[2])
   if r[1] == 'CANCELLED' or r[3] ~= '1' then counted = counted + 1 end
 end
-local a = redis.call('HMGET', k_account(account), 'balance', 'frozen', 'active', 'max_concurrent', 'max_waiting', 'uploading')
-local balance = tonumber(a[1])
-if price > 0 and a[2] then return {'frozen'} end
+local a = account_of(account)
+local balance = tonumber(a.balance)
+if price > 0 and a.frozen then return {'frozen'} end
 if balance < price then return {'credits', price, balance} end
-local ended = j[2] == 'FINISHED' or j[2] == 'ERROR'
-if ended and tonumber(a[3] or '0') >= tonumber(a[4])
-  and redis.call('LLEN', k_waiting(account)) + tonumber(a[6] or '0') + 1 > tonumber(a[5]) then
-  return {'full', a[5]}
+local ended = j.status == 'FINISHED' or j.status == 'ERROR'
+if ended and not has_slot(account)
+  and redis.call('LLEN', k_waiting(account)) + tonumber(a.uploading or '0') + 1 > tonumber(a.max_waiting) then
+  return {'full', a.max_waiting}
 end
 
-local run = redis.call('HINCRBY', k_job(job), 'run', 1)
+add(j, 'run', 1)
+local run = j.run
 for _, task in ipairs(again) do
   local key = k_task(job, task)
   -- Each input counts once, however often it is named.
@@ -101,11 +102,11 @@ for _, task in ipairs(again) do
     'ver', touch(job))
   redis.call('HDEL', key, 'error', 'explain', 'result', 'ended', 'started', 'progress', 'felled_by')
 end
-redis.call('HINCRBY', k_job(job), 'left', #again)
-redis.call('HINCRBY', k_job(job), 'failed', 0 - counted) -- `-counted` could be "-0", which is no integer to Redis
+add(j, 'left', #again)
+add(j, 'failed', -counted)
 redis.call('HDEL', k_job(job), 'error', 'ended')
 -- A first failure that is not run again stays the job's error.
-for other in words(redis.call('HGET', k_job(job), 'tasks')) do
+for other in words(more[3]) do
   local o = redis.call('HMGET', k_task(job, other), 'status', 'error', 'ignore')
   if ((o[1] == 'ERROR' and o[3] ~= '1') or o[1] == 'CANCELLED') and o[2] then redis.call('HSETNX', k_job(job), 'error', o[2]) end
 end
@@ -113,12 +114,12 @@ move(account, 'reserve', price, job, name, run)
 bind_claim(account, ARGV[4], int(price))
 if ended then
   redis.call('ZREM', k_expiry(), account .. '/' .. job)
-  redis.call('HSET', k_job(job), 'active', '0', 'queued', '0')
+  set(j, 'active', '0')
+  set(j, 'queued', '0')
   queue_job(account, job)
-elseif redis.call('HGET', k_job(job), 'active') == '1' then
+elseif j.active == '1' then
   for _, task in ipairs(again) do
     if redis.call('HGET', k_task(job, task), 'deps') == '0' then enqueue(account, job, task, false) end
   end
 end
-flush()
-return {'ok', price, redis.call('HGET', k_account(account), 'balance')}
+return {'ok', price, a.balance}

@@ -55,9 +55,9 @@ for i = 3, #ARGV do
   if budget <= 0 then break end
   local job = ARGV[i]
   looked = looked + 1
-  local j = redis.call('HMGET', k_job(job), 'account', 'status', 'tasks', 'active', 'queued', 'uploads')
-  local account = j[1]
-  if account and (j[2] == 'FINISHED' or j[2] == 'ERROR') then
+  local j = job_of(job)
+  local account = j.account
+  if account and (j.status == 'FINISHED' or j.status == 'ERROR') then
     if not redis.call('ZSCORE', k_expiry(), account .. '/' .. job) then
       local keep = tonumber(redis.call('HGET', k_meta(), 'keep_files') or '86400000')
       redis.call('ZADD', k_expiry(), int(NOW + keep), account .. '/' .. job)
@@ -65,23 +65,22 @@ for i = 3, #ARGV do
     end
   elseif account then
     local left, uploads = 0, 0
-    for name in words(j[3]) do
+    for name in words(redis.call('HGET', k_job(job), 'tasks')) do
       budget = budget - 1
-      local unfinished, awaited = look_at_task(account, job, j[4] == '1', name)
+      local unfinished, awaited = look_at_task(account, job, j.active == '1', name)
       left, uploads = left + unfinished, uploads + awaited
     end
-    if int(uploads) ~= j[6] then
-      redis.call('HSET', k_job(job), 'uploads', uploads)
+    if int(uploads) ~= j.uploads then
+      set(j, 'uploads', int(uploads))
       mended = mended + 1
     end
-    if left > 0 and j[4] ~= '1' and j[5] == '1' then
+    if left > 0 and j.active ~= '1' and j.queued == '1' then
       listed[#listed + 1] = {account, '', job, '0'}
-    elseif left == 0 or (j[4] ~= '1' and uploads == 0) then
-      redis.call('HSET', k_job(job), 'left', left)
+    elseif left == 0 or (j.active ~= '1' and uploads == 0) then
+      set(j, 'left', int(left))
       settle_job(account, job)
       mended = mended + 1
     end
   end
 end
-flush()
 return {looked, mended, listed}

@@ -9,8 +9,7 @@ if t[1] ~= 'WAITING' then return 'ended' end
 if ARGV[5] == '1' then return 'ok' end
 redis.call('HSET', k_task(job, name), 'file', ARGV[4], 'ver', touch(job))
 redis.call('ZREM', k_uploads(), job .. '/' .. name)
-redis.call('HINCRBY', k_job(job), 'uploads', -1)
-redis.call('HINCRBY', k_account(account), 'uploading', -1)
+add(job_of(job), 'uploads', -1)
+add(account_of(account), 'uploading', -1)
 settle_job(account, job)
-flush()
 return 'ok'

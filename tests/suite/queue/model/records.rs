@@ -71,15 +71,22 @@ impl Records {
         pair.map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 
+    /// A counter or flag of a record: 0 is not written at first.
+    fn count(&self, key: &str, field: &str) -> String {
+        Some(self.field(key, field)).filter(|value| !value.is_empty()).unwrap_or_else(|| "0".to_owned())
+    }
+
     fn members(&self, key: &str) -> BTreeSet<String> {
         self.values(key).iter().step_by(2).cloned().collect()
     }
 
-    /// Those fields of each entry of a stream, joined by blanks; sorted.
+    /// Those fields of each entry of a stream, joined by blanks; sorted. A first run is not written.
     fn entries(&self, key: &str, fields: &[&str]) -> Vec<String> {
         let entry = |entry: &String| {
             let parts: Vec<&str> = entry.split('\0').collect();
-            let value = |field: &&str| parts.chunks(2).find(|pair| pair[0] == *field).map_or("", |pair| pair[1]);
+            let value = |field: &&str| {
+                parts.chunks(2).find(|pair| pair[0] == *field).map_or(if *field == "run" { "0" } else { "" }, |pair| pair[1])
+            };
             fields.iter().map(value).collect::<Vec<_>>().join(" ")
         };
         let mut entries: Vec<String> = self.values(key).iter().map(entry).collect();
@@ -94,7 +101,8 @@ impl Records {
         for (id, job) in &book.jobs {
             let key = keys::job(shard, id);
             let have = ["account", "status", "left", "failed", "active", "queued", "uploads", "credits", "run"];
-            let have = have.map(|name| self.field(&key, name));
+            let have = have
+                .map(|name| if ["account", "status"].contains(&name) { self.field(&key, name) } else { self.count(&key, name) });
             let flag = |set: bool| u8::from(set).to_string();
             let want = [
                 job.account.clone(),
@@ -113,7 +121,12 @@ impl Records {
             }
             for (i, task) in job.tasks.iter().enumerate() {
                 let (key, reference) = (keys::task(shard, id, &task.name), format!("{id}/{}", task.name));
-                let have = ["status", "attempts", "losses", "run"].map(|name| self.field(&key, name));
+                let have = [
+                    self.field(&key, "status"),
+                    self.count(&key, "attempts"),
+                    self.count(&key, "losses"),
+                    self.count(&key, "run"),
+                ];
                 let want =
                     [task.status.as_str().into(), task.attempts.to_string(), task.losses.to_string(), task.run.to_string()];
                 assert_eq!(have, want, "{at}: task {reference}");
