@@ -37,6 +37,13 @@ const GRACE: Duration = Duration::from_millis(10);
 /// Bytes of memory that the files of one document take: profile, source and result.
 const FILES: u64 = 3 << 30;
 
+/// jemalloc. LibreOffice allocates small objects by the million: with it, a long document takes a quarter less time than with glibc's
+/// allocator. In one arena, on large pages; memory that was freed is kept for the next document, unless none comes within half a minute.
+const ALLOCATOR: (&str, &str) = ("libjemalloc.so.2", "narenas:1,thp:always,metadata_thp:auto,dirty_decay_ms:30000");
+
+/// Where Debian and its derivatives keep libraries, before and behind the name of the processor.
+const LIBRARIES: (&str, &str) = ("/usr/lib", "linux-gnu");
+
 /// A part of LibreOffice that the packages `libreoffice-*-nogui` leave out, without which spreadsheets and comments end in a crash.
 const DIALOGUE: &str = "../share/config/soffice.cfg/modules/scalc/ui/inputbar.ui";
 
@@ -115,11 +122,21 @@ fn child() -> Option<PathBuf> {
     own.ancestors().skip(1).take(2).map(|folder| folder.join(CHILD)).find(|path| path.is_file())
 }
 
+/// Where the allocator lies, if it is installed: without it everything works, more slowly.
+fn allocator() -> Option<PathBuf> {
+    let (before, behind) = LIBRARIES;
+    let path = Path::new(before).join(format!("{}-{behind}", std::env::consts::ARCH)).join(ALLOCATOR.0);
+    Some(path).filter(|path| path.exists())
+}
+
 fn config(growth: Growth) -> Result<PoolConfig, Failure> {
     let jail = Jail::find().map_err(Failure::internal)?;
     let child = child().ok_or_else(|| Failure::internal(format!("{CHILD} is gone")))?;
+    let allocator = allocator();
+    let preload = allocator.as_deref().and_then(Path::to_str).map(|path| [("LD_PRELOAD", path), ("MALLOC_CONF", ALLOCATOR.1)]);
+    let variables = preload.as_ref().map_or(&[][..], |variables| variables);
     Ok(PoolConfig {
-        args: jail.arguments(FILES, &[(&child, CHILD_INSIDE)], Path::new(CHILD_INSIDE), &[] as &[&OsStr]),
+        args: jail.arguments(FILES, variables, &[(&child, CHILD_INSIDE)], Path::new(CHILD_INSIDE), &[] as &[&OsStr]),
         restart_after: DOCUMENTS,
         growth: Some(growth),
         start_timeout: START,
