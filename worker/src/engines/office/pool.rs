@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convertfly_office::{LIBRARY, PROGRAM};
-use convertfly_sandbox::{Growth, PoolConfig, Progress, Singles};
+use convertfly_sandbox::{Growth, PoolConfig, Progress, Singles, Turn};
 use serde_json::Value;
 
 use crate::engines::Availability;
@@ -85,25 +85,29 @@ impl Offices {
         }
     }
 
-    /// Does a piece of work in a process that is free, and tells how many milliseconds it has waited for one.
+    /// Does a piece of work in a process that is free, and tells how many milliseconds it has waited for one, unless it has its `turn`.
     ///
     /// # Errors
     /// As [`Pool::run`].
     pub(super) async fn run(
         &self,
+        turn: Option<Turn<'_>>,
         job: Value,
         files: Vec<OwnedFd>,
         cancel: &Cancel,
         deadline: Duration,
     ) -> Result<(Value, u64), Failure> {
-        let (done, waited) =
-            self.children.run(|| config(self.growth.clone()), job, files, cancel, deadline, Progress::default()).await?;
+        let start = || config(self.growth.clone());
+        let (done, waited) = match turn {
+            Some(turn) => turn.run(start, job, files, cancel, deadline, Progress::default()).await?,
+            None => self.children.run(start, job, files, cancel, deadline, Progress::default()).await?,
+        };
         Ok((done, u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How many documents could be worked on at once beside those that are.
-    pub(super) fn free(&self) -> usize {
-        self.children.free()
+    /// Room for two documents at once, if there is that now.
+    pub(super) fn two(&self) -> Option<[Turn<'_>; 2]> {
+        self.children.two()
     }
 
     /// Ends the processes.
