@@ -43,6 +43,7 @@ documents  fonts-droid-fallback     Chinese, Japanese and Korean
 documents  fonts-liberation         has the widths of Arial, Times New Roman and Courier New
 documents  fonts-noto-color-emoji   emoji
 documents  fonts-noto-core          most of the world's scripts
+documents  libjemalloc2             LibreOffice's allocator: a quarter less time for long documents
 documents  libreoffice-calc         spreadsheets (the packages with -nogui crash on them)
 documents  libreoffice-core         office documents
 documents  libreoffice-draw         PDF as slides

@@ -51,7 +51,7 @@ impl Jail {
         let program = on_path("bwrap").ok_or("bubblewrap (bwrap) is not installed")?;
         let jail = Self { program };
         let output = Command::new(&jail.program)
-            .args(jail.arguments(1 << 20, &[], Path::new("/bin/true"), &[]))
+            .args(jail.arguments(1 << 20, &[], &[], Path::new("/bin/true"), &[]))
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("{}: {error}", jail.program.display()))?;
@@ -72,8 +72,15 @@ impl Jail {
     /// Its arguments: runs `program` with `arguments` in a jail whose `/tmp` holds that many bytes. Each of `shown` is a file of the
     /// machine and the name under which it can be read there.
     ///
-    /// Descriptors that the caller passes on stay open; the environment is a new one.
-    pub(crate) fn arguments(&self, bytes: u64, shown: &[(&Path, &str)], program: &Path, arguments: &[&OsStr]) -> Vec<OsString> {
+    /// Descriptors that the caller passes on stay open; the environment is a new one, with those `variables`.
+    pub(crate) fn arguments(
+        &self,
+        bytes: u64,
+        variables: &[(&str, &str)],
+        shown: &[(&Path, &str)],
+        program: &Path,
+        arguments: &[&OsStr],
+    ) -> Vec<OsString> {
         let mut all: Vec<OsString> = Vec::new();
         let mut add = |words: &[&OsStr]| all.extend(words.iter().map(|word| (*word).to_owned()));
         let text = OsStr::new;
@@ -81,7 +88,7 @@ impl Jail {
             add(&[text(flag)]);
         }
         add(&[text("--cap-drop"), text("ALL")]);
-        let variables = [
+        let common = [
             ("PATH", "/usr/bin"),
             ("HOME", "/tmp"),
             ("TMPDIR", "/tmp"),
@@ -89,7 +96,7 @@ impl Jail {
             ("SAL_USE_VCLPLUGIN", "svp"),
             ("GLIBC_TUNABLES", ALLOCATOR),
         ];
-        for (name, value) in variables {
+        for (name, value) in common.iter().chain(variables) {
             add(&[text("--setenv"), text(name), text(value)]);
         }
         add(&[text("--ro-bind"), text("/usr"), text("/usr")]);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::pairs::old;
 use super::{convert_all, page_count, server, text};
-use crate::support::papers::{docx_of, html, open_document};
+use crate::support::papers::{archive, docx_of, html, open_document};
 
 /// Three sheets with a word each.
 fn workbook() -> Vec<u8> {
@@ -88,6 +88,51 @@ fn html_comes_with_the_files_that_it_refers_to() {
     assert!(listed.lines().any(|line| line.split_whitespace().nth(3) == Some("30")), "the picture is in it: {listed}");
     // Without a word each input is a document of its own.
     assert_ne!(job(json!({}))["status"], "FINISHED", "a style is none");
+}
+
+#[test]
+fn html_comes_as_a_zip_archive_with_its_files() {
+    use base64::Engine;
+    let server = server();
+    let page = "<!DOCTYPE html><link rel='stylesheet' href='css/a.css'><p class='hidden'>Alphaword</p><p>Betaword</p>\
+                <img src='pictures/a.svg'><img src='http://127.0.0.1:9/c.png'>";
+    let picture = "<svg xmlns='http://www.w3.org/2000/svg' width='99' height='99'><text y='50'>Deltaword</text></svg>";
+    let style = ".hidden { display: none } p::after { content: 'Gammaword' }";
+    let convert = |parts: &[(&str, &str)], to: &str| {
+        let file = base64::engine::general_purpose::STANDARD.encode(archive(parts));
+        server.run(&json!({ "tasks": {
+            "site": { "operation": "import/base64", "file": file, "filename": "site.zip" },
+            "convert": { "operation": "convert", "input": "site", "output_format": to, "options": { "assets": true } },
+            "export": { "operation": "export/url", "input": "convert" },
+        } }))
+    };
+    let site = [
+        ("site/css/a.css", style),
+        ("site/index.html", page),
+        ("site/old/a.css", "p { display: none }"),
+        ("site/pictures/a.svg", picture),
+        ("site/other.html", "Epsilonword"),
+    ];
+    let made = convert(&site, "pdf");
+    assert_eq!((&made["status"], &made["credits_used"]), (&json!("FINISHED"), &json!(1)), "one document: {made:#}");
+    assert_eq!(made["tasks"]["convert"]["result"]["files"][0]["filename"], json!("site.pdf"), "{made:#}");
+    let found = text(&server.download(&made).bytes, "pdf");
+    assert!(found.contains("Gammaword") && found.contains("Deltaword") && !found.contains("Alphaword"), "{found}");
+    assert!(!found.contains("Epsilonword"), "no other document: {found}");
+    let zeros = "0".repeat(20 << 20);
+    type Parts<'p> = &'p [(&'p str, &'p str)];
+    let refused: [(Parts<'_>, &str, &str); 4] = [
+        (&[("a.html", page), ("b.html", page)], "INVALID_DATA", "index.html"),
+        (&[("index.html", page), ("../../a.css", style)], "INVALID_DATA", "leads out"),
+        (&[("index.html", page), ("a.css", &zeros)], "PAYLOAD_TOO_LARGE", "unpacks to more"),
+        (&[("a.css", style)], "INVALID_DATA", "0 html"),
+    ];
+    for (parts, code, reason) in refused {
+        let job = convert(parts, "pdf");
+        let error = &job["tasks"]["convert"]["error"];
+        assert_eq!(error["code"], json!(code), "{reason}: {job:#}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(reason)), "{reason}: {error}");
+    }
 }
 
 #[test]

@@ -155,40 +155,90 @@ fn r101_a_paragraph_over_two_pages_is_one() {
 }
 
 #[test]
-fn r101_gradients_and_masks_look_as_they_did() {
+fn r101_gradients_look_as_they_did() {
     let axial = "/Shading << /A << /ShadingType 2 /ColorSpace /DeviceRGB /Coords [100 0 400 0] /Extend [true true] \
                  /Function << /FunctionType 2 /Domain [0 1] /C0 [1 0 0] /C1 [0 0 1] /N 1 >> >> \
                  /R << /ShadingType 3 /ColorSpace /DeviceRGB /Coords [250 400 0 250 400 100] \
                  /Function << /FunctionType 2 /Domain [0 1] /C0 [1 1 0] /C1 [0 0.4 0] /N 1 >> >> >>";
-    let states = "/ExtGState << /M << /SMask << /Type /Mask /S /Luminosity /G 5 0 R >> >> /N << /SMask /None >> >>";
-    // Black on the left, white on the right: the left half is not seen.
-    let mask = pdf_stream(
-        "/Type /XObject /Subtype /Form /BBox [0 0 595 842] /Group << /S /Transparency /CS /DeviceGray >>",
-        "0 g 0 0 250 842 re f 1 g 250 0 345 842 re f",
+    let drawn = format!(
+        "q 100 600 300 100 re W n /A sh Q q 150 300 200 200 re W n /R sh Q\n{}",
+        lines(&[("A page of what has colours", 72)], 780)
     );
+    let source = pdf_page(&drawn, &format!("{FONT} {axial}"), &[]);
+    let (docx, back) = edited(&source);
+    assert!(document_xml(&docx).matches("<a:blip").count() >= 2, "each is a picture: {}", document_xml(&docx));
+    let axial = [(110, 190), (250, 190), (390, 190), (95, 190), (250, 250)];
+    let radial = [(250, 442), (250, 480), (250, 530), (160, 350)];
+    look_alike(&source, &back, &[axial.as_slice(), &radial].concat());
+}
+
+#[test]
+fn r101_patterns_look_as_they_did() {
+    let patterns = "/Pattern << /T 5 0 R /U 6 0 R >> /ColorSpace << /C [/Pattern /DeviceRGB] >>";
+    // Tiles of 40 points, a red square in the upper left of each; and of 20 points with a square in the colour that is set.
+    let tile = |kind: u32, step: u32, drawn: &str| {
+        pdf_stream(
+            &format!(
+                "/Type /Pattern /PatternType 1 /PaintType {kind} /TilingType 1 /BBox [0 0 {step} {step}] /XStep {step} /YStep {step} \
+                 /Resources << >>"
+            ),
+            drawn,
+        )
+    };
+    let (squares, dots) = (tile(1, 40, "1 0 0 rg 0 20 20 20 re f 0 0 1 rg 20 0 20 20 re f"), tile(2, 20, "0 0 10 10 re f"));
+    let drawn = format!(
+        "/Pattern cs /T scn 80 120 240 120 re f /C cs 0 0.6 0 /U scn 400 120 100 100 re f\n{}",
+        lines(&[("A page of what has patterns", 72)], 780)
+    );
+    let source = pdf_page(&drawn, &format!("{FONT} {patterns}"), &[&squares, &dots]);
+    let (docx, back) = edited(&source);
+    assert!(document_xml(&docx).matches("<a:blip").count() >= 2, "each is a picture: {}", document_xml(&docx));
+    let tiles =
+        [(90, 612), (110, 612), (90, 632), (110, 632), (250, 612), (290, 692), (405, 717), (415, 717), (485, 637), (485, 627)];
+    look_alike(&source, &back, &tiles);
+    let [red, blue, free, green] = color_at(&back, &[(90, 612), (110, 632), (110, 612), (405, 717)])[..] else {
+        panic!("four colours")
+    };
+    assert_eq!((red, blue, free), ([255, 0, 0], [0, 0, 255], [255; 3]), "tiles as they were made");
+    assert!(green[1] > 130 && green[0] < 40, "in the colour that is set: {green:?}");
+}
+
+#[test]
+fn r101_what_is_seen_through_masks_looks_as_it_did() {
+    let states = "/ExtGState << /M << /SMask << /Type /Mask /S /Luminosity /G 5 0 R >> >> \
+                  /A << /SMask << /Type /Mask /S /Alpha /G 8 0 R >> >> /H << /ca 0.5 >> >>";
+    let form = |group: &str, drawn: &str| {
+        let states = "/Resources << /ExtGState << /H << /ca 0.5 >> >> >>";
+        pdf_stream(
+            &format!("/Type /XObject /Subtype /Form /BBox [0 0 595 842] /Group << /S /Transparency {group} >> {states}"),
+            drawn,
+        )
+    };
+    // Black on the left, white on the right: the left half is not seen.
+    let mask = form("/CS /DeviceGray", "0 g 0 0 250 842 re f 1 g 250 0 345 842 re f");
+    // Black all over: nothing on the left, half of it in the middle, all on the right.
+    let alpha = form("/CS /DeviceGray", "0 g 300 0 295 842 re f /H gs 200 0 100 842 re f");
     let picture = pdf_stream(
         "/Type /XObject /Subtype /Image /Width 2 /Height 2 /ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /ASCIIHexDecode",
         "008000 008000 008000 008000>",
     );
-    let group = pdf_stream(
-        "/Type /XObject /Subtype /Form /BBox [0 0 595 842] /Group << /S /Transparency >>",
-        "0.8 0 0.8 rg 100 80 300 40 re f",
-    );
+    let group = form("", "0.8 0 0.8 rg 100 80 300 40 re f");
+    let seen = form("", "0 0 1 rg 100 300 300 80 re f");
     let drawn = format!(
-        "q 100 600 300 100 re W n /A sh Q q 150 300 200 200 re W n /R sh Q\n\
-         q /M gs 300 0 0 80 100 180 cm /P Do Q q /M gs /G Do Q\n{}",
-        lines(&[("A page of what has colours", 72)], 780)
+        "q /M gs 300 0 0 80 100 180 cm /P Do Q q /M gs /G Do Q q /A gs /S Do Q\n{}",
+        lines(&[("A page of what is seen in part", 72)], 780)
     );
-    let objects = format!("{FONT} {axial} {states} /XObject << /P 6 0 R /G 7 0 R >>");
-    let source = pdf_page(&drawn, &objects, &[&mask, &picture, &group]);
+    let objects = format!("{FONT} {states} /XObject << /P 6 0 R /G 7 0 R /S 9 0 R >>");
+    let source = pdf_page(&drawn, &objects, &[&mask, &picture, &group, &alpha, &seen]);
     let (docx, back) = edited(&source);
-    assert!(document_xml(&docx).matches("<a:blip").count() >= 4, "each is a picture: {}", document_xml(&docx));
-    let axial = [(110, 190), (250, 190), (390, 190), (95, 190), (250, 250)];
-    let radial = [(250, 442), (250, 480), (250, 530), (160, 350)];
-    let masked = [(150, 620), (350, 620), (150, 740), (350, 740)];
-    look_alike(&source, &back, &[axial.as_slice(), &radial, &masked].concat());
+    assert!(document_xml(&docx).matches("<a:blip").count() >= 2, "each is a picture: {}", document_xml(&docx));
+    let luminous = [(150, 620), (350, 620), (150, 740), (350, 740)];
+    look_alike(&source, &back, &[luminous.as_slice(), &[(150, 500), (250, 500), (350, 500)]].concat());
     let [hidden, seen] = color_at(&back, &[(150, 620), (350, 620)])[..] else { panic!("two colours") };
     assert_eq!((hidden, seen[1] > 100 && seen[0] < 40), ([255; 3], true), "one half is seen, in green: {seen:?}");
+    let [none, half, all] = color_at(&back, &[(150, 500), (250, 500), (350, 500)])[..] else { panic!("three colours") };
+    assert!(none == [255; 3] && all[0] < 5 && all[2] > 250, "nothing and all: {none:?}, {all:?}");
+    assert!((100..156).contains(&half[0]) && half[2] > 250, "and half of it: {half:?}");
 }
 
 #[test]

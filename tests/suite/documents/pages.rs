@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{convert_all, page_count, server, text};
-use crate::support::papers::{WORDS, docx, html, xlsx};
+use crate::support::papers::{WORDS, docx, docx_of, html, xlsx};
 use crate::support::pictures;
 use crate::support::server::Server;
 
@@ -98,6 +98,51 @@ fn a_long_sheet_is_written_by_two_processes_as_by_one() {
     let some = told(&shared, &plain, &json!({ "pages": "9,2" }));
     let page = |number: usize| one.2.split('\u{c}').nth(number - 1).unwrap_or_default();
     assert_eq!((some.1, some.2), (2, format!("{}\u{c}{}\u{c}", page(9), page(2))), "pages are chosen from the whole");
+}
+
+/// A text of many pages with headings on several levels, and a link to one of them where it is wanted.
+fn long_text(link: bool) -> Vec<u8> {
+    let word = |number: u64| format!("word{}", number.wrapping_mul(2_654_435_761) % 9_999_991);
+    let prose = |from: u64| (from..from + 80).map(word).collect::<Vec<_>>().join(" ");
+    let chapter = |number: u64| {
+        let level = [0, 1, 2, 2, 1, 0, 3][(number % 7) as usize];
+        let paragraphs = (0..12).map(|part| format!("<w:p><w:r><w:t>{}</w:t></w:r></w:p>", prose(number * 1_000 + part * 80)));
+        let heading = format!("<w:p><w:pPr><w:outlineLvl w:val=\"{level}\"/></w:pPr><w:r><w:t>Part {number}</w:t></w:r></w:p>");
+        heading + &paragraphs.collect::<String>()
+    };
+    let mut body: String = (0..80).map(chapter).collect();
+    if link {
+        body.push_str("<w:p><w:hyperlink w:anchor=\"there\"><w:r><w:t>there</w:t></w:r></w:hyperlink></w:p>");
+    }
+    docx_of(&body, "")
+}
+
+#[test]
+fn a_long_text_is_written_by_two_processes_as_by_one() {
+    let [shared, alone] = ["2", "1"].map(|slots| Server::start_with(&[("CONVERTFLY_OFFICE_SLOTS", slots)]));
+    let told = |server: &Server, file: &[u8]| {
+        let (job, results) = convert_all(server, file, "a.docx", &["pdf"], &json!({}));
+        let path = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(path.path(), &results[0]).expect("its bytes");
+        let name = path.path().to_str().expect("a name");
+        let said = |program: &str, arguments: &[&str]| {
+            let said = std::process::Command::new(program).args(arguments).output().expect("it runs");
+            String::from_utf8_lossy(&said.stdout).into_owned()
+        };
+        let (text, all) = (said("pdftotext", &["-layout", name, "-"]), said("pdftohtml", &["-xml", "-i", "-stdout", name]));
+        let bookmarks = all.lines().filter(|line| line.contains("outline>") || line.contains("<item")).map(str::to_owned);
+        let halves = job["tasks"]["c0"]["explain"].to_string().contains("halves");
+        (halves, page_count(&results[0]), text, bookmarks.collect::<Vec<_>>())
+    };
+    let (plain, linked) = (long_text(false), long_text(true));
+    let (two, one) = (told(&shared, &plain), told(&alone, &plain));
+    assert!(two.0 && !one.0, "two processes where two are free");
+    assert!(one.1 > 64, "it is long: {}", one.1);
+    assert_eq!(two.1, one.1, "as many pages");
+    assert!(two.2 == one.2, "page by page the same text");
+    assert_eq!(one.3.iter().filter(|line| line.contains("<item")).count(), 80, "every heading: {:?}", one.3);
+    assert_eq!(two.3, one.3, "the same tree of bookmarks, with their pages");
+    assert!(!told(&shared, &linked).0, "links between pages would be lost");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
+use aho_corasick::AhoCorasick;
 use convertfly_sandbox::Failure;
 use flate2::read::DeflateDecoder;
 
@@ -46,7 +47,7 @@ pub(crate) fn check(file: &File, title: &str) -> Result<(), Failure> {
             return Err(damaged("two parts of it have the same name"));
         }
         // One byte more than is left tells too much from just enough.
-        let unpacked = unpack(file, entry, left + 1).ok_or_else(|| damaged("a part of it cannot be unpacked"))?;
+        let unpacked = measure(file, entry, left + 1).ok_or_else(|| damaged("a part of it cannot be unpacked"))?;
         left = left.checked_sub(unpacked).ok_or_else(|| {
             Failure::too_large(format!("The {title} file unpacks to more than {most} bytes, which is too much for its size"))
         })?;
@@ -80,19 +81,45 @@ pub fn parts(file: &File, wanted: &[&str], most: u64) -> Option<Parts> {
     Some(Parts { names: entries.iter().map(name).collect(), contents: found })
 }
 
-/// Whether the parts whose names begin with one of `parts` can be read and hold none of `texts`, which are in small letters.
-pub(crate) fn lacks(file: &File, parts: &[&str], texts: &[&str]) -> bool {
-    let Some(entries) = file.metadata().ok().and_then(|metadata| entries(file, metadata.len())) else { return false };
-    let mut named = entries.iter().filter(|entry| parts.iter().any(|part| entry.name.starts_with(part.as_bytes())));
-    named.all(|entry| {
-        let mut search = Search { texts, behind: Vec::new(), found: false };
-        unpack_to(file, entry, MAX_UNPACKED, &mut search).is_some() && !search.found
-    })
+/// The files of an archive by name, `most` bytes together; `title` is what people call it.
+///
+/// # Errors
+/// [`Failure::TooLarge`] for more than that and for bombs, [`Failure::Invalid`] for one that is damaged or has names that lead out of it.
+pub fn unpack(file: &File, title: &str, most: u64) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    check(file, title)?;
+    let length = file.metadata().map_err(Failure::internal)?.len();
+    let damaged = || Failure::invalid(format!("The {title} file is damaged: a part of it cannot be unpacked"));
+    let (mut files, mut left) = (Vec::new(), most);
+    for entry in entries(file, length).ok_or_else(damaged)? {
+        if entry.name.ends_with(b"/") {
+            continue;
+        }
+        let mut content = Vec::new();
+        let bytes = unpack_to(file, &entry, left + 1, &mut content).ok_or_else(damaged)?;
+        left = left.checked_sub(bytes).ok_or_else(|| {
+            Failure::too_large(format!("The {title} file unpacks to more than {most} bytes, which is the limit"))
+        })?;
+        files.push((String::from_utf8_lossy(&entry.name).into_owned(), content));
+    }
+    Ok(files)
+}
+
+/// How many bytes the parts have whose names begin with one of `parts`, unpacked; `None` where they cannot be read, or hold one of `texts`, in
+/// small letters or capitals.
+pub(crate) fn lacks(file: &File, parts: &[&str], texts: &[&str]) -> Option<u64> {
+    let entries = entries(file, file.metadata().ok()?.len())?;
+    let texts = AhoCorasick::builder().ascii_case_insensitive(true).build(texts).ok()?;
+    let named = entries.iter().filter(|entry| parts.iter().any(|part| entry.name.starts_with(part.as_bytes())));
+    let bytes = named.map(|entry| {
+        let mut search = Search { texts: &texts, behind: Vec::new(), found: false };
+        unpack_to(file, entry, MAX_UNPACKED, &mut search).filter(|_| !search.found)
+    });
+    bytes.sum()
 }
 
 /// Looks for texts in what goes by.
 struct Search<'a> {
-    texts: &'a [&'a str],
+    texts: &'a AhoCorasick,
     /// The end of what went by, which a text may have begun in.
     behind: Vec<u8>,
     found: bool,
@@ -100,12 +127,9 @@ struct Search<'a> {
 
 impl io::Write for Search<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.behind.extend(bytes.iter().map(u8::to_ascii_lowercase));
-        for text in self.texts {
-            self.found |= self.behind.windows(text.len()).any(|bytes| bytes == text.as_bytes());
-        }
-        let longest = self.texts.iter().map(|text| text.len()).max().unwrap_or_default();
-        let gone = self.behind.len().saturating_sub(longest);
+        self.behind.extend_from_slice(bytes);
+        self.found |= self.texts.is_match(&self.behind);
+        let gone = self.behind.len().saturating_sub(self.texts.max_pattern_len());
         self.behind.drain(..gone);
         Ok(bytes.len())
     }
@@ -175,7 +199,7 @@ fn entries(file: &File, length: u64) -> Option<Vec<Entry>> {
 }
 
 /// Unpacks a part to nowhere, up to `most` bytes, and tells how many came out.
-fn unpack(file: &File, entry: &Entry, most: u64) -> Option<u64> {
+fn measure(file: &File, entry: &Entry, most: u64) -> Option<u64> {
     unpack_to(file, entry, most, &mut io::sink())
 }
 
@@ -287,15 +311,16 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         // Zeros, until the text is put over them in a part that is not packed.
         file.write_all(&archive(&[("content.xml", 100_000), ("other.xml", 10)])).expect("its bytes");
-        assert!(lacks(&file, &["content"], &["x"]), "zeros");
-        assert!(!lacks(&file, &["other"], &["\0\0"]), "they are there");
-        assert!(lacks(&file, &["other"], &["\0\0\0\0\0\0\0\0\0\0\0"]), "one fewer");
-        let mut search = Search { texts: &["hyperlink"], behind: Vec::new(), found: false };
+        assert!(lacks(&file, &["content"], &["x"]).is_some(), "zeros");
+        assert!(lacks(&file, &["other"], &["\0\0"]).is_none(), "they are there");
+        assert_eq!(lacks(&file, &["other"], &["\0\0\0\0\0\0\0\0\0\0\0"]), Some(10), "one fewer");
+        let texts = AhoCorasick::builder().ascii_case_insensitive(true).build(["hyperlink"]).expect("a text");
+        let mut search = Search { texts: &texts, behind: Vec::new(), found: false };
         for piece in ["<c/><HYPER", "l", "ink ref"] {
             search.write_all(piece.as_bytes()).expect("it goes by");
         }
         assert!(search.found, "over the ends of pieces, in capitals");
-        assert!(!lacks(&tempfile::tempfile().expect("a file"), &[""], &["x"]), "what is no archive is not known");
+        assert!(lacks(&tempfile::tempfile().expect("a file"), &[""], &["x"]).is_none(), "what is no archive is not known");
     }
 
     #[test]

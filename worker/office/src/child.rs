@@ -12,6 +12,7 @@ use std::thread;
 use convertfly_sandbox::{Cancel, Confinement, Failure};
 use serde_json::Value;
 
+use crate::apart;
 use crate::archive;
 use crate::cells;
 use crate::fonts;
@@ -115,7 +116,7 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
     let source = folder.path().join("in").with_extension(&job.from.extension);
     let result = folder.path().join("out").with_extension(&job.to.extension);
     let answer = folder.path().join("answer");
-    if let Some(half) = job.half.filter(|_| !stands_apart(&job, &input)) {
+    if let Some(half) = job.half.filter(|_| !apart::can_be(&job, &input)) {
         if half.index > 0 {
             return nothing();
         }
@@ -128,13 +129,14 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
     office.run(shim::call(&job, &source, &result, &answer))?;
     let said = fs::read(&answer).map_err(|error| Failure::internal(format!("no answer from the macro: {error}")))?;
     let said = String::from_utf8_lossy(&said).into_owned();
-    let (load_ms, store_ms, names) = match shim::read(&said) {
+    let (load_ms, store_ms, mut names) = match shim::read(&said) {
         Some(Answer::Done(load, store, names)) => (load, store, names),
         Some(Answer::NotLoaded(reason)) => return Err(not_loaded(&job, &reason)),
         Some(Answer::NotStored(reason)) => return Err(not_stored(&reason)),
         None => return Err(Failure::internal(format!("the macro answered {said:?}"))),
     };
     let half = job.half.is_some() && !names.is_empty();
+    let levels = if half { shim::levels(&names.remove(0)) } else { String::new() };
     if !half && job.half.is_some_and(|half| half.index > 0) {
         return nothing();
     }
@@ -145,19 +147,21 @@ fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failu
     }
     let draws = job.to.extension == "pdf" && job.archive;
     let replaced_fonts = if draws { fonts::replaced(&source) } else { Vec::new() };
-    serde_json::to_value(Done { load_ms, store_ms, bytes, sheets, replaced_fonts, half }).map_err(Failure::internal)
+    serde_json::to_value(Done { load_ms, store_ms, bytes, sheets, replaced_fonts, half, levels }).map_err(Failure::internal)
 }
 
 /// What the second of two says where the first one writes it all.
 fn nothing() -> Result<Value, Failure> {
-    let done = Done { load_ms: 0, store_ms: 0, bytes: 0, sheets: Vec::new(), replaced_fonts: Vec::new(), half: false };
+    let done = Done {
+        load_ms: 0,
+        store_ms: 0,
+        bytes: 0,
+        sheets: Vec::new(),
+        replaced_fonts: Vec::new(),
+        half: false,
+        levels: String::new(),
+    };
     serde_json::to_value(done).map_err(Failure::internal)
-}
-
-/// Whether no page of a spreadsheet leads to another one: a link would be lost where its end is in the other half.
-fn stands_apart(job: &Job, input: &File) -> bool {
-    matches!(job.text, Some(Text::Cells { .. }))
-        || (job.archive && archive::lacks(input, &["xl/worksheets/", "content.xml"], &["hyperlink", "xlink:href=\"#"]))
 }
 
 /// The file whose name begins and ends as that of the result: where a sheet was chosen LibreOffice puts its name between.

@@ -30,7 +30,7 @@ pub struct Job {
     pub title: String,
     /// Whether every sheet becomes a file, one after the other in the output; the number of each goes behind the options of [`Job::to`].
     pub sheets: bool,
-    /// Which half is written, where two processes share the pages of a spreadsheet.
+    /// Which half is written, where two processes share the pages of a spreadsheet or a text document.
     pub half: Option<Half>,
 }
 
@@ -71,6 +71,9 @@ pub struct Done {
     pub sheets: Vec<(String, u64)>,
     /// Whether it is a half. A document that is short, or whose pages know of one another, is written whole by the first of the two.
     pub half: bool,
+    /// The outline levels of the headings of a text document of which this is a half, one hexadecimal digit each: a half alone does not show
+    /// which heading belongs under which.
+    pub levels: String,
     /// Fonts of a document that was drawn which are not here.
     pub replaced_fonts: Vec<String>,
 }

@@ -5,6 +5,7 @@
 //! reaches every filter and option, and gives exact errors, while LibreOfficeKit's own calls can choose no input filter and may
 //! wait for a dialogue that nobody sees.
 
+mod apart;
 mod archive;
 mod cells;
 mod child;
@@ -17,7 +18,7 @@ mod rtf;
 mod shim;
 mod text;
 
-pub use archive::{Parts, parts};
+pub use archive::{Parts, parts, unpack};
 pub use child::serve;
 pub use compound::properties;
 pub use job::{Done, Half, Job, Side, Text};

@@ -33,6 +33,27 @@ Function CountPages(document As Object) As Long
   If document.Sheets.Count = 1 Then CountPages = document.getRendererCount(document, nothing_else())
 End Function
 
+' How many pages a text document has, and in `levels` the outline levels of its headings that have a text, one character each; 0 where a
+' heading stands anywhere but in the text itself, where it is not found.
+Function CountTextPages(document As Object, levels As String) As Long
+  Dim paragraphs As Object, paragraph As Object, level As Long, headings As Long
+  CountTextPages = 0
+  If UBound(document.Links.getByName("Headings").ElementNames) >= 0 Then
+    paragraphs = document.Text.createEnumeration()
+    Do While paragraphs.hasMoreElements()
+      paragraph = paragraphs.nextElement()
+      If HasUnoInterfaces(paragraph, "com.sun.star.text.XTextRange") Then
+        level = paragraph.getPropertyValue("OutlineLevel")
+        If level > 0 Then
+          headings = headings + 1
+          If paragraph.String <> "" Then levels = levels & Hex(level)
+        End If
+      End If
+    Loop
+  End If
+  If headings = UBound(document.Links.getByName("Headings").ElementNames) + 1 Then CountTextPages = document.CurrentController.PageCount
+End Function
+
 ' The pages of one of two parts: of every 2 * stripe pages the first ones, or the others.
 Function PagesOf(part As Long, stripe As Long, pages As Long) As String
   Dim first As Long, last As Long, result As String
@@ -46,7 +67,7 @@ Function PagesOf(part As Long, stripe As Long, pages As Long) As String
 End Function
 
 Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, perSheet As String, part As String, stripe As String, answerPath As String)
-  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String, pages As Long
+  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String, pages As Long, levels As String
   Dim load(6) As New com.sun.star.beans.PropertyValue
   Dim store(2) As New com.sun.star.beans.PropertyValue
   On Error GoTo Failed
@@ -86,12 +107,17 @@ Sub Convert(inUrl As String, inFilter As String, inOptions As String, password A
   store(2).Name = "FilterOptions"
   store(2).Value = Text(outOptions)
   If Text(part) <> "" Then
-    pages = CountPages(document)
+    If document.supportsService("com.sun.star.text.TextDocument") Then
+      pages = CountTextPages(document, levels)
+    Else
+      pages = CountPages(document)
+    End If
     ' What is short is written by the first of the two, and the other one has nothing to do.
     If pages >= 8 * CLng(Text(stripe)) Then
-      names = " 0031"
+      names = " " & Digits("L" & levels)
       store(2).Value = "{""PageRange"":{""type"":""string"",""value"":""" & PagesOf(CLng(Text(part)), CLng(Text(stripe)), pages) & """}"
-      If Text(part) <> "0" Then store(2).Value = store(2).Value & ",""ExportBookmarks"":{""type"":""boolean"",""value"":""false""}"
+      ' A sheet is the one bookmark of its file: the second part would have it again.
+      If levels = "" And Text(part) <> "0" Then store(2).Value = store(2).Value & ",""ExportBookmarks"":{""type"":""boolean"",""value"":""false""}"
       store(2).Value = store(2).Value & "}"
     End If
     If names <> "" Or Text(part) = "0" Then document.storeToURL(Text(outUrl), store())

@@ -54,12 +54,17 @@ fn text_of(digits: &str) -> Option<String> {
 /// What the macro says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Milliseconds of loading and of storing, and the names of the sheets that were stored one by one; of a half, its number.
+    /// Milliseconds of loading and of storing, and the names of the sheets that were stored one by one; of a half, what [`levels`] reads.
     Done(u64, u64, Vec<String>),
     /// The document could not be opened, for that reason.
     NotLoaded(String),
     /// The result could not be written, for that reason.
     NotStored(String),
+}
+
+/// The outline levels that the macro tells of a half.
+pub(crate) fn levels(told: &str) -> String {
+    told.trim_start_matches('L').to_owned()
 }
 
 /// Reads the macro's answer, which may have several lines.

@@ -32,7 +32,7 @@ pub use pool::{Pool, PoolConfig, PoolStats};
 pub use process::spawn;
 pub use progress::Progress;
 pub use settled::is_settled;
-pub use singles::Singles;
+pub use singles::{Singles, Turn};
 pub use wire::{MAX_FILES, MAX_PACKET_BYTES};
 
 #[cfg(test)]

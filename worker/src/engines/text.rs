@@ -78,7 +78,7 @@ async fn extract(mut input: std::fs::File, output: std::fs::File, to: &str) -> R
     let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
     let mut command = Command::new(jail.program());
     command
-        .args(jail.arguments(FILES, &[], Path::new(program), &arguments))
+        .args(jail.arguments(FILES, &[], &[], Path::new(program), &arguments))
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(input))

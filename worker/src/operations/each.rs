@@ -10,7 +10,7 @@ use convertfly_scheduler::ids;
 use convertfly_scheduler::task::{FileRef, TaskResult};
 use serde_json::{Map, Value};
 
-use super::{Context, files, remote};
+use super::{Context, bundle, files, remote};
 use crate::engines::image::decodes::Share;
 use crate::engines::{Action, Beside, Made, Piece, Work};
 use crate::failure::Failure;
@@ -47,6 +47,8 @@ pub(super) struct Fetched {
     /// What is odd about it.
     pub(super) warning: Option<String>,
     pub(super) fetch_ms: u64,
+    /// What came with it in one archive, by name.
+    pub(super) beside: Vec<(String, PathBuf)>,
 }
 
 fn millis(start: Instant) -> u64 {
@@ -71,7 +73,7 @@ fn recognised(context: &Context<'_>, input: &FileRef, local: LocalFile, start: I
     let format = format.ok_or_else(|| {
         Failure::unsupported(format!("The format of `{}` was not recognised. Set input_format if you know it", input.filename))
     })?;
-    Ok(Fetched { local, format, warning, fetch_ms })
+    Ok(Fetched { local, format, warning, fetch_ms, beside: Vec::new() })
 }
 
 /// The files that are read beside the inputs.
@@ -92,7 +94,8 @@ impl Each<'_> {
         let mut prices = Vec::new();
         let (mut steps, mut metadata) = (Vec::new(), Vec::new());
         let inputs: Vec<&FileRef> = context.lease.inputs.iter().collect();
-        let (inputs, assets) = if self.takes_assets() { with_assets(inputs)? } else { (inputs, Vec::new()) };
+        let is_bundle = matches!(inputs.as_slice(), [only] if bundle::is_one(only));
+        let (inputs, assets) = if self.takes_assets() && !is_bundle { with_assets(inputs)? } else { (inputs, Vec::new()) };
         let count = inputs.len();
         for (index, input) in inputs.into_iter().enumerate() {
             let (files, made, price) = self.one(context, input, (index, &assets), &mut result.warnings).await?;
@@ -128,8 +131,17 @@ impl Each<'_> {
     }
 
     /// The files that are read beside an input.
-    async fn beside(&self, context: &Context<'_>, assets: &[&FileRef], folder: &Arc<TaskDir>) -> Result<Vec<Beside>, Failure> {
+    async fn beside(
+        &self,
+        context: &Context<'_>,
+        fetched: &Fetched,
+        assets: &[&FileRef],
+        folder: &Arc<TaskDir>,
+    ) -> Result<Vec<Beside>, Failure> {
         let mut found = beside(context, folder).await?;
+        for (name, path) in &fetched.beside {
+            found.push(Beside { format: name.clone(), file: File::open(path).map_err(Failure::internal)? });
+        }
         for asset in assets {
             let local = files::fetch(context, asset, folder).await?;
             found.push(Beside { format: asset.filename.clone(), file: File::open(local.path()).map_err(Failure::internal)? });
@@ -150,7 +162,9 @@ impl Each<'_> {
     ) -> Result<(Vec<FileRef>, Made, Option<u32>), Failure> {
         let folder = files::folder(context)?;
         let start = Instant::now();
+        let is_bundle = self.takes_assets() && bundle::is_one(input);
         let (mut fetched, glance) = match remote::glance(context, input, &folder).await? {
+            _ if is_bundle => (bundle::fetch(context, input, &folder).await?, None),
             Some((local, glance)) => (recognised(context, input, local, start)?, Some(glance)),
             None => (fetch(context, input, &folder).await?, None),
         };
@@ -207,7 +221,7 @@ impl Each<'_> {
             to: target.name.to_owned(),
             input: File::open(fetched.local.path()).map_err(Failure::internal)?,
             glance,
-            beside: self.beside(context, assets, folder).await?,
+            beside: self.beside(context, fetched, assets, folder).await?,
             output,
             options: self.options.clone(),
             test: context.lease.spec.test,
@@ -234,8 +248,10 @@ fn with_assets(inputs: Vec<&FileRef>) -> Result<(Vec<&FileRef>, Vec<&FileRef>), 
     };
     let (documents, assets): (Vec<_>, Vec<_>) = inputs.into_iter().partition(is_document);
     if documents.len() != 1 {
-        let reason =
-            format!("one of the input files has to be html or md, and the others what it refers to; {} are", documents.len());
+        let reason = format!(
+            "one of the input files has to be html or md, and the others what it refers to; {} are. Or all of it is one zip archive",
+            documents.len()
+        );
         return Err(Failure::invalid_field("assets", reason));
     }
     Ok((documents, assets))

@@ -2,6 +2,7 @@
 //!
 //! A new operation is its own file, one `mod` line and one row.
 
+mod bundle;
 mod convert;
 mod each;
 mod export_s3;

@@ -22,7 +22,8 @@ pub(super) fn apply(sheets: &mut [Sheet]) {
         let follows = before.0 == after.0 && before.1 == after.1 || before.0 + 1 == after.0;
         let last = paragraph(sheets, before, true).filter(|_| follows).cloned();
         let next = paragraph(sheets, after, false).cloned();
-        if !last.zip(next).is_some_and(|(last, next)| goes_on(&last, &next)) {
+        let [edge, next_edge] = [before, after].map(|place| left(sheets, place));
+        if !last.zip(next).is_some_and(|(last, next)| goes_on((&last, edge), (&next, next_edge))) {
             continue;
         }
         let start = paragraph(sheets, before, true).map(divided).unwrap_or_default();
@@ -31,6 +32,12 @@ pub(super) fn apply(sheets: &mut [Sheet]) {
             next.content.splice(..0, start);
         }
     }
+}
+
+/// The left edge of a column.
+fn left(sheets: &[Sheet], (sheet, band, column): Place) -> f64 {
+    let column = sheets.get(sheet).and_then(|sheet| sheet.bands.get(band)).and_then(|band| band.columns.get(column));
+    column.map_or(0.0, |column| column.left)
 }
 
 /// The last paragraph of a column, or its first one, where it ends or begins with one.
@@ -56,16 +63,16 @@ fn divided(paragraph: &mut Paragraph) -> Vec<Char> {
 }
 
 /// Whether what begins a column is the rest of what ended the one before: it has the same dress, the line before it is full, and no sentence
-/// ends there.
-fn goes_on(before: &Paragraph, next: &Paragraph) -> bool {
-    let is_running = |paragraph: &Paragraph| {
-        paragraph.heading.is_none() && paragraph.item.is_none() && paragraph.tabs.is_empty() && !paragraph.is_rtl
-    };
+/// ends there. Of an item of a list it stands in as far as the lines before, each from the left edge of its column.
+fn goes_on((before, edge): (&Paragraph, f64), (next, next_edge): (&Paragraph, f64)) -> bool {
+    let is_running = |paragraph: &Paragraph| paragraph.heading.is_none() && paragraph.tabs.is_empty() && !paragraph.is_rtl;
     let (Some(last), Some(first)) = (before.content.last(), next.content.first()) else { return false };
     let size = before.size;
     let is_alike = (before.size - next.size).abs() < 0.05 * size && last.face == first.face;
-    let is_flush = (next.first - next.left).abs() < 0.3 * size && next.marker.is_none();
-    if !is_running(before) || !is_running(next) || !is_alike || !is_flush || before.lines < 2 {
+    let is_flush = (next.first - next.left).abs() < 0.3 * size && next.marker.is_none() && next.item.is_none();
+    let indents = (before.left - edge, next.left - next_edge);
+    let is_below = before.item.is_none() || (indents.0 - indents.1).abs() < 0.5 * size;
+    if !is_running(before) || !is_running(next) || !is_alike || !is_flush || !is_below || before.lines < 2 {
         return false;
     }
     let word = next.content.iter().take_while(|char| char.what != ' ').map(|char| char.x1).fold(first.x0, f64::max) - first.x0;
@@ -110,6 +117,28 @@ mod tests {
         let found = read(&divided, &["mple of what is divided at the end of pages", "that it ends here."]);
         assert!(found[0].ends_with("of the two,"), "what stands of the word goes along: {found:?}");
         assert!(found[1].starts_with("+example of what"), "{found:?}");
+    }
+
+    #[test]
+    fn an_item_of_a_list_goes_on_where_its_lines_stand() {
+        let items = [
+            "A line that begins where the lines of items end",
+            "1. This item is one line and is not long.",
+            "2. This item fills the column to its edge over",
+            "   here and so does the second one of its, wi",
+        ];
+        let rest = ["   thout an end to it before the page ended so", "   that it ends here."];
+        let below = "A text that stands below the list and reaches";
+        let found = read(&items, &[rest[0], rest[1], below]);
+        let joined = found.iter().find(|text| text.starts_with('+'));
+        assert_eq!(
+            joined.map(String::as_str),
+            Some("+thout an end to it before the page ended so that it ends here."),
+            "{found:?}"
+        );
+        // As far in as the number itself, it is a text after the list.
+        let found = read(&items, &[rest[0].trim_start(), rest[1].trim_start(), below]);
+        assert!(found.iter().all(|text| !text.starts_with('+')), "{found:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A canvas for what has no form of its own in a document: gradients, what is seen through a mask, glyphs that are drawings. It becomes a
+//! A canvas for what has no form of its own in a document: gradients, patterns, what is seen through a mask, glyphs that are drawings. It becomes a
 //! picture.
 
 use hayro::hayro_interpret::encode::EncodedShadingPattern;
@@ -13,6 +13,7 @@ use hayro::vello_cpu::peniko::Fill;
 use hayro::vello_cpu::{Pixmap, RasterizerSettings, RenderContext, Resources, TargetInit};
 
 use super::pictures::{self, Pixels};
+use super::tiles::Tile;
 
 /// Pixels an inch, where there is room for them.
 const DENSITY: f64 = 150.0;
@@ -28,7 +29,7 @@ const MAX_DEPTH: usize = 4;
 const MAX_LAYERS: usize = 16;
 
 /// Red, green, blue and opacity from 0 to 1; colours multiplied by the opacity.
-type Color = [f32; 4];
+pub(super) type Color = [f32; 4];
 
 /// How much of each pixel of a part of the canvas something covers.
 struct Coverage {
@@ -64,7 +65,8 @@ impl Canvas {
         Self::nested(bounds, 0)
     }
 
-    fn nested(bounds: Rect, depth: usize) -> Option<Self> {
+    /// One that is so deep within others.
+    pub(super) fn nested(bounds: Rect, depth: usize) -> Option<Self> {
         let sides = [bounds.x0, bounds.y0, bounds.x1, bounds.y1];
         if depth > MAX_DEPTH || sides.iter().any(|side| !side.is_finite()) || bounds.width() < 0.5 || bounds.height() < 0.5 {
             return None;
@@ -74,6 +76,16 @@ impl Canvas {
         let (width, height) = (side(bounds.width()), side(bounds.height()));
         let base = Layer { pixels: vec![[0.0; 4]; width * height], opacity: 1.0, mask: None };
         Some(Self { bounds, scale, width, height, layers: vec![base], clips: vec![None], left: MAX_PAINTED, depth })
+    }
+
+    /// Its width and height in points, of whole pixels.
+    pub(super) fn paper(&self) -> (f64, f64) {
+        (self.width as f64 / self.scale, self.height as f64 / self.scale)
+    }
+
+    /// Its width and height in pixels.
+    pub(super) fn pixels(&self) -> (usize, usize) {
+        (self.width, self.height)
     }
 
     /// From the page to pixels.
@@ -190,7 +202,8 @@ impl Canvas {
         }
     }
 
-    fn flattened(mut self) -> Vec<Color> {
+    /// The colours of its pixels, multiplied by their opacity, when all groups have ended.
+    pub(super) fn flattened(mut self) -> Vec<Color> {
         while self.layers.len() > 1 {
             self.end();
         }
@@ -275,8 +288,8 @@ impl<'a> Device<'a> for Canvas {
                 let color = color.to_rgba().components();
                 self.paint(&coverage, |_| color);
             }
-            Paint::Pattern(pattern) => {
-                if let Pattern::Shading(shading) = &**pattern {
+            Paint::Pattern(pattern) => match &**pattern {
+                Pattern::Shading(shading) => {
                     let clip = shading.shading.clip_path.clone();
                     let encoded = shading.encode();
                     if let Some(path) = &clip {
@@ -287,7 +300,13 @@ impl<'a> Device<'a> for Canvas {
                         Device::pop_clip(self);
                     }
                 }
-            }
+                Pattern::Tiling(tiling) => {
+                    let is_stroke = matches!(draw_mode, DrawMode::Stroke(_));
+                    if let Some(tile) = Tile::new(tiling, self.depth, is_stroke) {
+                        self.paint(&coverage, |place| tile.color(place));
+                    }
+                }
+            },
         }
         self.end();
     }

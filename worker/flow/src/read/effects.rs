@@ -1,6 +1,5 @@
-//! What is seen through a mask, or painted with a gradient, becomes pictures.
+//! What is seen through a mask, or painted with a gradient or a pattern, becomes pictures.
 
-use hayro::hayro_interpret::pattern::Pattern;
 use hayro::hayro_interpret::{CacheKey, ClipPath, Device, DrawMode, DrawProps, FillRule, Image, ImageDrawProps, Paint, SoftMask};
 use hayro::kurbo::{BezPath, Rect, Shape};
 
@@ -77,8 +76,7 @@ impl<'a> Reader<'_, 'a> {
             return self.masked(mask, |canvas| canvas.draw_path(path, props, draw_mode));
         }
         self.flush();
-        let Paint::Pattern(pattern) = &props.paint else { return false };
-        let Pattern::Shading(_) = &**pattern else { return false };
+        let Paint::Pattern(_) = &props.paint else { return false };
         let mut bounds = (props.transform * path.clone()).bounding_box();
         if let DrawMode::Stroke(stroke) = draw_mode {
             let half = f64::from(stroke.line_width) * props.transform.determinant().abs().sqrt();

@@ -8,6 +8,7 @@ mod faces;
 mod links;
 mod paths;
 mod pictures;
+mod tiles;
 
 use hayro::hayro_interpret::util::TransformExt;
 use hayro::hayro_interpret::{Context, InterpreterCache, InterpreterSettings, interpret_page};

@@ -50,12 +50,17 @@ impl Assets {
         self.0.is_empty()
     }
 
-    /// The type and the content of what is meant by a path below the document's address: the last part of it is the file's name.
+    /// The type and the content of what is meant by a path below the document's address: a file with that path, or the only one whose name is
+    /// the last part of it.
     pub(super) fn get(&self, path: &str) -> Option<(&'static str, &[u8])> {
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let name = percent_encoding::percent_decode_str(name).decode_utf8().ok()?;
-        let bytes = self.0.get(name.as_ref())?;
+        let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
+        let last = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let name = last(&path);
+        let bytes = self.0.get(path.as_ref()).or_else(|| {
+            let mut alike = self.0.iter().filter(|(known, _)| last(known) == name);
+            alike.next().filter(|_| alike.next().is_none()).map(|(_, bytes)| bytes)
+        })?;
         let extension = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         let kind = TYPES.iter().find(|(known, _)| *known == extension).map_or("application/octet-stream", |(_, kind)| kind);
         Some((kind, bytes))
@@ -79,6 +84,14 @@ mod tests {
         let assets = Assets::read(&[file("a b.css", b"x"), file("Ü.PNG", b"y")], 2).expect("assets");
         assert_eq!(assets.get("styles/a%20b.css?v=2#x"), Some(("text/css", &b"x"[..])), "wherever the document says it lies");
         assert_eq!(assets.get("%C3%9C.PNG"), Some(("image/png", &b"y"[..])));
+        let paths = [file("in/a.css", b"x"), file("out/a.css", b"y"), file("out/b.css", b"z")];
+        let paths = Assets::read(&paths, 3).expect("assets");
+        assert_eq!(paths.get("out/a.css"), Some(("text/css", &b"y"[..])), "by the whole path");
+        assert_eq!(
+            (paths.get("a.css"), paths.get("../b.css")),
+            (None, Some(("text/css", &b"z"[..]))),
+            "or by a name that one has"
+        );
         assert_eq!((assets.get("other.css"), assets.get(""), assets.get("%ff")), (None, None, None), "nothing else is there");
     }
 

@@ -25,7 +25,8 @@ crate::options! {
             OptionKind::String { max_length: 500 },
         "A line in the lower margin of each page of html and md; {page}, {pages}, {title} and {date} are filled in." footer: Option<String> = None =>
             OptionKind::String { max_length: 500 },
-        "Whether one input is html or md and the others are what it refers to by their names: pictures, styles, fonts." assets: bool = false =>
+        "Whether one input is html or md and the others are what it refers to by their names: pictures, styles, fonts; or the input is a zip \
+         archive of all of them." assets: bool = false =>
             OptionKind::Boolean,
         "How large html and md are printed; 1 is their own size." scale: f64 = 1.0 => OptionKind::Number { min: 0.1, max: 2.0 },
     }

@@ -82,7 +82,7 @@ impl Browser {
         let arguments: Vec<&OsStr> = ["-c", SCRIPT, PROGRAM].iter().chain(FLAGS).map(OsStr::new).collect();
         let mut command = Command::new(jail.program());
         command
-            .args(jail.arguments(FILES, &[], Path::new("/bin/sh"), &arguments))
+            .args(jail.arguments(FILES, &[], &[], Path::new("/bin/sh"), &arguments))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())

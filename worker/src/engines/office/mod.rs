@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use convertfly_office::{Done, Job};
+use convertfly_sandbox::Turn;
 use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::ids;
 use convertfly_scheduler::pages::Pages;
@@ -62,9 +63,16 @@ impl OfficeEngine {
     }
 
     /// A document, or half of one, in one process; and the milliseconds that were waited for it.
-    async fn one(&self, work: &Work, job: &Job, input: File, output: File) -> Result<(Done, u64), Failure> {
+    async fn one(
+        &self,
+        turn: Option<Turn<'_>>,
+        work: &Work,
+        job: &Job,
+        input: File,
+        output: File,
+    ) -> Result<(Done, u64), Failure> {
         let job = serde_json::to_value(job).map_err(Failure::internal)?;
-        let (done, waited) = self.offices.run(job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
+        let (done, waited) = self.offices.run(turn, job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
         Ok((serde_json::from_value(done).map_err(Failure::internal)?, waited))
     }
 
@@ -81,11 +89,10 @@ impl OfficeEngine {
             return Err(Failure::invalid(format!("The file is a {}, not a {}", seen.title, job.title)));
         }
         let bytes_in = work.input.metadata().map_err(Failure::internal)?.len();
-        let shared = halves::pays(&job, bytes_in) && self.offices.free() > 1;
-        let (done, waited) = if shared {
-            halves::run(self, work, &job, output).await?
-        } else {
-            self.one(work, &job, work.input.try_clone().map_err(Failure::internal)?, output).await?
+        let turns = if halves::pays(&job, bytes_in) { self.offices.two() } else { None };
+        let (done, waited) = match turns {
+            Some(turns) => halves::run(self, turns, work, &job, output).await?,
+            None => self.one(None, work, &job, work.input.try_clone().map_err(Failure::internal)?, output).await?,
         };
         let mut made = if done.sheets.is_empty() { Made::default() } else { split(work, &done.sheets)? };
         if !done.replaced_fonts.is_empty() {

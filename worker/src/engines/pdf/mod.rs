@@ -27,6 +27,9 @@ pub(crate) const ID: &str = "pdf";
 /// The option of `merge` by which another engine has so many pages of each of two files in turn; no customer's task can have it.
 pub(super) const STRIPE: &str = "stripe";
 
+/// The option beside it that tells the levels of the headings of both, a hexadecimal digit each.
+pub(super) const LEVELS: &str = "levels";
+
 /// Pages that become files of their own in one task, at most.
 const MAX_FILES: usize = 2_000;
 
@@ -140,7 +143,7 @@ impl PdfEngine {
 
     /// Runs a piece of work of the executor; `files` are those beside the input, and the outputs.
     async fn job(&self, work: &Work, task: PdfTask, files: Vec<File>) -> Result<Made, Failure> {
-        let reads = matches!(task, PdfTask::Merge | PdfTask::Interleave(_) | PdfTask::Watermark);
+        let reads = matches!(task, PdfTask::Merge | PdfTask::Interleave(..) | PdfTask::Watermark);
         let beside = if reads { work.beside.iter().map(|beside| beside.format.clone()).collect() } else { Vec::new() };
         let job = ImageJob {
             action: work.action,
@@ -254,7 +257,8 @@ impl Engine for PdfEngine {
             Action::Convert => self.run(work).boxed(),
             Action::Merge => {
                 let stripe = work.options.get(STRIPE).and_then(Value::as_u64).and_then(|stripe| u32::try_from(stripe).ok());
-                self.act(work, stripe.map_or(PdfTask::Merge, PdfTask::Interleave)).boxed()
+                let levels = work.options.get(LEVELS).and_then(Value::as_str).unwrap_or_default().to_owned();
+                self.act(work, stripe.map_or(PdfTask::Merge, |stripe| PdfTask::Interleave(stripe, levels))).boxed()
             }
             Action::Metadata if work.from != "pdf" => self.facts(work).boxed(),
             Action::Metadata => self.act(work, PdfTask::Metadata).boxed(),

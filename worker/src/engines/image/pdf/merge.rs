@@ -7,8 +7,8 @@ use lopdf::{Dictionary, Document, Object, ObjectId};
 use serde_json::{Map, Value, json};
 
 use super::super::job::Clock;
-use super::file;
 use super::work::{damaged, only};
+use super::{file, outline};
 use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::Cancel;
@@ -16,11 +16,11 @@ use crate::formats::Cancel;
 /// How deep a tree of names may be.
 const MAX_DEPTH: usize = 64;
 
-/// Merges `inputs` in their order, or so many pages of each in turn.
+/// Merges `inputs` in their order, or so many pages of each in turn, with the levels of the headings of both.
 pub(super) fn run(
     inputs: Vec<Vec<u8>>,
     password: &str,
-    stripe: Option<usize>,
+    stripe: Option<(usize, &str)>,
     outputs: Vec<File>,
     cancel: &Cancel,
 ) -> Result<Made, Failure> {
@@ -35,11 +35,13 @@ pub(super) fn run(
         whole.add(part).map_err(|failure| numbered(failure, index))?;
         lengths.push(whole.pages.len() - before);
     }
-    if let Some(stripe) = stripe {
+    let mut levels = "";
+    if let Some((stripe, told)) = stripe {
         whole.pages = in_turn(&whole.pages, &lengths, stripe);
+        levels = told;
     }
     let pages = whole.pages.len();
-    let mut document = whole.finish()?;
+    let mut document = whole.finish(levels)?;
     document.prune_objects();
     cancel.check()?;
     let bytes = clock.time("store", || file::write(&mut document, output))?;
@@ -193,10 +195,17 @@ impl Whole {
         self.form.get_or_insert(form);
     }
 
-    fn finish(self) -> Result<Document, Failure> {
+    /// The document; with `levels`, the bookmarks of all parts become one tree in the order of the pages.
+    fn finish(self, levels: &str) -> Result<Document, Failure> {
         let mut document = self.document.ok_or_else(|| Failure::internal("nothing to merge"))?;
         file::set_pages(&mut document, &self.pages)?;
-        let bookmarks = join(&mut document, &self.bookmarks);
+        let bookmarks = if levels.is_empty() {
+            join(&mut document, &self.bookmarks)
+        } else {
+            let firsts: Vec<_> = self.bookmarks.iter().map(|(first, ..)| *first).collect();
+            let headings = outline::weave(&mut document, &firsts, &self.pages, levels);
+            Some(headings.ok_or_else(|| Failure::unsupported("the headings of the files are not those that were told"))?)
+        };
         let names = names(&mut document, self.names);
         let form = self.form.map(|mut form| {
             form.set("Fields", self.fields);

@@ -11,6 +11,8 @@ mod metadata;
 #[cfg(feature = "documents")]
 mod optimize;
 #[cfg(feature = "documents")]
+mod outline;
+#[cfg(feature = "documents")]
 mod pictures;
 #[cfg(feature = "documents")]
 mod raster;
@@ -42,8 +44,9 @@ pub enum PdfTask {
     Rebuild(Vec<u32>),
     /// Makes one file of the input and those beside it.
     Merge,
-    /// Makes one file of the input and the one beside it, so many pages of each in turn.
-    Interleave(u32),
+    /// Makes one file of the input and the one beside it, so many pages of each in turn; the headings of both have those levels, a hexadecimal
+    /// digit each, if any are told.
+    Interleave(u32, String),
     /// Tells what is known about the file.
     Metadata,
     /// Makes the file smaller.

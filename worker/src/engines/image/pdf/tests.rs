@@ -194,12 +194,69 @@ fn r093_files_are_merged_in_order() {
 fn two_halves_come_in_turn() {
     let both = |inputs: [u32; 2], stripe| {
         let inputs = inputs.map(|count| bytes(pages(count)));
-        let (_, outputs) = perform(PdfTask::Interleave(stripe), "pdf", json!({}), &inputs, 1).expect("joined");
+        let (_, outputs) = perform(PdfTask::Interleave(stripe, String::new()), "pdf", json!({}), &inputs, 1).expect("joined");
         told(&outputs[0]).0
     };
     assert_eq!(both([3, 4], 2), [1, 2, 1, 2, 3, 3, 4], "two of each in turn, then what is left");
     assert_eq!(both([1, 5], 1), [1, 1, 2, 3, 4, 5], "one has no more");
     assert_eq!(both([2, 1], 100), [1, 2, 1], "all of the first in one turn");
+}
+
+/// Gives each of those pages of a file, from 0, a bookmark on the top level.
+fn with_bookmarks(mut document: Document, marked: &[(usize, &str)]) -> Vec<u8> {
+    let pages: Vec<_> = document.page_iter().collect();
+    let root = document.new_object_id();
+    let items: Vec<_> = marked.iter().map(|_| document.new_object_id()).collect();
+    for (index, (page, title)) in marked.iter().enumerate() {
+        let place = Object::Array(vec![pages[*page].into(), "Fit".into()]);
+        let mut item = dictionary! { "Title" => Object::string_literal(*title), "Parent" => root, "Dest" => place };
+        if let Some(next) = items.get(index + 1) {
+            item.set("Next", *next);
+        }
+        document.objects.insert(items[index], item.into());
+    }
+    let (first, last) = (items[0], items[items.len() - 1]);
+    document.objects.insert(root, dictionary! { "Type" => "Outlines", "First" => first, "Last" => last, "Count" => 1 }.into());
+    document.catalog_mut().expect("a catalogue").set("Outlines", root);
+    bytes(document)
+}
+
+/// The bookmarks under this one: title, number of those below it, and how deep it is.
+fn told_bookmarks(document: &Document, above: &Dictionary, depth: usize, told: &mut Vec<(String, i64, usize)>) {
+    let mut at = above.get(b"First").and_then(Object::as_reference).ok();
+    let mut last = None;
+    while let Some(id) = at {
+        let item = document.get_dictionary(id).expect("a bookmark");
+        assert_eq!(item.get(b"Prev").and_then(Object::as_reference).ok(), last, "back to the one before");
+        let title = item.get(b"Title").and_then(Object::as_str).expect("a title");
+        let count = item.get(b"Count").and_then(Object::as_i64).unwrap_or_default();
+        told.push((String::from_utf8_lossy(title).into_owned(), count, depth));
+        told_bookmarks(document, item, depth + 1, told);
+        last = Some(id);
+        at = item.get(b"Next").and_then(Object::as_reference).ok();
+    }
+    assert_eq!(above.get(b"Last").and_then(Object::as_reference).ok(), last, "the last one is told");
+}
+
+#[test]
+fn bookmarks_of_two_halves_become_one_tree() {
+    let halves = || {
+        let first = with_bookmarks(pages(3), &[(0, "1"), (1, "1.1.1"), (2, "3")]);
+        [first, with_bookmarks(pages(3), &[(0, "1.1.2"), (0, "1.2"), (1, "2"), (2, "4")])]
+    };
+    let join = |levels: &str| perform(PdfTask::Interleave(2, levels.to_owned()), "pdf", json!({}), &halves(), 1);
+    let (_, outputs) = join("1332131").expect("joined");
+    let document = Document::load_mem(&outputs[0]).expect("a file");
+    let root = document.catalog().and_then(|catalog| catalog.get(b"Outlines")).and_then(Object::as_reference).expect("one");
+    let root = document.get_dictionary(root).expect("its root");
+    assert_eq!(root.get(b"Count").and_then(Object::as_i64).ok(), Some(7), "all are open");
+    let mut told = Vec::new();
+    told_bookmarks(&document, root, 0, &mut told);
+    let expected = [("1", 3, 0), ("1.1.1", 0, 1), ("1.1.2", 0, 1), ("1.2", 0, 1), ("2", 1, 0), ("3", 0, 1), ("4", 0, 0)];
+    assert_eq!(told, expected.map(|(title, count, depth)| (title.to_owned(), count, depth)), "as the levels say");
+    for levels in ["133213", "13321311", "13321x1"] {
+        assert!(matches!(join(levels), Err(Failure::Unsupported { .. })), "{levels}: not those of these files");
+    }
 }
 
 /// A file with a bookmark, a named place, a link to it, and a form field.

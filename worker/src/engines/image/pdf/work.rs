@@ -44,12 +44,13 @@ pub(in crate::engines::image) fn run(
         PdfTask::Draw(pages) => raster::each(job, &raster::open(data, password)?, pages, outputs, processor, cancel),
         PdfTask::DrawAll(pages) => raster::all(job, &raster::open(data, password)?, pages, outputs, processor, cancel),
         PdfTask::Rebuild(pages) => flow::run(job, &raster::open(data, password)?, pages, outputs, cancel),
-        PdfTask::Merge | PdfTask::Interleave(_) => {
+        PdfTask::Merge | PdfTask::Interleave(..) => {
             let mut all = vec![data];
             for part in beside {
                 all.push(pipeline::read(part.file)?);
             }
-            let stripe = if let PdfTask::Interleave(stripe) = task { Some(*stripe as usize) } else { None };
+            let stripe =
+                if let PdfTask::Interleave(stripe, levels) = task { Some((*stripe as usize, levels.as_str())) } else { None };
             merge::run(all, password, stripe, outputs, cancel)
         }
         PdfTask::Metadata => metadata::run(&data, password, outputs),
