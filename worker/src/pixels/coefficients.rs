@@ -24,6 +24,12 @@ pub(crate) struct Rendition {
 pub(crate) const SAMPLING: Sampling = Sampling::Half;
 
 impl Rendition {
+    /// Width and height as it is written.
+    pub(crate) fn turned_size(&self) -> (u32, u32) {
+        let (width, height) = self.size;
+        if self.turn.is_some_and(|turn| turn.parts().0) { (height, width) } else { (width, height) }
+    }
+
     /// The larger of the source's pixels and the result's.
     pub(crate) fn pixels(&self) -> u64 {
         let of = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
@@ -47,6 +53,8 @@ pub(crate) struct Batched {
     pub(crate) renditions: usize,
     /// Sources that were uploaded for them.
     pub(crate) sources: usize,
+    /// Submissions that a single rendition took, of which each made a band of it.
+    pub(crate) bands: usize,
     /// Bytes that went up.
     pub(crate) bytes_up: u64,
     /// Bytes that came back.
@@ -59,4 +67,24 @@ pub(crate) struct Batched {
     pub(crate) readback_us: u64,
     /// What the device says that each stage took, microseconds; nothing where it does not tell.
     pub(crate) stages_us: Vec<(&'static str, f64)>,
+}
+
+impl Batched {
+    /// The same with a further band.
+    pub(crate) fn add(&mut self, band: Self) {
+        self.sources = band.sources;
+        self.bands += 1;
+        self.bytes_up += band.bytes_up;
+        self.bytes_back += band.bytes_back;
+        self.upload_us += band.upload_us;
+        self.kernel_us += band.kernel_us;
+        self.readback_us += band.readback_us;
+        if self.stages_us.is_empty() {
+            self.stages_us = band.stages_us;
+        } else {
+            for (all, (_, micros)) in self.stages_us.iter_mut().zip(band.stages_us) {
+                all.1 += micros;
+            }
+        }
+    }
 }

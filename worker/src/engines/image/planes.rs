@@ -155,6 +155,7 @@ fn told(batched: &Batched) -> Value {
     json!({
         "tasks": batched.renditions,
         "sources": batched.sources,
+        "bands": batched.bands,
         "bytes_up": batched.bytes_up,
         "bytes_back": batched.bytes_back,
         "ms": stages,

@@ -1,11 +1,13 @@
 //! Where everything of a batch lies: what goes up, what the stages leave to each other, and what comes back. All places are in words.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use convertfly_jpeg::{Packed, PackedPlane, RUN, Resampling, Scale, Taps, Turn, ZIGZAG};
+use convertfly_jpeg::{Packed, PackedPlane, RUN, Scale, Taps, Turn, ZIGZAG};
 
-use crate::pixels::coefficients::{Rendition, SAMPLING};
+use super::axes::{Axes, Band};
+use crate::pixels::coefficients::Rendition;
 use crate::pixels::gpu::Fault;
 
 /// The shaders, in the order in which they run.
@@ -175,12 +177,33 @@ impl Layout {
                 sampled.push((address, scale, layout.invert(source, scale, &uploaded[place].1)));
                 sampled.len() - 1
             });
-            let planes = sampled[samples].2.iter().enumerate();
-            let made = planes.map(|(index, plane)| layout.resample(rendition, index, *plane)).collect::<Result<_, _>>()?;
-            layout.results.push(made);
+            let axes = Axes::all(rendition)?;
+            layout.resample_all(rendition, &axes, &sampled[samples].2);
         }
         layout.sources = uploaded.len();
         layout.settle(zigzag_at)
+    }
+
+    /// Of some rows of MCUs of one rendition.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub(super) fn band(rendition: &Rendition, rows: Range<usize>) -> Result<Self, Fault> {
+        let mut layout = Self::default();
+        let zigzag_at = layout.upload(Piece::Words(ZIGZAG.iter().map(|&number| number.into()).collect()));
+        let Band { source, axes } = Band::new(rendition, rows)?;
+        let uploaded = layout.upload_source(&source);
+        let sampled = layout.invert(&source, rendition.scale, &uploaded);
+        layout.resample_all(rendition, &axes, &sampled);
+        layout.sources = 1;
+        layout.settle(zigzag_at)
+    }
+
+    /// All components of a rendition, or of a band of it, up to their samples.
+    fn resample_all(&mut self, rendition: &Rendition, axes: &[Axes], sampled: &[Sampled]) {
+        let made = axes.iter().zip(sampled).enumerate();
+        let made = made.map(|(index, (axes, plane))| self.resample(rendition, index, axes, *plane)).collect();
+        self.results.push(made);
     }
 
     /// Counts all, and places what could not be placed before.
@@ -257,28 +280,23 @@ impl Layout {
         all
     }
 
-    /// A component of a rendition up to its samples.
-    fn resample(&mut self, rendition: &Rendition, index: usize, plane: Sampled) -> Result<Outgoing, Fault> {
-        let (frame, turn) = (&rendition.source.frame, rendition.turn);
-        let resampling = Resampling::of(frame, index, rendition.scale, rendition.size, turn, SAMPLING)
-            .ok_or_else(|| Fault::Unfit("its components are not brightness and colour".to_owned()))?;
-        let ((from, _), (width, height)) = (resampling.from, resampling.to);
-        let (down, across) = resampling.all_taps();
-
-        let columns = from.div_ceil(4) as u64;
+    /// A component up to its samples.
+    fn resample(&mut self, rendition: &Rendition, index: usize, axes: &Axes, plane: Sampled) -> Outgoing {
+        let Axes { columns, to: (width, height), ref down, ref across } = *axes;
+        let columns = columns.div_ceil(4) as u64;
         let between = self.between.take(columns * 2 * height as u64);
-        let weights = self.upload(taps(&down));
+        let weights = self.upload(taps(down));
         let entry = [plane.at, plane.stride, narrow(columns), weights, height as u32, down.width() as u32, between];
         self.stages[DOWN].push((columns * height as u64).div_ceil(LANES), &entry);
 
         let words = width.div_ceil(4) as u64;
         let resampled = self.resampled.take(words * height as u64);
-        let weights = self.upload(taps(&across));
+        let weights = self.upload(taps(across));
         let wide = narrow(columns * 2);
         let entry = [between, wide, weights, width as u32, across.width() as u32, resampled, height as u32];
         self.stages[ACROSS].push((words * height as u64).div_ceil(LANES), &entry);
 
-        let (transpose, mirror_across, mirror_down) = turn.map_or((false, false, false), Turn::parts);
+        let (transpose, mirror_across, mirror_down) = rendition.turn.map_or((false, false, false), Turn::parts);
         let turns = u32::from(transpose) | u32::from(mirror_across) << 1 | u32::from(mirror_down) << 2;
         let (width, height) = if transpose { (height, width) } else { (width, height) };
         let steps = self.upload(steps(&rendition.steps[usize::from(index > 0)]));
@@ -286,7 +304,7 @@ impl Layout {
         let forward = [resampled, narrow(words), turns, width as u32, height as u32, blocks.0 as u32, steps];
         let (first_run, runs) = (self.runs, blocks.0.div_ceil(RUN) * blocks.1);
         self.runs += runs;
-        Ok(Outgoing { blocks, first_run, runs, forward })
+        Outgoing { blocks, first_run, runs, forward }
     }
 
     /// Where what comes back has the starts of all runs; before them lie masks and DCs.

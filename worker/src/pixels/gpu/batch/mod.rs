@@ -3,6 +3,8 @@
 //! `layout` says where everything of a batch lies, with no type of wgpu in it; `submit` runs it on a device; `queue` collects what arrives
 //! within a short time, and keeps some batches in flight, so that one is uploaded while another is computed and a third is read back.
 
+mod axes;
+mod bands;
 mod layout;
 mod queue;
 mod submit;

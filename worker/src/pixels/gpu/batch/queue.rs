@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use convertfly_jpeg::PackedPlane;
 
-use super::Layout;
+use super::{Layout, bands};
 use crate::formats::Cancel;
 use crate::pixels::coefficients::{Batched, Rendition, Transformed};
 use crate::pixels::gpu::{Fault, Inner};
@@ -217,6 +217,13 @@ impl Inner {
         let ended = self.guarded(|backend| {
             let layout = Layout::new(&renditions)?;
             let name = backend.name().to_owned();
+            if let ([waiting], false) = (&batch[..], layout.fits(backend.limit())) {
+                drop(layout);
+                let (planes, batched) = bands::run(backend, &waiting.rendition, &waiting.cancel)?;
+                made = Some(());
+                answer(&batch, vec![planes], batched, &name);
+                return Ok(());
+            }
             backend.batch(&layout, &mut |planes, batched| {
                 made = Some(());
                 answer(&batch, planes, batched, &name);

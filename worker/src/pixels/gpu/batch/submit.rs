@@ -57,7 +57,7 @@ impl WgpuBackend {
         let (params, signed) = self.params(layout)?;
         let back = self.back();
         let buffers = self.allocate_batch(layout, &back)?;
-        let mut batched = Batched { sources: layout.sources, ..Batched::default() };
+        let mut batched = Batched { sources: layout.sources, bands: 1, ..Batched::default() };
         let ((submitted, submitted_at), fault) = scoped(&self.device, || {
             let filled = self.fill(layout, &buffers, &params);
             batched.upload_us = micros(start.elapsed());

@@ -1,5 +1,7 @@
 //! What a GPU makes of coefficients is what the CPU makes of them, byte for byte; and nothing of one task gets into another.
 
+mod bands;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +56,7 @@ fn case(name: &str, file: &[u8], scale: Scale, size: (u32, u32), turn: Option<Tu
 
 /// Width and height of the file.
 fn turned(rendition: &Rendition) -> (u32, u32) {
-    let (width, height) = rendition.size;
-    if rendition.turn.is_some_and(|turn| turn.parts().0) { (height, width) } else { (width, height) }
+    rendition.turned_size()
 }
 
 fn options() -> WriteOptions<'static> {
