@@ -11,14 +11,16 @@ use crate::pixels::coefficients::Rendition;
 use crate::pixels::gpu::Fault;
 
 /// The shaders, in the order in which they run.
-pub(super) const STAGES: [&str; 6] = ["jpeg/inverse", "jpeg/down", "jpeg/across", "jpeg/forward", "jpeg/scan", "jpeg/pack"];
+pub(super) const STAGES: [&str; 7] =
+    ["jpeg/inverse", "jpeg/down", "jpeg/across", "jpeg/forward", "jpeg/scan", "jpeg/offsets", "jpeg/pack"];
 
 const INVERSE: usize = 0;
 const DOWN: usize = 1;
 const ACROSS: usize = 2;
 const FORWARD: usize = 3;
 const SCAN: usize = 4;
-const PACK: usize = 5;
+const OFFSETS: usize = 5;
+const PACK: usize = 6;
 
 /// Words of an entry.
 const ENTRY: usize = 16;
@@ -50,11 +52,12 @@ pub(super) struct Params {
     pub(super) nonce: u32,
     pub(super) receipt: u32,
     zigzag_at: u32,
-    runs: u32,
+    planes: u32,
     lengths_at: u32,
     starts_at: u32,
+    offsets_at: u32,
     values_at: u32,
-    unused: [u32; 2],
+    unused: u32,
 }
 
 /// Something to upload.
@@ -99,6 +102,8 @@ struct Outgoing {
     /// Of the batch.
     first_run: usize,
     runs: usize,
+    /// Its number among all components of the batch.
+    number: usize,
     /// What is known of its entry: where its samples are, and how they lie.
     forward: [u32; 7],
 }
@@ -148,6 +153,8 @@ pub(in crate::pixels) struct Layout {
     resampled: Room,
     /// Of all results.
     runs: usize,
+    /// Components of all results.
+    outgoing: usize,
     stages: [Stage; STAGES.len()],
     pub(super) params: [Params; STAGES.len()],
     /// The components of each rendition.
@@ -216,10 +223,12 @@ impl Layout {
             entry.extend([coefficients, narrow(first)]);
             self.stages[FORWARD].push(outgoing.runs as u64, &entry);
             let (masks, dcs) = (first * MASK_WORDS, runs * MASK_WORDS + first * DC_WORDS);
-            let entry = [coefficients, narrow(masks), narrow(dcs), narrow(first)];
+            let number = outgoing.number as u32;
+            self.stages[SCAN].push(1, &[narrow(first), outgoing.runs as u32, number]);
+            let entry = [coefficients, narrow(masks), narrow(dcs), narrow(first), number];
             self.stages[PACK].push(outgoing.runs as u64, &entry);
         }
-        self.stages[SCAN].groups = 1;
+        self.stages[OFFSETS].groups = 1;
         for index in 0..STAGES.len() {
             let entries = std::mem::take(&mut self.stages[index].entries);
             let count = entries.len();
@@ -230,9 +239,10 @@ impl Layout {
                 groups: narrow(self.stages[index].groups),
                 receipt: index as u32,
                 zigzag_at,
-                runs: narrow(runs),
+                planes: self.outgoing as u32,
                 lengths_at: narrow(runs * RUN as u64 * BLOCK_WORDS),
                 starts_at: narrow(self.starts_at()),
+                offsets_at: narrow(self.offsets_at()),
                 values_at: narrow(self.header_words()),
                 ..Params::default()
             };
@@ -304,7 +314,8 @@ impl Layout {
         let forward = [resampled, narrow(words), turns, width as u32, height as u32, blocks.0 as u32, steps];
         let (first_run, runs) = (self.runs, blocks.0.div_ceil(RUN) * blocks.1);
         self.runs += runs;
-        Outgoing { blocks, first_run, runs, forward }
+        self.outgoing += 1;
+        Outgoing { blocks, first_run, runs, number: self.outgoing - 1, forward }
     }
 
     /// Where what comes back has the starts of all runs; before them lie masks and DCs.
@@ -312,9 +323,14 @@ impl Layout {
         self.runs as u64 * (MASK_WORDS + DC_WORDS)
     }
 
+    /// Where it has, of each component, where its values begin, from which the starts of its runs count; and behind them how much all values take.
+    fn offsets_at(&self) -> u64 {
+        self.starts_at() + self.runs as u64
+    }
+
     /// All of it but the values.
     fn header_words(&self) -> u64 {
-        self.starts_at() + self.runs as u64 + 1
+        self.offsets_at() + self.outgoing as u64 + 1
     }
 
     /// Bytes of what is uploaded, of planes, of rows between, of resampled planes, of dense coefficients, and of what comes back.
@@ -376,12 +392,11 @@ impl Layout {
         let own = outgoing.runs as u64;
         let masks = words(first * MASK_WORDS, own * MASK_WORDS)?.as_chunks::<8>().0;
         let dcs = words(runs * MASK_WORDS + first * DC_WORDS, own * DC_WORDS)?.as_chunks::<2>().0;
-        let starts = words(self.starts_at() + first, own + 1)?.as_chunks::<4>().0;
-        let mut starts: Vec<u32> = starts.iter().map(|word| u32::from_ne_bytes(*word)).collect();
-        let (base, end) = (starts[0], starts.pop().unwrap_or(0));
-        let length = end.checked_sub(base).ok_or_else(lost)?;
-        let values = words(self.header_words() + u64::from(base), length.into())?;
-        starts.iter_mut().for_each(|start| *start = start.wrapping_sub(base));
+        let numbers = |at, count| Ok(words(at, count)?.as_chunks::<4>().0.iter().map(|word| u32::from_ne_bytes(*word)).collect());
+        let starts: Vec<u32> = numbers(self.starts_at() + first, own)?;
+        let offsets: Vec<u32> = numbers(self.offsets_at() + outgoing.number as u64, 2)?;
+        let length = offsets[1].checked_sub(offsets[0]).ok_or_else(lost)?;
+        let values = words(self.header_words() + u64::from(offsets[0]), length.into())?;
         let masks = masks.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
         let dcs = dcs.iter().map(|bytes| i16::from_ne_bytes(*bytes)).collect();
         PackedPlane::from_parts(outgoing.blocks, masks, dcs, starts, values.to_vec()).map_err(|_| lost())

@@ -25,6 +25,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Threads without work end after so long.
 const IDLE: Duration = Duration::from_secs(2);
 
+/// However little an adapter has shown to take, batches of so many pixels are tried.
+const LEAST_PIXELS: u64 = 64 << 20;
+
 /// What a batch may be.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pixels) struct Most {
@@ -38,8 +41,9 @@ pub(in crate::pixels) struct Most {
 
 impl Default for Most {
     fn default() -> Self {
-        // 128 megapixels take about 200 MB as planes and 120 MB packed.
-        Self { renditions: 16, pixels: 128 << 20, window: WINDOW }
+        // 32 pictures of 16 megapixels take about 2.5 GB, three times where three batches are in flight. An adapter that has or binds less shows
+        // with the first one, and gets less from then on.
+        Self { renditions: 16, pixels: 512 << 20, window: WINDOW }
     }
 }
 
@@ -143,6 +147,11 @@ impl State {
         self.waiting.retain(|waiting| waiting.cancel.check().is_ok());
     }
 
+    /// So many pixels were too many for the device.
+    fn learn(&mut self, pixels: u64) {
+        self.most.pixels = self.most.pixels.min((pixels / 2).max(LEAST_PIXELS));
+    }
+
     fn take(&mut self) -> Vec<Waiting> {
         let count = self.count().min(self.waiting.len());
         self.waiting.drain(..count).collect()
@@ -235,6 +244,7 @@ impl Inner {
             return;
         }
         if batch.len() > 1 && matches!(fault, Fault::OutOfMemory(_) | Fault::Unfit(_)) {
+            self.queue.lock().learn(batch.iter().map(|waiting| waiting.rendition.pixels()).sum());
             let rest = batch.split_off(batch.len() / 2);
             self.make(batch);
             return self.make(rest);

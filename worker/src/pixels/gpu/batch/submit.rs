@@ -9,6 +9,7 @@ use wgpu::{
     ComputePassDescriptor, ComputePassTimestampWrites, MapMode, QuerySet, QuerySetDescriptor, QueryType,
 };
 
+use super::IN_FLIGHT;
 use super::layout::{Layout, Params, STAGES};
 use crate::formats::Cancel;
 use crate::pixels::coefficients::Batched;
@@ -23,7 +24,7 @@ pub(in crate::pixels) type Deliver<'a> = &'a mut dyn FnMut(Vec<Vec<PackedPlane>>
 const TIME: u64 = 8;
 
 /// Which of the working buffers a stage reads and writes: input, planes, between, resampled, coefficients, output.
-const BUFFERS: [(usize, usize); STAGES.len()] = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (4, 5)];
+const BUFFERS: [(usize, usize); STAGES.len()] = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (4, 5), (4, 5)];
 
 /// The buffers of a batch.
 struct Buffers {
@@ -34,6 +35,14 @@ struct Buffers {
     receipts: Buffer,
     times: Option<(QuerySet, Buffer)>,
     readback: Buffer,
+}
+
+impl Buffers {
+    /// All of them.
+    fn bytes(&self) -> u64 {
+        let others = [&self.staging, &self.params, &self.receipts, &self.readback];
+        self.working.iter().chain(others).map(Buffer::size).sum()
+    }
 }
 
 /// Where everything lies in what is read back.
@@ -57,6 +66,7 @@ impl WgpuBackend {
         let (params, signed) = self.params(layout)?;
         let back = self.back();
         let buffers = self.allocate_batch(layout, &back)?;
+        self.pool.expect(buffers.bytes() * IN_FLIGHT as u64);
         let mut batched = Batched { sources: layout.sources, bands: 1, ..Batched::default() };
         let ((submitted, submitted_at), fault) = scoped(&self.device, || {
             let filled = self.fill(layout, &buffers, &params);
@@ -129,7 +139,7 @@ impl WgpuBackend {
         });
         match fault {
             Some(fault) => {
-                drop(self.pool.drain());
+                self.pool.shrink();
                 Err(fault)
             }
             None => Ok(buffers),

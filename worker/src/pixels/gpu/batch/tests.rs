@@ -198,8 +198,25 @@ fn five_renditions_of_a_source_go_up_once() {
     assert_eq!((alone.sources, all.sources), (1, 1));
     // Of so small ones the weights are as much as the picture.
     assert!(all.bytes_up < 3 * alone.bytes_up, "{} and {} bytes go up", alone.bytes_up, all.bytes_up);
-    assert_eq!(all.stages_us.len(), 6, "lavapipe tells what each stage took: {all:?}");
+    assert_eq!(all.stages_us.len(), 7, "lavapipe tells what each stage took: {all:?}");
     assert!(all.stages_us.iter().any(|(_, micros)| *micros > 0.0), "{all:?}");
+}
+
+#[test]
+fn a_batch_of_more_planes_and_of_planes_of_more_runs_than_a_workgroup_has_lanes() {
+    let backend = lavapipe();
+    let file = photo(40, 30, Subsamp::Sub2x2, 85, 25);
+    let first = case("one of many", &file, Scale::Full, (20, 15), None, 82);
+    let others = (0..99u32).map(|index| {
+        let rendition = Rendition { size: (9 + index % 32, 8 + index % 21), ..Rendition::clone(&first.rendition) };
+        Case { name: format!("number {index}"), file: file.clone(), rendition: Arc::new(rendition) }
+    });
+    let many: Vec<Case> = others.collect();
+    check(&backend, &many);
+    let large = case("large", &photo(500, 700, Subsamp::Sub2x2, 85, 25), Scale::Full, (480, 690), None, 82);
+    let (made, _) = run(&backend, std::slice::from_ref(&large));
+    assert!(many.len() * 3 > 256 && made[0][0].starts().len() > 512, "{} runs", made[0][0].starts().len());
+    assert!(written(&large, &made[0]) == by_cpu(&large), "another file than the CPU's");
 }
 
 #[test]
