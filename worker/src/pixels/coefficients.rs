@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use convertfly_jpeg::{Packed, PackedPlane, Sampling, Scale, Turn};
 
+use super::gpu::Plan;
+use super::image::{Image, Shape};
+use super::recording::Recording;
+use crate::failure::Failure;
+
 /// One picture that is wanted of a source: as [`convertfly_jpeg::Planes::resized`] makes it, with half the resolution of colour, and
 /// [`convertfly_jpeg::encode`] transforms and divides it.
 #[derive(Clone, Debug)]
@@ -18,12 +23,42 @@ pub(crate) struct Rendition {
     pub(crate) turn: Option<Turn>,
     /// Steps of quantisation of brightness and of colour.
     pub(crate) steps: [[u16; 64]; 2],
+    /// What is done to its pixels; where it is something, the turn is a step of it.
+    pub(crate) through: Option<Arc<Through>>,
+}
+
+/// Pixels that a rendition becomes on the way.
+#[derive(Debug)]
+pub(crate) struct Through {
+    /// The passes over them; none where they stay as they are.
+    pub(crate) plan: Option<Plan>,
+    /// What they are then.
+    pub(crate) output: Shape,
+    /// Whether they become coefficients again; if not, they are what is wanted.
+    pub(crate) back: bool,
+}
+
+impl Through {
+    /// What `recording` does to pixels like `from`.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] when a step does not fit.
+    pub(crate) fn new(recording: &Recording, from: Shape, back: bool) -> Result<Self, Failure> {
+        let plan = Plan::new(recording, from)?;
+        let output = plan.as_ref().map_or(from, |plan| plan.output);
+        Ok(Self { plan, output, back })
+    }
 }
 
 /// How much colour there is beside brightness.
 pub(crate) const SAMPLING: Sampling = Sampling::Half;
 
 impl Rendition {
+    /// How much colour there is beside brightness, of what is resampled: for pixels all of it.
+    pub(crate) fn sampling(&self) -> Sampling {
+        if self.through.is_some() { Sampling::Full } else { SAMPLING }
+    }
+
     /// Width and height as it is written.
     pub(crate) fn turned_size(&self) -> (u32, u32) {
         let (width, height) = self.size;
@@ -37,11 +72,20 @@ impl Rendition {
     }
 }
 
-/// What a rendition became: of each component the blocks that show.
+/// What a rendition became.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Of each component the blocks that show.
+    Coefficients(Vec<PackedPlane>),
+    /// The pixels that it went through.
+    Pixels(Image),
+}
+
+/// What a rendition became, and how.
 #[derive(Debug)]
 pub(crate) struct Transformed {
-    /// Its components.
-    pub(crate) planes: Vec<PackedPlane>,
+    /// What it is now.
+    pub(crate) outcome: Outcome,
     /// What it was made with.
     pub(crate) batch: Arc<Batched>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use convertfly_jpeg::{Packed, RUN, Resampling, Taps, Turn};
 
-use crate::pixels::coefficients::{Rendition, SAMPLING};
+use crate::pixels::coefficients::Rendition;
 use crate::pixels::gpu::Fault;
 
 /// Samples of a component to samples of the result, before it is turned.
@@ -32,7 +32,7 @@ impl Axes {
     pub(super) fn all(rendition: &Rendition) -> Result<Vec<Self>, Fault> {
         let frame = &rendition.source.frame;
         let of = |index: usize| {
-            Resampling::of(frame, index, rendition.scale, rendition.size, rendition.turn, SAMPLING)
+            Resampling::of(frame, index, rendition.scale, rendition.size, rendition.turn, rendition.sampling())
                 .ok_or_else(|| Fault::Unfit("its components are not brightness and colour".to_owned()))
         };
         let axes = |resampling: Resampling| {

@@ -3,7 +3,7 @@
 use super::Layout;
 use super::axes::mcu_rows;
 use crate::formats::Cancel;
-use crate::pixels::coefficients::{Batched, Rendition};
+use crate::pixels::coefficients::{Batched, Outcome, Rendition};
 use crate::pixels::gpu::{Backend, Fault};
 use convertfly_jpeg::PackedPlane;
 
@@ -35,9 +35,11 @@ pub(super) fn run(backend: &dyn Backend, rendition: &Rendition, cancel: &Cancel)
             continue;
         }
         let mut delivered = None;
-        backend.batch(&layout, &mut |planes, batched| delivered = Some((planes, batched)))?;
-        let (planes, batched) = delivered.ok_or_else(|| Fault::Lost("a band was not handed out".to_owned()))?;
-        let planes = planes.into_iter().next().unwrap_or_default();
+        backend
+            .batch(&layout, &mut |outcomes, batched| delivered = outcomes.into_iter().next().map(|outcome| (outcome, batched)))?;
+        let Some((Outcome::Coefficients(planes), batched)) = delivered else {
+            return Err(Fault::Lost("a band was not handed out".to_owned()));
+        };
         made.resize_with(planes.len(), PackedPlane::default);
         for (whole, band) in made.iter_mut().zip(&planes) {
             whole.append(band);

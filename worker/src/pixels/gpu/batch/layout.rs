@@ -3,62 +3,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytemuck::{Pod, Zeroable};
 use convertfly_jpeg::{Packed, PackedPlane, RUN, Scale, Taps, Turn, ZIGZAG};
 
 use super::axes::{Axes, Band};
+use super::results::{DC_WORDS, MASK_WORDS};
+use super::stages::{ACROSS, DOWN, FORWARD, INVERSE, LANES, OFFSETS, PACK, Params, Room, SCAN, STAGES, Stage, WORKING, narrow};
+use super::through::Kernel;
 use crate::pixels::coefficients::Rendition;
 use crate::pixels::gpu::Fault;
-
-/// The shaders, in the order in which they run.
-pub(super) const STAGES: [&str; 7] =
-    ["jpeg/inverse", "jpeg/down", "jpeg/across", "jpeg/forward", "jpeg/scan", "jpeg/offsets", "jpeg/pack"];
-
-const INVERSE: usize = 0;
-const DOWN: usize = 1;
-const ACROSS: usize = 2;
-const FORWARD: usize = 3;
-const SCAN: usize = 4;
-const OFFSETS: usize = 5;
-const PACK: usize = 6;
-
-/// Words of an entry.
-const ENTRY: usize = 16;
-
-/// Lanes of a workgroup of those stages that do not know blocks, each with a piece of its own.
-const LANES: u64 = 64;
+use crate::pixels::image::Shape;
 
 /// Dense coefficients of a block, two a word.
 const BLOCK_WORDS: u64 = 32;
-
-/// Masks and DCs of a run.
-const MASK_WORDS: u64 = 2 * RUN as u64;
-const DC_WORDS: u64 = RUN as u64 / 2;
-
-/// More than the values of a run can take: 8 times 63, of two bytes.
-const RUN_VALUES: u64 = 252;
-
-/// What the values of a run rarely take: so many are read back at once, and the rest, if there is any, after a look at how much it is.
-const LIKELY_VALUES: u64 = 40;
-
-/// What a stage is told. Mirrors `struct Params` of `shaders/wgsl/shared/stage.wgsl`, field by field.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub(super) struct Params {
-    pub(super) entries_at: u32,
-    pub(super) entries: u32,
-    pub(super) groups: u32,
-    /// Filled in for each run.
-    pub(super) nonce: u32,
-    pub(super) receipt: u32,
-    zigzag_at: u32,
-    planes: u32,
-    lengths_at: u32,
-    starts_at: u32,
-    offsets_at: u32,
-    values_at: u32,
-    unused: u32,
-}
 
 /// Something to upload.
 enum Piece {
@@ -96,69 +52,63 @@ struct Sampled {
 
 /// A component of a result on its way to coefficients.
 #[derive(Clone, Copy)]
-struct Outgoing {
+pub(super) struct Outgoing {
     /// Blocks across and down.
-    blocks: (usize, usize),
+    pub(super) blocks: (usize, usize),
     /// Of the batch.
-    first_run: usize,
-    runs: usize,
+    pub(super) first_run: usize,
+    pub(super) runs: usize,
     /// Its number among all components of the batch.
-    number: usize,
+    pub(super) number: usize,
     /// What is known of its entry: where its samples are, and how they lie.
     forward: [u32; 7],
 }
 
-/// One stage.
-#[derive(Default)]
-struct Stage {
-    entries: Vec<[u32; ENTRY]>,
-    groups: u64,
+/// A component resampled.
+pub(super) struct Resampled {
+    pub(super) at: u32,
+    /// Words of a row.
+    pub(super) words: u32,
+    /// Samples across and down.
+    pub(super) size: (usize, usize),
 }
 
-impl Stage {
-    /// Adds an entry, `rest` behind the number of its first workgroup.
-    fn push(&mut self, groups: u64, rest: &[u32]) {
-        let mut entry = [0; ENTRY];
-        entry[0] = narrow(self.groups);
-        entry[1..=rest.len()].copy_from_slice(rest);
-        self.entries.push(entry);
-        self.groups += groups;
-    }
+/// Pixels that come back.
+pub(super) struct Returned {
+    /// Which working buffer they lie in, where, and how many bytes are copied.
+    pub(super) buffer: usize,
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    pub(super) shape: Shape,
 }
 
-/// What lies beyond 32 bits is refused once all is known.
-fn narrow(words: u64) -> u32 {
-    u32::try_from(words).unwrap_or(u32::MAX)
-}
-
-/// Words that are handed out one after the other.
-#[derive(Default)]
-struct Room(u64);
-
-impl Room {
-    fn take(&mut self, words: u64) -> u32 {
-        let at = self.0;
-        self.0 += words;
-        narrow(at)
-    }
+/// What a rendition is to leave.
+pub(super) enum Wanted {
+    /// The components.
+    Coefficients(Vec<Outgoing>),
+    Pixels(Returned),
 }
 
 /// A batch, laid out.
 #[derive(Default)]
 pub(in crate::pixels) struct Layout {
-    pieces: Vec<Piece>,
+    /// What goes up, and where.
+    pieces: Vec<(u32, Piece)>,
     input: Room,
     planes: Room,
     between: Room,
-    resampled: Room,
+    pub(super) resampled: Room,
+    pub(super) pixels: [Room; 2],
     /// Of all results.
-    runs: usize,
+    pub(super) runs: usize,
     /// Components of all results.
-    outgoing: usize,
-    stages: [Stage; STAGES.len()],
+    pub(super) outgoing: usize,
+    pub(super) stages: [Stage; STAGES.len()],
+    /// Passes over pixels, in their order.
+    pub(super) kernels: Vec<Kernel>,
     pub(super) params: [Params; STAGES.len()],
-    /// The components of each rendition.
-    results: Vec<Vec<Outgoing>>,
+    /// Of each rendition.
+    pub(super) results: Vec<Wanted>,
     /// Sources that are uploaded.
     pub(super) sources: usize,
 }
@@ -208,15 +158,31 @@ impl Layout {
 
     /// All components of a rendition, or of a band of it, up to their samples.
     fn resample_all(&mut self, rendition: &Rendition, axes: &[Axes], sampled: &[Sampled]) {
-        let made = axes.iter().zip(sampled).enumerate();
-        let made = made.map(|(index, (axes, plane))| self.resample(rendition, index, axes, *plane)).collect();
-        self.results.push(made);
+        let resampled: Vec<Resampled> = axes.iter().zip(sampled).map(|(axes, plane)| self.resample(axes, *plane)).collect();
+        let wanted = match &rendition.through {
+            Some(through) => self.go_through(rendition, through, &resampled),
+            None => {
+                let (transpose, mirror_across, mirror_down) = rendition.turn.map_or((false, false, false), Turn::parts);
+                let turns = u32::from(transpose) | u32::from(mirror_across) << 1 | u32::from(mirror_down) << 2;
+                let one = |(index, resampled): (usize, &Resampled)| {
+                    let (width, height) = resampled.size;
+                    let size = if transpose { (height, width) } else { (width, height) };
+                    self.leave(resampled, size, turns, &rendition.steps[usize::from(index > 0)])
+                };
+                Wanted::Coefficients(resampled.iter().enumerate().map(one).collect())
+            }
+        };
+        self.results.push(wanted);
     }
 
     /// Counts all, and places what could not be placed before.
     fn settle(mut self, zigzag_at: u32) -> Result<Self, Fault> {
         let runs = self.runs as u64;
-        for outgoing in self.results.concat() {
+        let coefficients = self.results.iter().filter_map(|wanted| match wanted {
+            Wanted::Coefficients(planes) => Some(&planes[..]),
+            Wanted::Pixels(_) => None,
+        });
+        for outgoing in coefficients.collect::<Vec<_>>().concat() {
             let first = outgoing.first_run as u64;
             let coefficients = narrow(first * RUN as u64 * BLOCK_WORDS);
             let mut entry = outgoing.forward.to_vec();
@@ -255,7 +221,14 @@ impl Layout {
 
     fn upload(&mut self, piece: Piece) -> u32 {
         let at = self.input.take(piece.bytes().len().div_ceil(4) as u64);
-        self.pieces.push(piece);
+        self.pieces.push((at, piece));
+        at
+    }
+
+    /// Uploads what is bound by itself.
+    pub(super) fn upload_bound(&mut self, words: Vec<u32>) -> u32 {
+        let at = self.input.take_bound(words.len() as u64);
+        self.pieces.push((at, Piece::Words(words)));
         at
     }
 
@@ -291,7 +264,7 @@ impl Layout {
     }
 
     /// A component up to its samples.
-    fn resample(&mut self, rendition: &Rendition, index: usize, axes: &Axes, plane: Sampled) -> Outgoing {
+    fn resample(&mut self, axes: &Axes, plane: Sampled) -> Resampled {
         let Axes { columns, to: (width, height), ref down, ref across } = *axes;
         let columns = columns.div_ceil(4) as u64;
         let between = self.between.take(columns * 2 * height as u64);
@@ -306,39 +279,29 @@ impl Layout {
         let entry = [between, wide, weights, width as u32, across.width() as u32, resampled, height as u32];
         self.stages[ACROSS].push((words * height as u64).div_ceil(LANES), &entry);
 
-        let (transpose, mirror_across, mirror_down) = rendition.turn.map_or((false, false, false), Turn::parts);
-        let turns = u32::from(transpose) | u32::from(mirror_across) << 1 | u32::from(mirror_down) << 2;
-        let (width, height) = if transpose { (height, width) } else { (width, height) };
-        let steps = self.upload(steps(&rendition.steps[usize::from(index > 0)]));
-        let blocks = (width.div_ceil(8), height.div_ceil(8));
-        let forward = [resampled, narrow(words), turns, width as u32, height as u32, blocks.0 as u32, steps];
+        Resampled { at: resampled, words: narrow(words), size: (width, height) }
+    }
+
+    /// A component on to coefficients; `size` is what it has once it is turned.
+    pub(super) fn leave(&mut self, resampled: &Resampled, size: (usize, usize), turns: u32, divided: &[u16; 64]) -> Outgoing {
+        let steps = self.upload(steps(divided));
+        let blocks = (size.0.div_ceil(8), size.1.div_ceil(8));
+        let (at, words) = (resampled.at, resampled.words);
+        let forward = [at, words, turns, size.0 as u32, size.1 as u32, blocks.0 as u32, steps];
         let (first_run, runs) = (self.runs, blocks.0.div_ceil(RUN) * blocks.1);
         self.runs += runs;
         self.outgoing += 1;
         Outgoing { blocks, first_run, runs, number: self.outgoing - 1, forward }
     }
 
-    /// Where what comes back has the starts of all runs; before them lie masks and DCs.
-    fn starts_at(&self) -> u64 {
-        self.runs as u64 * (MASK_WORDS + DC_WORDS)
-    }
-
-    /// Where it has, of each component, where its values begin, from which the starts of its runs count; and behind them how much all values take.
-    fn offsets_at(&self) -> u64 {
-        self.starts_at() + self.runs as u64
-    }
-
-    /// All of it but the values.
-    fn header_words(&self) -> u64 {
-        self.offsets_at() + self.outgoing as u64 + 1
-    }
-
-    /// Bytes of what is uploaded, of planes, of rows between, of resampled planes, of dense coefficients, and of what comes back.
-    pub(in crate::pixels::gpu) fn buffers(&self) -> [u64; 6] {
+    /// Bytes of each working buffer.
+    pub(in crate::pixels::gpu) fn buffers(&self) -> [u64; WORKING] {
         let runs = self.runs as u64;
         let coefficients = runs * RUN as u64 * BLOCK_WORDS + runs;
-        let output = self.header_words() + runs * RUN_VALUES;
-        [self.input.0, self.planes.0, self.between.0, self.resampled.0, coefficients, output].map(|words| words.max(1) * 4)
+        let words = [self.input.0, self.planes.0, self.between.0, self.resampled.0, coefficients, self.output_words()];
+        let [input, planes, between, resampled, coefficients, output] = words.map(|words| words.max(1) * 4);
+        let [first, second] = self.pixels();
+        [input, planes, between, resampled, coefficients, output, first, second]
     }
 
     /// Whether no buffer is larger than `limit` bytes.
@@ -353,53 +316,7 @@ impl Layout {
 
     /// Hands out what is uploaded, and where it goes, in bytes; all that lies between is filled up with zeros.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.pieces.iter().scan(0, |next, piece| {
-            let (at, bytes) = (*next, piece.bytes());
-            *next += bytes.len().next_multiple_of(4) as u64;
-            Some((at, bytes))
-        })
-    }
-
-    /// Bytes that are read back at once.
-    pub(super) fn likely_bytes(&self) -> u64 {
-        (self.header_words() + self.runs as u64 * LIKELY_VALUES) * 4
-    }
-
-    /// Bytes that came back altogether, by the head of them.
-    ///
-    /// # Errors
-    /// [`Fault::Lost`] where that cannot be.
-    pub(super) fn all_bytes(&self, head: &[u8]) -> Result<u64, Fault> {
-        let at = (self.header_words() - 1) * 4;
-        let total = head.get(at as usize..).and_then(|rest| rest.first_chunk()).map(|word| u32::from_ne_bytes(*word));
-        let total = total.map(u64::from).filter(|&total| total <= self.runs as u64 * RUN_VALUES);
-        let total = total.ok_or_else(|| Fault::Lost("it counts more values than there can be".to_owned()))?;
-        Ok((self.header_words() + total) * 4)
-    }
-
-    /// The results of each rendition, out of what was read back; checked so that nothing but what belongs to a component gets into it.
-    ///
-    /// # Errors
-    /// [`Fault::Lost`] where it does not belong together.
-    pub(super) fn results(&self, found: &[u8]) -> Result<Vec<Vec<PackedPlane>>, Fault> {
-        self.results.iter().map(|planes| planes.iter().map(|outgoing| self.result(outgoing, found)).collect()).collect()
-    }
-
-    fn result(&self, outgoing: &Outgoing, found: &[u8]) -> Result<PackedPlane, Fault> {
-        let lost = || Fault::Lost("what came back does not belong together".to_owned());
-        let (runs, first) = (self.runs as u64, outgoing.first_run as u64);
-        let words = |at: u64, words: u64| found.get(at as usize * 4..(at + words) as usize * 4).ok_or_else(lost);
-        let own = outgoing.runs as u64;
-        let masks = words(first * MASK_WORDS, own * MASK_WORDS)?.as_chunks::<8>().0;
-        let dcs = words(runs * MASK_WORDS + first * DC_WORDS, own * DC_WORDS)?.as_chunks::<2>().0;
-        let numbers = |at, count| Ok(words(at, count)?.as_chunks::<4>().0.iter().map(|word| u32::from_ne_bytes(*word)).collect());
-        let starts: Vec<u32> = numbers(self.starts_at() + first, own)?;
-        let offsets: Vec<u32> = numbers(self.offsets_at() + outgoing.number as u64, 2)?;
-        let length = offsets[1].checked_sub(offsets[0]).ok_or_else(lost)?;
-        let values = words(self.header_words() + u64::from(offsets[0]), length.into())?;
-        let masks = masks.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
-        let dcs = dcs.iter().map(|bytes| i16::from_ne_bytes(*bytes)).collect();
-        PackedPlane::from_parts(outgoing.blocks, masks, dcs, starts, values.to_vec()).map_err(|_| lost())
+        self.pieces.iter().map(|(at, piece)| (u64::from(*at) * 4, piece.bytes()))
     }
 }
 

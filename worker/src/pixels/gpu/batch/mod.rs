@@ -7,11 +7,17 @@ mod axes;
 mod bands;
 mod layout;
 mod queue;
+mod results;
+mod stages;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod through;
 
 pub(in crate::pixels) use layout::Layout;
 pub(super) use queue::Queue;
 pub(in crate::pixels) use queue::{IN_FLIGHT, Most};
 pub(in crate::pixels) use submit::Deliver;
+
+/// Every adapter takes bindings at multiples of so many words.
+const BOUND_WORDS: u64 = super::device::ALIGNMENT / 4;

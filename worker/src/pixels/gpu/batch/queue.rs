@@ -5,11 +5,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use convertfly_jpeg::PackedPlane;
-
 use super::{Layout, bands};
 use crate::formats::Cancel;
-use crate::pixels::coefficients::{Batched, Rendition, Transformed};
+use crate::pixels::coefficients::{Batched, Outcome, Rendition, Transformed};
 use crate::pixels::gpu::{Fault, Inner};
 
 /// Batches in flight: one is filled while another is computed and a third is taken out.
@@ -226,16 +224,16 @@ impl Inner {
         let ended = self.guarded(|backend| {
             let layout = Layout::new(&renditions)?;
             let name = backend.name().to_owned();
-            if let ([waiting], false) = (&batch[..], layout.fits(backend.limit())) {
+            if let ([waiting], false) = (&batch[..], layout.fits(backend.limit()) || batch[0].rendition.through.is_some()) {
                 drop(layout);
                 let (planes, batched) = bands::run(backend, &waiting.rendition, &waiting.cancel)?;
                 made = Some(());
-                answer(&batch, vec![planes], batched, &name);
+                answer(&batch, vec![Outcome::Coefficients(planes)], batched, &name);
                 return Ok(());
             }
-            backend.batch(&layout, &mut |planes, batched| {
+            backend.batch(&layout, &mut |outcomes, batched| {
                 made = Some(());
-                answer(&batch, planes, batched, &name);
+                answer(&batch, outcomes, batched, &name);
             })
         });
         let Err(fault) = ended else { return };
@@ -256,10 +254,10 @@ impl Inner {
     }
 }
 
-fn answer(batch: &[Waiting], planes: Vec<Vec<PackedPlane>>, batched: Batched, device: &str) {
+fn answer(batch: &[Waiting], outcomes: Vec<Outcome>, batched: Batched, device: &str) {
     let batched = Arc::new(batched);
-    for (waiting, planes) in batch.iter().zip(planes) {
-        let made = Transformed { planes, batch: Arc::clone(&batched) };
+    for (waiting, outcome) in batch.iter().zip(outcomes) {
+        let made = Transformed { outcome, batch: Arc::clone(&batched) };
         let _ = waiting.tell.send(Ok((made, device.to_owned())));
     }
 }

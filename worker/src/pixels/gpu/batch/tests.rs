@@ -1,6 +1,7 @@
 //! What a GPU makes of coefficients is what the CPU makes of them, byte for byte; and nothing of one task gets into another.
 
 mod bands;
+mod through;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use convertfly_jpeg::{
 use super::{Layout, Most};
 use crate::failure::Failure;
 use crate::formats::Cancel;
-use crate::pixels::coefficients::{Batched, Rendition, SAMPLING};
+use crate::pixels::coefficients::{Batched, Outcome, Rendition, SAMPLING};
 use crate::pixels::gpu::device::WgpuBackend;
 use crate::pixels::gpu::{Backend, Fault, Gpu, Injected};
 use crate::pixels::{CpuLevel, GpuPolicy, Processor};
@@ -51,7 +52,7 @@ fn case(name: &str, file: &[u8], scale: Scale, size: (u32, u32), turn: Option<Tu
     assert!(source.sound, "{name}");
     let steps = [0, 1].map(|kind| quality_steps(kind, quality));
     let name = format!("{name} at {scale:?} to {size:?}, {turn:?}, quality {quality}");
-    Case { name, file: file.to_vec(), rendition: Arc::new(Rendition { source, scale, size, turn, steps }) }
+    Case { name, file: file.to_vec(), rendition: Arc::new(Rendition { source, scale, size, turn, steps, through: None }) }
 }
 
 /// Width and height of the file.
@@ -89,8 +90,16 @@ fn run(backend: &dyn Backend, cases: &[Case]) -> (Vec<Vec<PackedPlane>>, Batched
     let renditions: Vec<_> = cases.iter().map(|case| Arc::clone(&case.rendition)).collect();
     let layout = Layout::new(&renditions).expect("it is laid out");
     let mut made = None;
-    backend.batch(&layout, &mut |planes, batched| made = Some((planes, batched))).expect("lavapipe runs it");
-    made.expect("it was handed out")
+    backend.batch(&layout, &mut |outcomes, batched| made = Some((outcomes, batched))).expect("lavapipe runs it");
+    let (outcomes, batched) = made.expect("it was handed out");
+    (outcomes.into_iter().map(planes_of).collect(), batched)
+}
+
+fn planes_of(outcome: Outcome) -> Vec<PackedPlane> {
+    match outcome {
+        Outcome::Coefficients(planes) => planes,
+        Outcome::Pixels(_) => panic!("coefficients were wanted"),
+    }
 }
 
 fn check(backend: &dyn Backend, cases: &[Case]) -> Batched {
@@ -170,8 +179,14 @@ fn every_component_is_divided_by_its_own_steps() {
             let wanted = Planes::resized_of(&source.coefficients(), Scale::Full, (61, 47), None, SAMPLING, Range::Full)
                 .expect("it is sound");
             let steps = [quality_steps(0, 90), quality_steps(1, 60)];
-            let rendition =
-                Arc::new(Rendition { source: Arc::new(source), scale: Scale::Full, size: (61, 47), turn: None, steps });
+            let rendition = Arc::new(Rendition {
+                source: Arc::new(source),
+                scale: Scale::Full,
+                size: (61, 47),
+                turn: None,
+                steps,
+                through: None,
+            });
             let samples = Samples::YCbCr([0, 1, 2].map(|index| &wanted.planes[index].data[..]), SAMPLING);
             let wanted = encode(&Source { width: 61, height: 47, samples }, &steps, &options()).expect("written");
             let case = Case { name: format!("component {other}"), file: Vec::new(), rendition };
@@ -255,15 +270,15 @@ fn processor(renditions: usize) -> Processor {
 }
 
 /// The file that the GPU made and in which batch, or why it made none.
-type Outcome = Result<(Vec<u8>, Batched), Vec<String>>;
+type Attempt = Result<(Vec<u8>, Batched), Vec<String>>;
 
 /// Every case on a thread of its own, as tasks come.
-fn transform(processor: &Processor, cases: &[Case]) -> Vec<Outcome> {
+fn transform(processor: &Processor, cases: &[Case]) -> Vec<Attempt> {
     let one = |case: &Case| {
         let turn = processor.transforms(1, 1, 1).expect("it goes to the GPU");
         let rendition = Rendition::clone(&case.rendition);
         let (made, ran) = processor.transform(turn, rendition, &Cancel::new()).expect("no fault of the GPU is an error");
-        made.map(|made| (written(case, &made.planes), Batched::clone(&made.batch))).ok_or(ran.fallbacks)
+        made.map(|made| (written(case, &planes_of(made.outcome)), Batched::clone(&made.batch))).ok_or(ran.fallbacks)
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = cases.iter().map(|case| scope.spawn(move || one(case))).collect();
