@@ -16,7 +16,7 @@ mod through;
 
 pub(in crate::pixels) use layout::Layout;
 pub(super) use queue::Queue;
-pub(in crate::pixels) use queue::{IN_FLIGHT, Most};
+pub(in crate::pixels) use queue::{IN_BATCH, IN_FLIGHT, Most};
 pub(in crate::pixels) use submit::Deliver;
 
 /// Every adapter takes bindings at multiples of so many words.

@@ -6,12 +6,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Layout, bands};
+use crate::cores;
 use crate::formats::Cancel;
 use crate::pixels::coefficients::{Batched, Outcome, Rendition, Transformed};
 use crate::pixels::gpu::{Fault, Inner};
 
 /// Batches in flight: one is filled while another is computed and a third is taken out.
 pub(in crate::pixels) const IN_FLIGHT: usize = 3;
+
+/// Renditions of a batch where nothing was measured.
+pub(in crate::pixels) const IN_BATCH: usize = 16;
 
 /// How long the first one of a batch waits for others. They come together where a source has several renditions; where there is more to do than
 /// the device does at once they gather while it works.
@@ -41,7 +45,7 @@ impl Default for Most {
     fn default() -> Self {
         // 32 pictures of 16 megapixels take about 2.5 GB, three times where three batches are in flight. An adapter that has or binds less shows
         // with the first one, and gets less from then on.
-        Self { renditions: 16, pixels: 512 << 20, window: WINDOW }
+        Self { renditions: IN_BATCH, pixels: 512 << 20, window: WINDOW }
     }
 }
 
@@ -178,16 +182,19 @@ impl Inner {
                 }
             }
         }
-        loop {
-            match told.recv_timeout(LOOK) {
-                Ok(answer) => return answer,
-                Err(RecvTimeoutError::Timeout) => cancel.check().map_err(Fault::Stop)?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    cancel.check().map_err(Fault::Stop)?;
-                    return Err(Fault::Absent("the thread for the GPU has ended".to_owned()));
+        // Another task decodes meanwhile.
+        cores::away(cancel, || {
+            loop {
+                match told.recv_timeout(LOOK) {
+                    Ok(answer) => return answer,
+                    Err(RecvTimeoutError::Timeout) => cancel.check().map_err(Fault::Stop)?,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        cancel.check().map_err(Fault::Stop)?;
+                        return Err(Fault::Absent("the thread for the GPU has ended".to_owned()));
+                    }
                 }
             }
-        }
+        })
     }
 
     /// A thread that takes one batch after the other.

@@ -13,6 +13,7 @@ use convertfly_jpeg::{
 };
 
 use super::{Layout, Most};
+use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::pixels::coefficients::{Batched, Outcome, Rendition, SAMPLING};
@@ -272,16 +273,17 @@ fn processor(renditions: usize) -> Processor {
 /// The file that the GPU made and in which batch, or why it made none.
 type Attempt = Result<(Vec<u8>, Batched), Vec<String>>;
 
+fn attempt(processor: &Processor, case: &Case) -> Attempt {
+    let turn = processor.transforms(1, 1, 1).expect("it goes to the GPU");
+    let rendition = Rendition::clone(&case.rendition);
+    let (made, ran) = processor.transform(turn, rendition, &Cancel::new()).expect("no fault of the GPU is an error");
+    made.map(|made| (written(case, &planes_of(made.outcome)), Batched::clone(&made.batch))).ok_or(ran.fallbacks)
+}
+
 /// Every case on a thread of its own, as tasks come.
 fn transform(processor: &Processor, cases: &[Case]) -> Vec<Attempt> {
-    let one = |case: &Case| {
-        let turn = processor.transforms(1, 1, 1).expect("it goes to the GPU");
-        let rendition = Rendition::clone(&case.rendition);
-        let (made, ran) = processor.transform(turn, rendition, &Cancel::new()).expect("no fault of the GPU is an error");
-        made.map(|made| (written(case, &planes_of(made.outcome)), Batched::clone(&made.batch))).ok_or(ran.fallbacks)
-    };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = cases.iter().map(|case| scope.spawn(move || one(case))).collect();
+        let threads: Vec<_> = cases.iter().map(|case| scope.spawn(move || attempt(processor, case))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
     })
 }
@@ -306,6 +308,20 @@ fn tasks_that_come_together_are_one_batch_and_each_gets_its_own() {
         let (file, batched) = made.expect("the GPU made it");
         assert_eq!((batched.renditions, batched.sources), (4, 4), "{}", case.name);
         assert!(file == by_cpu(case), "{}: another's picture, or a wrong one", case.name);
+    }
+}
+
+#[test]
+fn tasks_that_wait_for_a_batch_leave_their_core_to_those_that_are_to_join_it() {
+    let (processor, cases, cores) = (processor(4), four(), Cores::new(1));
+    let all: Vec<Attempt> = std::thread::scope(|scope| {
+        let (processor, cores) = (&processor, &cores);
+        let one = |case| scope.spawn(move || cores.run(&Cancel::new(), || Ok(attempt(processor, case))));
+        let threads: Vec<_> = cases.iter().map(one).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics").expect("not cancelled")).collect()
+    });
+    for made in all {
+        assert_eq!(made.expect("the GPU made it").1.renditions, 4, "none had to go without the others");
     }
 }
 
