@@ -20,8 +20,9 @@ use super::batch::{Deliver, Layout as Batch};
 use super::{Backend, Done, Fault, Injected, OpenError, Plan};
 use crate::formats::Cancel;
 use crate::pixels::image::Image;
+use crate::pixels::policy::GpuPolicy;
 use crate::pixels::pool::{Pool, size_class};
-use crate::pixels::processor::{GpuPolicy, micros};
+use crate::pixels::processor::micros;
 
 /// A recording that takes longer hangs: the largest image allowed takes less than a second on the slowest GPU worth using, and a
 /// software adapter takes some seconds for it.
@@ -343,7 +344,8 @@ impl WgpuBackend {
         if let Some(fault) = fault {
             return Err(fault);
         }
-        self.wait(&submitted?, cancel)?;
+        let submitted = submitted?;
+        crate::cores::away(cancel, || self.wait(&submitted, cancel))?;
         let (kernel_us, reading) = (micros(submitted_at.elapsed()), Instant::now());
         let image = self.read(plan, &layout, &buffers, output)?;
         self.clean(buffers.with_kinds().into());
