@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use convertfly_benches::machine::Watch;
-use convertfly_benches::{calibrate, codecs, kernels, node, papers, peers, readme, scheduler, thumbnail};
+use convertfly_benches::{calibrate, codecs, gpu as on_gpu, kernels, node, papers, peers, readme, scheduler, thumbnail};
 use convertfly_worker::pixels::{CpuLevel, GpuPolicy};
 
 use crate::config::Config;
@@ -211,6 +211,7 @@ pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> 
             if *as_json {
                 json(&measured)?;
             } else {
+                measured.report.batches.iter().for_each(|row| println!("\n{}", on_gpu::line(row)));
                 println!("\n{}", measured.run.line());
                 if let Some(why) = measured.report.no_gpu {
                     println!("no GPU: {why}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::peers::{Cost, Side, rows};
 
-fn run(debug: bool) -> Run {
+pub(super) fn run(debug: bool) -> Run {
     Run {
         cpu: "Example 9000".into(),
         cores: 2,
@@ -74,6 +74,7 @@ fn whole() -> Runs {
             bullmq: phases(500.0, 300.0),
         }),
         thumbnail: Some(Measured { run: run(false), report: photo }),
+        gpu: None,
     }
 }
 
@@ -193,7 +194,7 @@ fn runs_are_read_as_the_benches_print_them() {
     write("scheduler.json", serde_json::to_value(&scheduler).expect("JSON"));
     write("thumbnail.json", serde_json::to_value(&thumbnail).expect("JSON"));
     let read = Runs::read(folder.path()).expect("they are read");
-    let expected = Runs { peers, node, scheduler, thumbnail, queue: None };
+    let expected = Runs { peers, node, scheduler, thumbnail, queue: None, gpu: None };
     assert_eq!(section(&read), section(&expected), "nothing is lost");
 
     let slow = Measured { run: run(true), report: Vec::<scheduler::Report>::new() };
