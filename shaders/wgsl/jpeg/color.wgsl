@@ -1,29 +1,27 @@
-// Planes of brightness and colour to pixels, in integers: bit for bit `rgb` of worker/jpeg/src/pixels/color.rs. A lane makes a word of pixels, which lie
-// one after the other without padding.
+// Planes of brightness and colour to pixels, in integers: values with four bits of fraction become colours and are rounded once, bit for bit `rgb_fine`
+// of worker/jpeg/src/pixels/color.rs; grey is there as samples. A lane makes a word of pixels, which lie one after the other without padding.
 //
 // Entry: first workgroup; where brightness and both colours lie in `src`, and the words of their rows; width; pixels; samples of a pixel, one or
 // three; where pixels lie in `dst`.
 
 #import stage
 
-fn plane_sample(plane: u32, words: u32, x: u32, y: u32) -> i32 {
-    return i32((src[plane + y * words + x / 4u] >> ((x & 3u) * 8u)) & 0xffu);
+fn value(plane: u32, words: u32, x: u32, y: u32) -> i32 {
+    return (i32(src[plane + y * words + x / 2u]) << (16u - (x & 1u) * 16u)) >> 16u;
 }
 
 fn rgb(entry: u32, pixel: u32) -> vec3<u32> {
     let words = table[entry + 4u];
     let x = pixel % table[entry + 5u];
     let y = pixel / table[entry + 5u];
-    let luma = plane_sample(table[entry + 1u], words, x, y);
     if table[entry + 7u] == 1u {
-        return vec3<u32>(u32(luma));
+        return vec3<u32>((src[table[entry + 1u] + y * words + x / 4u] >> ((x & 3u) * 8u)) & 0xffu);
     }
-    let cb = plane_sample(table[entry + 2u], words, x, y) - 128;
-    let cr = plane_sample(table[entry + 3u], words, x, y) - 128;
-    let red = luma + ((91881 * cr + 32768) >> 16u);
-    let green = luma + ((-22554 * cb - 46802 * cr + 32768) >> 16u);
-    let blue = luma + ((116130 * cb + 32768) >> 16u);
-    return vec3<u32>(clamp(vec3<i32>(red, green, blue), vec3<i32>(0), vec3<i32>(255)));
+    let luma = (value(table[entry + 1u], words, x, y) << 16u) + (1i << 19u);
+    let cb = value(table[entry + 2u], words, x, y) - 2048;
+    let cr = value(table[entry + 3u], words, x, y) - 2048;
+    let sums = vec3<i32>(luma + 91881 * cr, luma - 22554 * cb - 46802 * cr, luma + 116130 * cb);
+    return vec3<u32>(clamp(sums >> vec3<u32>(20u), vec3<i32>(0), vec3<i32>(255)));
 }
 
 @compute @workgroup_size(64)

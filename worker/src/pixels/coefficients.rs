@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use convertfly_jpeg::{Packed, PackedPlane, Sampling, Scale, Turn};
+use convertfly_jpeg::{Component, Frame, Packed, PackedPlane, Sampling, Scale, Turn};
 
 use super::gpu::Plan;
 use super::image::{Image, Shape};
@@ -36,6 +36,39 @@ pub(crate) struct Through {
     pub(crate) output: Shape,
     /// Whether they become coefficients again; if not, they are what is wanted.
     pub(crate) back: bool,
+    /// Where they are those of the whole picture, as a decoder gives them, how colour becomes as much as brightness: the resize is a step of what is
+    /// done to them then.
+    pub(crate) whole: Option<Growth>,
+}
+
+/// How colour grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Growth {
+    /// Samples of brightness for one of colour, across and down: one or two.
+    pub(crate) across: u32,
+    /// The same down.
+    pub(crate) down: u32,
+    /// Samples of colour across and down that show.
+    pub(crate) size: (u32, u32),
+}
+
+impl Growth {
+    /// That of a picture; nothing for samplings that are seldom, and for colour of no more than two columns, which does not grow by a filter.
+    pub(crate) fn of(frame: &Frame) -> Option<Self> {
+        let [luma, colors @ ..] = &frame.components[..] else { return None };
+        let Some(first) = colors.first() else {
+            return Some(Self { across: 1, down: 1, size: (frame.width, frame.height) });
+        };
+        let factors = |c: &Component| (frame.max_h.checked_div(c.h), frame.max_v.checked_div(c.v));
+        let is_known = colors.len() == 2
+            && factors(luma) == (Some(1), Some(1))
+            && colors.iter().all(|c| (c.h, c.v) == (first.h, first.v) && c.h * 2 >= frame.max_h && c.v * 2 >= frame.max_v)
+            && frame.max_h.is_multiple_of(first.h)
+            && frame.max_v.is_multiple_of(first.v);
+        let (across, down) = ((frame.max_h / first.h) as u32, (frame.max_v / first.v) as u32);
+        let size = (frame.width.div_ceil(across), frame.height.div_ceil(down));
+        (is_known && (across == 1 || size.0 > 2)).then_some(Self { across, down, size })
+    }
 }
 
 impl Through {
@@ -43,10 +76,10 @@ impl Through {
     ///
     /// # Errors
     /// [`Failure::Internal`] when a step does not fit.
-    pub(crate) fn new(recording: &Recording, from: Shape, back: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(recording: &Recording, from: Shape, back: bool, whole: Option<Growth>) -> Result<Self, Failure> {
         let plan = Plan::new(recording, from)?;
         let output = plan.as_ref().map_or(from, |plan| plan.output);
-        Ok(Self { plan, output, back })
+        Ok(Self { plan, output, back, whole })
     }
 }
 
@@ -57,6 +90,11 @@ impl Rendition {
     /// How much colour there is beside brightness, of what is resampled: for pixels all of it.
     pub(crate) fn sampling(&self) -> Sampling {
         if self.through.is_some() { Sampling::Full } else { SAMPLING }
+    }
+
+    /// How it becomes pixels, where these are those of the whole picture.
+    pub(crate) fn whole(&self) -> Option<(&Through, Growth)> {
+        self.through.as_ref().and_then(|through| Some((&**through, through.whole?)))
     }
 
     /// Width and height as it is written.

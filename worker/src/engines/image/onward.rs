@@ -1,8 +1,9 @@
 //! Conversions whose picture stays with a GPU from its coefficients on: it is inverted and resized there, its pixels go through whatever else is
 //! recorded, colours, blur, marks, turns, and what comes back are coefficients again, or the pixels of the result for formats that want these.
 //!
-//! Where a decoder resizes on the CPU ([`super::planes::exactly`]) this does the same, and under the same conditions; it is asked where a GPU is worth
-//! it for coefficients. What does not go there goes the ordinary way.
+//! Where a decoder resizes on the CPU ([`super::planes::exactly`]) this does the same, and under the same conditions. For targets that lose nothing the
+//! picture becomes all of its pixels first, as it does on the CPU, which are resized as others are. It is asked where a GPU is worth it for
+//! coefficients. What does not go there goes the ordinary way.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::coefficients::Asked;
 use super::color::Colors;
+use super::decodes::Decodes;
 use super::job::Clock;
 use super::plan::{Source, plan};
 use super::{keep, pipeline, planes};
@@ -19,10 +21,10 @@ use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::planes::{PLANE_SOURCES, PLANE_TARGETS, PlaneSource};
 use crate::formats::{Decoded, EncodeOptions};
-use crate::pixels::coefficients::{Outcome, Rendition, Through, Transformed};
+use crate::pixels::coefficients::{Growth, Outcome, Rendition, Through, Transformed};
 use crate::pixels::{Channels, Depth, Filter, Image, Recording, Shape, Step};
 
-/// What is to be done behind the resize.
+/// What is to be done.
 struct Planned {
     size: (u32, u32),
     colors: Colors,
@@ -50,19 +52,25 @@ pub(super) fn run(
     let Some(Planned { size, colors, icc, recording }) = planned(asked, source, clock)? else { return Ok(None) };
 
     let target = PLANE_TARGETS.iter().find(|target| target.format.name == to.name).and_then(|target| target.coefficients);
-    let shape = Shape { width: size.0, height: size.1, channels: header.channels, depth: header.depth };
+    // What is left of the picture before the recording, and all of it where the resize is a step of that.
+    let start = if to.flags.lossy { size } else { stored };
+    let shape = Shape { width: start.0, height: start.1, channels: header.channels, depth: header.depth };
     let shown = recording.output(shape)?;
     let holds = matches!((shown.channels, shown.depth), (Channels::Grey | Channels::Rgb, Depth::U8));
     let target = target.filter(|_| holds && icc.is_none());
     let read = || (source.read)(data, size, crate::pixels::Orientation::Upright, &job.limits, asked.known, cancel);
     let Some(found) = clock.time("decode", || pipeline::guarded(read))? else { return Ok(None) };
+    let whole = if to.flags.lossy { None } else { Growth::of(&found.packed.frame) };
+    if !to.flags.lossy && (whole.is_none() || found.reduction != 1) {
+        return Ok(None);
+    }
     let rendition = Rendition {
         source: found.packed,
         scale: found.scale,
-        size,
+        size: start,
         turn: None,
         steps: target.map_or([[1; 64]; 2], |target| (target.steps)(options.quality)),
-        through: Some(Arc::new(Through::new(&recording, shape, target.is_some())?)),
+        through: Some(Arc::new(Through::new(&recording, shape, target.is_some(), whole)?)),
     };
     let (made, ran) = processor.transform(turn, rendition, cancel)?;
     let Some(Transformed { outcome, batch }) = made else {
@@ -75,6 +83,7 @@ pub(super) fn run(
     let (tags, left_out) = if keeps { clock.time("tags", || keep::for_upright(data, size)) } else { Default::default() };
     let how = EncodeOptions {
         quality: options.quality,
+        effort: options.effort,
         tags,
         density: options.density.unwrap_or(pipeline::CSS_DENSITY),
         cancel: cancel.clone(),
@@ -88,7 +97,11 @@ pub(super) fn run(
         }
         (Outcome::Pixels(image), _) => {
             let made = Decoded { icc, ..Decoded::still(image) };
-            clock.time("encode", || pipeline::encode(to, &made, &how, output))?
+            let length = clock.time("encode", || pipeline::encode(to, &made, &how, output))?;
+            if let (Some(share), true) = (&job.share, pipeline::is_exact(to, &made, &how)) {
+                Decodes::of_process().put(share, output, &made);
+            }
+            length
         }
         (Outcome::Coefficients(_), None) => return Err(Failure::internal("coefficients that nobody wanted")),
     };
@@ -119,12 +132,12 @@ pub(super) fn run(
     Ok(Some(Made { width: Some(size.0), height: Some(size.1), warnings, explain, ..Made::default() }))
 }
 
-/// The size, as it is stored, to which the whole picture is reduced before anything else, for a target that loses something itself.
+/// The size, as it is stored, to which the whole picture is reduced before anything else.
 fn resized(asked: &Asked<'_>) -> Result<Option<(u32, u32)>, Failure> {
     let Asked { job, options, to, header, .. } = *asked;
     let keeps_in_vain = options.keep_icc && !to.flags.profile;
     // The mark of test keys is all over the picture; a file that may stay what it is, within another one, is none for here.
-    if job.test || options.trim || keeps_in_vain || !to.flags.lossy || to.flags.embeds_jpeg {
+    if job.test || options.trim || keeps_in_vain || to.flags.embeds_jpeg {
         return Ok(None);
     }
     let recording = plan(&whole(asked), options, to.flags, &Colors::default())?;
@@ -139,7 +152,7 @@ fn whole(asked: &Asked<'_>) -> Source {
     Source { decoded, stored: (header.width, header.height), orientation: header.orientation, frames: 1, focus: None }
 }
 
-/// What is recorded, the resize, which comes first, apart.
+/// What is recorded; the resize, which comes first, apart, where it is done to planes.
 fn planned(asked: &Asked<'_>, source: &PlaneSource, clock: &mut Clock) -> Result<Option<Planned>, Failure> {
     let Asked { job, options, to, data, .. } = *asked;
     let whole = whole(asked);
@@ -159,7 +172,9 @@ fn planned(asked: &Asked<'_>, source: &PlaneSource, clock: &mut Clock) -> Result
         Some(&Step::Resize { width, height, filter: Filter::Lanczos3 }) => (width, height),
         _ => return Ok(None),
     };
-    recording.steps.remove(0);
+    if to.flags.lossy {
+        recording.steps.remove(0);
+    }
     Ok(Some(Planned { size, colors, icc, recording }))
 }
 

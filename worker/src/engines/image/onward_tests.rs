@@ -44,6 +44,9 @@ fn what_is_done_behind_a_resize_is_done_by_the_gpu_and_is_the_same_picture() {
         (&other, "jpg", json!({ "width": 200, "quality": 90, "strip": false })),
         (&plain, "webp", json!({ "width": 200, "quality": 90, "blur": 1.0 })),
         (&other, "webp", json!({ "width": 200, "quality": 90 })),
+        (&plain, "png", json!({ "width": 200 })),
+        (&grey, "png", json!({ "width": 301, "rotate": 90 })),
+        (&other, "png", json!({ "width": 200, "blur": 1.0 })),
     ] {
         let (wanted, by_cpu) = by(&cpu, data, to, &options);
         let (found, made) = by(&gpu, data, to, &options);
@@ -64,7 +67,6 @@ fn other_work_goes_the_ordinary_way() {
     let gpu = gpu();
     let data = encode("jpg", &still(picture(420, 301, Channels::Rgb)));
     for (to, options) in [
-        ("png", json!({ "width": 200 })),
         ("jpg", json!({ "blur": 1.0 })),
         ("jpg", json!({ "width": 500, "enlarge": true, "blur": 1.0 })),
         ("jpg", json!({ "width": 200, "height": 200, "fit": "crop" })),

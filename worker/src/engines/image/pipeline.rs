@@ -417,7 +417,7 @@ fn trimmed(
 }
 
 /// Whether what is written will be read back just like that.
-fn is_exact(to: &Format, made: &Decoded, how: &EncodeOptions) -> bool {
+pub(super) fn is_exact(to: &Format, made: &Decoded, how: &EncodeOptions) -> bool {
     to.flags.exact && made.frames.len() == 1 && made.icc.is_none() && how.tags.is_empty()
 }
 

@@ -44,10 +44,10 @@ struct Uploaded {
 
 /// A component as samples.
 #[derive(Clone, Copy)]
-struct Sampled {
-    at: u32,
+pub(super) struct Sampled {
+    pub(super) at: u32,
     /// Words of a row.
-    stride: u32,
+    pub(super) stride: u32,
 }
 
 /// A component of a result on its way to coefficients.
@@ -134,6 +134,10 @@ impl Layout {
                 sampled.push((address, scale, layout.invert(source, scale, &uploaded[place].1)));
                 sampled.len() - 1
             });
+            if let Some((through, growth)) = rendition.whole() {
+                layout.upsample(rendition, through, growth, &sampled[samples].2);
+                continue;
+            }
             let axes = Axes::all(rendition)?;
             layout.resample_all(rendition, &axes, &sampled[samples].2);
         }
@@ -158,7 +162,10 @@ impl Layout {
 
     /// All components of a rendition, or of a band of it, up to their samples.
     fn resample_all(&mut self, rendition: &Rendition, axes: &[Axes], sampled: &[Sampled]) {
-        let resampled: Vec<Resampled> = axes.iter().zip(sampled).map(|(axes, plane)| self.resample(axes, *plane)).collect();
+        // What becomes colours is rounded behind that.
+        let is_fine = rendition.through.is_some() && axes.len() > 1;
+        let resampled: Vec<Resampled> =
+            axes.iter().zip(sampled).map(|(axes, plane)| self.resample(axes, *plane, is_fine)).collect();
         let wanted = match &rendition.through {
             Some(through) => self.go_through(rendition, through, &resampled),
             None => {
@@ -264,7 +271,7 @@ impl Layout {
     }
 
     /// A component up to its samples.
-    fn resample(&mut self, axes: &Axes, plane: Sampled) -> Resampled {
+    fn resample(&mut self, axes: &Axes, plane: Sampled, is_fine: bool) -> Resampled {
         let Axes { columns, to: (width, height), ref down, ref across } = *axes;
         let columns = columns.div_ceil(4) as u64;
         let between = self.between.take(columns * 2 * height as u64);
@@ -272,12 +279,13 @@ impl Layout {
         let entry = [plane.at, plane.stride, narrow(columns), weights, height as u32, down.width() as u32, between];
         self.stages[DOWN].push((columns * height as u64).div_ceil(LANES), &entry);
 
-        let words = width.div_ceil(4) as u64;
+        let lanes = width.div_ceil(4) as u64;
+        let words = if is_fine { 2 * lanes } else { lanes };
         let resampled = self.resampled.take(words * height as u64);
         let weights = self.upload(taps(across));
         let wide = narrow(columns * 2);
-        let entry = [between, wide, weights, width as u32, across.width() as u32, resampled, height as u32];
-        self.stages[ACROSS].push((words * height as u64).div_ceil(LANES), &entry);
+        let entry = [between, wide, weights, width as u32, across.width() as u32, resampled, height as u32, is_fine.into()];
+        self.stages[ACROSS].push((lanes * height as u64).div_ceil(LANES), &entry);
 
         Resampled { at: resampled, words: narrow(words), size: (width, height) }
     }

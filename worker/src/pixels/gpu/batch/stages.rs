@@ -3,11 +3,12 @@
 use bytemuck::{Pod, Zeroable};
 
 /// The shaders, in the order in which they run. The kernels of recordings run before the first that makes planes of pixels again.
-pub(super) const STAGES: [&str; 10] = [
+pub(super) const STAGES: [&str; 11] = [
     "jpeg/inverse",
     "jpeg/down",
     "jpeg/across",
     "jpeg/color",
+    "jpeg/upsample",
     "jpeg/planes",
     "jpeg/planes",
     "jpeg/forward",
@@ -20,12 +21,13 @@ pub(super) const INVERSE: usize = 0;
 pub(super) const DOWN: usize = 1;
 pub(super) const ACROSS: usize = 2;
 pub(super) const COLOR: usize = 3;
+pub(super) const UPSAMPLE: usize = 4;
 /// Out of the first buffer of pixels, and out of the second one: a stage reads one buffer.
-pub(super) const PLANES: [usize; 2] = [4, 5];
-pub(super) const FORWARD: usize = 6;
-pub(super) const SCAN: usize = 7;
-pub(super) const OFFSETS: usize = 8;
-pub(super) const PACK: usize = 9;
+pub(super) const PLANES: [usize; 2] = [5, 6];
+pub(super) const FORWARD: usize = 7;
+pub(super) const SCAN: usize = 8;
+pub(super) const OFFSETS: usize = 9;
+pub(super) const PACK: usize = 10;
 
 /// The working buffers: what is uploaded, samples as they were coded, rows between, samples as they are wanted, dense coefficients, what comes back,
 /// and pixels, which the passes of a recording read and write in turn.
@@ -41,6 +43,7 @@ pub(super) const BUFFERS: [(usize, usize); STAGES.len()] = [
     (1, 2),
     (2, RESAMPLED),
     (RESAMPLED, PIXELS[0]),
+    (1, PIXELS[0]),
     (PIXELS[0], RESAMPLED),
     (PIXELS[1], RESAMPLED),
     (RESAMPLED, 4),

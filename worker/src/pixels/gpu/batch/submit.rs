@@ -306,8 +306,13 @@ impl WgpuBackend {
                 times.as_chunks::<2>().0.iter().map(|[from, to]| to.saturating_sub(*from) as f64 * f64::from(period) / 1e3);
             let names = STAGES.into_iter().chain([KERNELS]);
             let ran = |stage: usize| stage == STAGES.len() || layout.groups(stage) > 0;
-            let told = names.zip(spans).enumerate().filter(|(stage, _)| ran(*stage));
-            batched.stages_us = told.map(|(_, told)| told).collect();
+            for (_, (name, micros)) in names.zip(spans).enumerate().filter(|(stage, _)| ran(*stage)) {
+                // A stage may run over either buffer of pixels.
+                match batched.stages_us.last_mut().filter(|last| last.0 == name) {
+                    Some(last) => last.1 += micros,
+                    None => batched.stages_us.push((name, micros)),
+                }
+            }
         }
         let all = layout.all_bytes(results)?;
         batched.bytes_back = back.end - likely + all.max(likely);

@@ -1,8 +1,8 @@
 //! Renditions that become pixels on the way: planes to pixels, the passes of a recording over them, and back to planes where coefficients are wanted.
 
-use super::layout::{Layout, Outgoing, Resampled, Returned, Wanted};
-use super::stages::{COLOR, LANES, PIXELS, PLANES, RESAMPLED, narrow};
-use crate::pixels::coefficients::{Rendition, Through};
+use super::layout::{Layout, Outgoing, Resampled, Returned, Sampled, Wanted};
+use super::stages::{COLOR, LANES, PIXELS, PLANES, RESAMPLED, UPSAMPLE, narrow};
+use crate::pixels::coefficients::{Growth, Rendition, Through};
 use crate::pixels::gpu::Plan;
 use crate::pixels::image::Shape;
 use crate::pixels::pass::{Params, packed_bytes};
@@ -18,32 +18,62 @@ pub(super) struct Kernel {
     pub(super) to: (usize, u64, u64),
 }
 
+/// Where the pixels of a rendition lie in both buffers: bytes, and the word at which they begin.
+struct Passing {
+    sizes: [u64; 2],
+    places: [u32; 2],
+}
+
 impl Layout {
     /// The pixels of a rendition, whose components are resampled to its size, and what becomes of them.
     pub(super) fn go_through(&mut self, rendition: &Rendition, through: &Through, resampled: &[Resampled]) -> Wanted {
         let (width, height) = rendition.size;
         let count = resampled.len() as u64;
-        let nothing = Plan { passes: Vec::new(), input_bytes: 0, output: through.output };
-        let plan = through.plan.as_ref().unwrap_or(&nothing);
         let samples = u64::from(width) * u64::from(height) * count;
-        let words = samples.div_ceil(4);
-        let sizes = plan.buffers();
-        let sizes = [sizes[0].max(words * 4), sizes[1]];
-        let places = [0, 1].map(|index| self.pixels[index].take_bound(sizes[index].div_ceil(4)));
-
+        let passing = self.make_room(through, samples);
         let at = |index: usize| resampled.get(index).unwrap_or(&resampled[0]).at;
         let pixels = narrow(samples / count);
-        let entry = [at(0), at(1), at(2), resampled[0].words, width, pixels, count as u32, places[0]];
-        self.stages[COLOR].push(words.div_ceil(LANES), &entry);
+        let entry = [at(0), at(1), at(2), resampled[0].words, width, pixels, count as u32, passing.places[0]];
+        self.stages[COLOR].push(samples.div_ceil(4 * LANES), &entry);
+        self.pass(rendition, through, &passing)
+    }
 
-        for (index, pass) in plan.passes.iter().enumerate() {
+    /// The pixels of a whole picture, as a decoder gives them, and what becomes of them.
+    pub(super) fn upsample(&mut self, rendition: &Rendition, through: &Through, growth: Growth, sampled: &[Sampled]) {
+        let (width, height) = rendition.size;
+        let count = sampled.len() as u64;
+        let samples = u64::from(width) * u64::from(height) * count;
+        let passing = self.make_room(through, samples);
+        let of = |index: usize| sampled.get(index).unwrap_or(&sampled[0]);
+        let Growth { across, down, size } = growth;
+        let [luma, blue, red] = [of(0), of(1), of(2)];
+        let pixels = narrow(samples / count);
+        let planes = [luma.at, luma.stride, blue.at, red.at, blue.stride];
+        let rest = [width, pixels, count as u32, passing.places[0], across, down, size.0, size.1];
+        self.stages[UPSAMPLE].push(samples.div_ceil(4 * LANES), &[&planes[..], &rest[..]].concat());
+        let wanted = self.pass(rendition, through, &passing);
+        self.results.push(wanted);
+    }
+
+    /// Room for so many samples, and for whatever passes make of them.
+    fn make_room(&mut self, through: &Through, samples: u64) -> Passing {
+        let sizes = through.plan.as_ref().map_or([0, 4], Plan::buffers);
+        let sizes = [sizes[0].max(samples.next_multiple_of(4)), sizes[1]];
+        let places = [0, 1].map(|index| self.pixels[index].take_bound(sizes[index].div_ceil(4)));
+        Passing { sizes, places }
+    }
+
+    /// The passes over pixels, and what is wanted of these.
+    fn pass(&mut self, rendition: &Rendition, through: &Through, &Passing { sizes, places }: &Passing) -> Wanted {
+        let passes = through.plan.as_ref().map_or(&[][..], |plan| &plan.passes);
+        for (index, pass) in passes.iter().enumerate() {
             let table: &[u32] = if pass.table.is_empty() { &[0] } else { &pass.table };
             let table = (u64::from(self.upload_bound(table.to_vec())) * 4, table.len() as u64 * 4);
             let place = |side: usize| (PIXELS[side], u64::from(places[side]) * 4, sizes[side]);
             let (from, to) = (place(index % 2), place((index + 1) % 2));
             self.kernels.push(Kernel { shader: pass.shader, params: pass.params, table, from, to });
         }
-        let last = plan.last_buffer();
+        let last = passes.len() % 2;
         if through.back {
             Wanted::Coefficients(self.back_to_planes(rendition, through.output, last, places[last]))
         } else {

@@ -3,9 +3,9 @@
 use ::convertfly_jpeg::{Picture, Sampling};
 
 use super::*;
-use crate::pixels::coefficients::{Outcome, Through};
+use crate::pixels::coefficients::{Growth, Outcome, Through};
 use crate::pixels::gpu::Plan;
-use crate::pixels::{Channels, Depth, Image, Orientation, Recording, Shape, Step, transfer};
+use crate::pixels::{Channels, Depth, Filter, Image, Layer, Orientation, Recording, Shape, Step, transfer};
 
 fn shape(rendition: &Rendition) -> Shape {
     let channels = if rendition.source.planes.len() > 1 { Channels::Rgb } else { Channels::Grey };
@@ -14,7 +14,7 @@ fn shape(rendition: &Rendition) -> Shape {
 
 fn through(mut case: Case, recording: &Recording, back: bool) -> Case {
     let mut rendition = Rendition::clone(&case.rendition);
-    let through = Through::new(recording, shape(&rendition), back).expect("it fits");
+    let through = Through::new(recording, shape(&rendition), back, None).expect("it fits");
     (rendition.turn, rendition.through) = (None, Some(Arc::new(through)));
     case.name = format!("{}, {:?}, back {back}", case.name, recording.steps);
     case.rendition = Arc::new(rendition);
@@ -33,6 +33,12 @@ fn wanted(backend: &dyn Backend, case: &Case, recording: &Recording) -> Image {
     }
 }
 
+/// A curve for each colour.
+fn three(curve: &Image) -> Layer {
+    let values = curve.data().as_chunks::<2>().0.iter().flat_map(|value| [*value; 3]).flatten().collect();
+    Arc::new(Image::new(curve.width(), 1, Channels::Rgb, Depth::U16, values).expect("a curve"))
+}
+
 /// Recordings of an even and an odd number of passes, with tables and without.
 fn recordings(channels: Channels) -> Vec<Recording> {
     let of = |steps: Vec<Step>| Recording { steps, ..Recording::default() };
@@ -48,8 +54,10 @@ fn recordings(channels: Channels) -> Vec<Recording> {
     all.push(marked);
     if channels == Channels::Rgb {
         let mut colored = Recording::new();
-        let (curves, out) =
-            (colored.layer(transfer::to_linear().expect("a curve")), colored.layer(transfer::to_srgb().expect("a curve")));
+        let (curves, out) = (
+            colored.layer(three(&transfer::to_linear().expect("a curve"))),
+            colored.layer(transfer::to_srgb().expect("a curve")),
+        );
         colored.push(Step::Matrix { curves, matrix: [0.9, 0.1, 0.0, 0.05, 0.9, 0.05, 0.0, 0.1, 0.9], out });
         all.push(colored);
         all.push(of(vec![Step::Convert { channels: Channels::Grey, depth: Depth::U8 }]));
@@ -103,6 +111,51 @@ fn pixels_and_files_are_those_of_decoder_kernels_and_encoder_one_after_the_other
                 }
             }
         }
+    }
+}
+
+#[test]
+fn whole_pictures_are_those_of_the_decoder_and_go_through_the_same_kernels() {
+    let backend = lavapipe();
+    for (name, subsamp) in SAMPLINGS {
+        for (width, height) in [(203, 151), (16, 9), (7, 34)] {
+            let file = photo(width, height, subsamp, 88, 30);
+            let size = (width as u32, height as u32);
+            let plain = case(name, &file, Scale::Full, size, None, 83);
+            let shape = shape(&plain.rendition);
+            let picture = Picture::decode_sound(&file, &Limits::default()).expect("it is read").expect("it is sound");
+            let image = Image::new(size.0, size.1, shape.channels, Depth::U8, picture.data).expect("an image");
+            let resize = Step::Resize { width: size.0.div_ceil(2), height: size.1 / 3, filter: Filter::Lanczos3 };
+            for steps in [vec![], vec![resize], vec![resize, Step::Blur { sigma: 1.0 }]] {
+                let recording = Recording { steps, ..Recording::default() };
+                let growth = Growth::of(&plain.rendition.source.frame).expect("a usual sampling");
+                let through = Through::new(&recording, shape, false, Some(growth)).expect("it fits");
+                let rendition = Rendition { through: Some(Arc::new(through)), ..Rendition::clone(&plain.rendition) };
+                let layout = Layout::new(&[Arc::new(rendition)]).expect("it is laid out");
+                let mut made = Vec::new();
+                backend.batch(&layout, &mut |outcomes, _| made = outcomes).expect("lavapipe runs it");
+                let wanted = match Plan::new(&recording, shape).expect("it fits") {
+                    None => image.clone(),
+                    Some(plan) => backend.run(&plan, &image, &Cancel::new()).expect("it runs").image,
+                };
+                assert!(pixels_of(made.remove(0)) == wanted, "{name}, {size:?}, {:?}: other pixels", recording.steps);
+            }
+        }
+    }
+}
+
+#[test]
+fn colour_that_does_not_grow_by_a_filter_is_left_to_the_cpu() {
+    let frame = |width, subsamp| Packed::read(&photo(width, 20, subsamp, 88, 30), &Limits::default()).expect("it is read").frame;
+    for (width, subsamp, growth) in [
+        (5, Subsamp::Sub2x2, Some((2, 2))),
+        (4, Subsamp::Sub2x2, None),
+        (4, Subsamp::Sub2x1, None),
+        (4, Subsamp::Sub1x2, Some((1, 2))),
+        (4, Subsamp::None, Some((1, 1))),
+        (90, Subsamp::Sub4x1, None),
+    ] {
+        assert_eq!(Growth::of(&frame(width, subsamp)).map(|growth| (growth.across, growth.down)), growth, "{width}, {subsamp:?}");
     }
 }
 
