@@ -152,6 +152,7 @@ mod tests {
         let (cores, cancel) = (Cores::new(1), Cancel::new());
         let order = Mutex::new(Vec::new());
         let note = |what| order.lock().expect("the order").push(what);
+        let (note, cores, cancel) = (&note, &cores, &cancel);
         let ((heard, is_away), (tell, told)) = (mpsc::channel(), mpsc::channel());
         let returns = || {
             while cores.lock().returning == 0 {
@@ -159,21 +160,25 @@ mod tests {
             }
         };
         std::thread::scope(|scope| {
-            let first = || {
-                waiting(&cancel, (heard, told));
+            let first = move || {
+                waiting(cancel, (heard, told));
                 note("back");
                 Ok(())
             };
-            let first = scope.spawn(|| cores.run(&cancel, first));
+            let first = scope.spawn(move || cores.run(cancel, first));
             is_away.recv().expect("it is away");
             let meanwhile = || {
                 note("meanwhile");
                 tell.send(()).expect("someone listens");
                 returns();
-                scope.spawn(|| cores.run(&cancel, || Ok(note("new"))));
+                let new = || {
+                    note("new");
+                    Ok(())
+                };
+                scope.spawn(move || cores.run(cancel, new));
                 Ok(())
             };
-            cores.run(&cancel, meanwhile).expect("it is done");
+            cores.run(cancel, meanwhile).expect("it is done");
             first.join().expect("it does not panic").expect("it is done");
         });
         assert_eq!(*order.lock().expect("the order"), ["meanwhile", "back", "new"]);
