@@ -31,7 +31,7 @@ bench: test-deps ## the criterion benches
 bench-peers: test-deps ## pictures beside sharp, pyvips and Pillow (PHOTO=a camera's JPEG)
 	benches/peers/images/setup.sh
 	cargo build --release --workspace
-	target/release/convertfly bench peers "$(PHOTO)"
+	target/release/convertfly bench peers "$(PHOTO)" --runs target/bench
 
 # What is not named is left out, and the section says so. A quiet machine, and about half an hour.
 BENCH := target/bench

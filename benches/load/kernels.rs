@@ -9,6 +9,7 @@ use convertfly_worker::formats::Cancel;
 use convertfly_worker::pixels::{Channels, CpuLevel, Depth, Filter, GpuPolicy, Image, Orientation, Processor, Recording, Step};
 use serde::Serialize;
 
+use crate::gpu::{self, GpuRow};
 use crate::pictures;
 use crate::thumbnail::median;
 
@@ -114,6 +115,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Why there is none.
     pub no_gpu: Option<String>,
+    /// Photos in batches, beside the same cores.
+    pub batches: Vec<GpuRow>,
 }
 
 /// A GPU that takes everything, or why there is none.
@@ -155,7 +158,7 @@ pub(crate) fn timed(processor: &Processor, recording: &Recording, image: &Image,
 /// # Errors
 /// When a kernel fails.
 pub fn run(plan: &Plan, mut tell: impl FnMut(&Row)) -> anyhow::Result<Report> {
-    let gpu = open_gpu(plan.gpu);
+    let opened = open_gpu(plan.gpu);
     let levels: Vec<CpuLevel> = CpuLevel::ALL.into_iter().filter(|level| level.usable() == *level).collect();
     let mut rows = Vec::new();
     let wanted = |case: &Case| plan.only.as_ref().is_none_or(|only| case.name.contains(only.as_str()));
@@ -171,7 +174,7 @@ pub fn run(plan: &Plan, mut tell: impl FnMut(&Row)) -> anyhow::Result<Report> {
                 let (image, recording) = (&image, &recording);
                 sides.push((level.as_str().to_owned(), Box::new(move || timed(&processor, recording, image, "cpu:"))));
             }
-            if let Ok(gpu) = &gpu {
+            if let Ok(gpu) = &opened {
                 let name = format!("gpu:{}", gpu.gpu_name().unwrap_or_default());
                 sides.push((name, Box::new(|| timed(gpu, &recording, &image, "gpu:"))));
             }
@@ -182,7 +185,13 @@ pub fn run(plan: &Plan, mut tell: impl FnMut(&Row)) -> anyhow::Result<Report> {
             rows.push(row);
         }
     }
-    Ok(Report { rows, no_gpu: gpu.err() })
+    let wanted = |name: &str| plan.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let batches = if gpu::WORKLOADS.iter().any(|workload| wanted(workload.name)) {
+        gpu::run(&gpu::Plan { gpu: plan.gpu, photo: None, photos: 96, rounds: plan.rounds.min(3) }, |_| ())?
+    } else {
+        Vec::new()
+    };
+    Ok(Report { rows, no_gpu: opened.err(), batches })
 }
 
 type Side<'a> = (String, Box<dyn FnMut() -> anyhow::Result<Duration> + 'a>);
@@ -233,6 +242,7 @@ mod tests {
         assert_eq!(names, all, "no kernel of the table is left out");
         assert_eq!(report.rows.len(), cases().len(), "a row each");
         assert_eq!(report.no_gpu.as_deref(), Some("CONVERTFLY_GPU=off"), "and a word about the GPU");
+        assert!(report.batches.len() == 2 && report.batches.iter().all(|row| row.figures.is_none()), "{:?}", report.batches);
         for row in &report.rows {
             let best = CpuLevel::detect().as_str();
             assert!(row.forms.iter().any(|form| form.name == best && form.ms > 0.0), "{}: at the best level", row.name);

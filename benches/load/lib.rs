@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod codecs;
+pub mod gpu;
 pub mod kernels;
 pub mod machine;
 pub mod node;

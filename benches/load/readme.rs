@@ -6,20 +6,23 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::gpu::GpuRow;
 use crate::machine::{Measured, Run};
 use crate::peers::{self, Outcome};
 use crate::{node, scheduler, thumbnail};
 
 mod caveats;
+mod gpu;
 mod others;
 mod pictures;
+pub mod targets;
 
 /// Where the section begins.
 pub const BEGIN: &str = "<!-- performance: begin; written by `make bench-report`, changes by hand are lost -->";
 /// Where it ends.
 pub const END: &str = "<!-- performance: end -->";
 
-/// The runs that there are: `peers.json`, `node.json`, `scheduler.json`, `queue.json` and `thumbnail.json` of one folder.
+/// The runs that there are: `peers.json`, `node.json`, `scheduler.json`, `queue.json`, `thumbnail.json` and `kernels.json` of one folder.
 #[derive(Debug, Default)]
 pub struct Runs {
     /// Pictures beside sharp, pyvips and Pillow.
@@ -32,6 +35,8 @@ pub struct Runs {
     pub queue: Option<Queue>,
     /// One photo by whole processes.
     pub thumbnail: Option<Measured<thumbnail::Report>>,
+    /// A GPU beside the same cores, of `kernels.json`.
+    pub gpu: Option<Measured<Vec<GpuRow>>>,
 }
 
 /// What `benches/peers/bullmq/compare.mjs --json` prints: medians of rounds in turn.
@@ -88,6 +93,12 @@ impl QueueRow {
     }
 }
 
+/// What is read of `kernels.json`.
+#[derive(Deserialize)]
+struct SavedKernels {
+    batches: Vec<GpuRow>,
+}
+
 #[derive(Deserialize)]
 struct SavedOutcome {
     row: SavedRow,
@@ -117,12 +128,14 @@ impl Runs {
                 .collect();
             anyhow::Ok(Measured { run, report: outcomes? })
         });
+        let kernels: Option<Measured<SavedKernels>> = read(folder, "kernels.json")?;
         let runs = Self {
             peers: peers.transpose()?,
             node: read(folder, "node.json")?,
             scheduler: read(folder, "scheduler.json")?,
             queue: read(folder, "queue.json")?,
             thumbnail: read(folder, "thumbnail.json")?,
+            gpu: kernels.map(|Measured { run, report }| Measured { run, report: report.batches }),
         };
         let debug = runs.all().into_iter().find(|(_, run)| run.debug);
         if let Some((name, _)) = debug {
@@ -137,6 +150,7 @@ impl Runs {
             ("node.json", self.node.as_ref().map(|measured| &measured.run)),
             ("scheduler.json", self.scheduler.as_ref().map(|measured| &measured.run)),
             ("thumbnail.json", self.thumbnail.as_ref().map(|measured| &measured.run)),
+            ("kernels.json", self.gpu.as_ref().map(|measured| &measured.run)),
         ]
         .into_iter()
         .filter_map(|(name, run)| Some((name, run?)))
@@ -159,6 +173,7 @@ pub fn section(runs: &Runs) -> String {
     let parts = [
         BEGIN.to_owned(),
         pictures::table(runs.peers.as_ref()),
+        gpu::table(runs.gpu.as_ref()),
         others::node(runs.node.as_ref()),
         others::scheduler(runs.scheduler.as_ref(), runs.queue.as_ref()),
         others::thumbnail(runs.thumbnail.as_ref()),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use convertfly_benches::machine::Watch;
-use convertfly_benches::{calibrate, codecs, kernels, node, papers, peers, readme, scheduler, thumbnail};
+use convertfly_benches::{calibrate, codecs, gpu as on_gpu, kernels, node, papers, peers, readme, scheduler, thumbnail};
 use convertfly_worker::pixels::{CpuLevel, GpuPolicy};
 
 use crate::config::Config;
@@ -136,6 +136,9 @@ pub(crate) enum What {
         /// The folder with the peers.
         #[arg(long, default_value = "benches/peers/images")]
         peers: PathBuf,
+        /// The folder with what other benches have written, as for `report`: rows of the targets that are theirs are told out of it.
+        #[arg(long)]
+        runs: Option<PathBuf>,
         /// Counted rounds.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
@@ -199,6 +202,16 @@ fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Rows of the targets that are no pictures one by one: a GPU, measured here where there is one, and what other benches have written.
+fn others(photo: &Path, runs: Option<&Path>, rounds: usize) -> anyhow::Result<()> {
+    println!();
+    let plan = on_gpu::Plan { gpu: gpu()?, photo: Some(std::fs::read(photo)?), photos: 96, rounds: rounds.min(3) };
+    on_gpu::run(&plan, |row| println!("{}", on_gpu::line(row)))?;
+    let runs = runs.map(readme::Runs::read).transpose()?.unwrap_or_default();
+    readme::targets::lines(&runs).iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
 /// Measures and prints. `data` is the data folder, where it is not the default one.
 pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> {
     match what {
@@ -214,6 +227,7 @@ pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> 
             if *as_json {
                 json(&measured)?;
             } else {
+                measured.report.batches.iter().for_each(|row| println!("\n{}", on_gpu::line(row)));
                 println!("\n{}", measured.run.line());
                 if let Some(why) = measured.report.no_gpu {
                     println!("no GPU: {why}");
@@ -320,7 +334,7 @@ pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> 
                 }
             })?;
         }
-        What::Peers { photo, peers, rounds, only, form } => {
+        What::Peers { photo, peers, runs, rounds, only, form } => {
             let plan = peers::Plan { photo: photo.clone(), peers: peers.clone(), rounds: *rounds, only: only.clone() };
             let watch = Watch::start();
             let outcomes = peers::run(&plan, |outcome| match form {
@@ -328,6 +342,7 @@ pub(crate) fn run(what: &What, data: Option<&Path>) -> anyhow::Result<ExitCode> 
                 _ => eprintln!("{} is done", outcome.row.name),
             })?;
             match form {
+                Form::Table if only.is_none() => others(photo, runs.as_deref(), *rounds)?,
                 Form::Table => {}
                 Form::Markdown => print!("{}", peers::report::markdown(&outcomes, &peers::report::machine())),
                 Form::Json => json(&watch.end(outcomes))?,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use serde_json::Value;
 
+use crate::cores::Cores;
 use crate::engines::Made;
 use crate::engines::image::Remote;
 use crate::engines::image::admission::Memory;
@@ -17,8 +18,8 @@ use crate::engines::image::job::{self, ImageJob};
 use crate::failure::Failure;
 use crate::formats::Cancel;
 use crate::node::WorkerConfig;
-use crate::pixels::Processor;
 use crate::pixels::routes::Routes;
+use crate::pixels::{self, Processor};
 use crate::sandbox::{self, Confinement, Pool, PoolConfig};
 
 /// Bytes of address space that the child may take: room for the largest image allowed, decoded and processed on every core.
@@ -29,6 +30,9 @@ const FILE_SIZE: u64 = 5 << 30;
 
 /// Descriptors: four per task on a machine with many cores, and what the driver needs.
 const OPEN_FILES: u64 = 1024;
+
+/// The variable in which a node tells its executor how many tasks may have a core; the others that it holds wait for the GPU.
+const CORES_VARIABLE: &str = "CONVERTFLY_EXECUTOR_CORES";
 
 /// The child's life: warm up, lock down, work until the node goes away.
 pub fn child() -> ExitCode {
@@ -50,12 +54,19 @@ pub fn child() -> ExitCode {
         gpu: processor.warm_up(),
         devices: Vec::new(),
     };
+    let cores = std::env::var(CORES_VARIABLE).ok().and_then(|value| value.parse().ok());
+    let cores = Cores::new(cores.unwrap_or_else(sandbox::threads_from_environment));
     let handler = move |job: Value, files: Vec<File>, cancel: &Cancel| {
         let job: ImageJob = serde_json::from_value(job).map_err(Failure::internal)?;
-        let made = job::run(&job, files, &processor, cancel)?;
+        let made = cores.run(cancel, || job::run(&job, files, &processor, cancel))?;
         serde_json::to_value(made).map_err(Failure::internal)
     };
     sandbox::serve(sandbox::threads_from_environment(), &confinement, Arc::new(handler))
+}
+
+/// Tasks that a node may have beside those on its cores, where it has a GPU: as many as wait for one that is never idle.
+pub(crate) fn places(config: &WorkerConfig, routes: Option<&Routes>) -> usize {
+    if config.gpu == "off" { 0 } else { pixels::routes::waiting(routes) }
 }
 
 /// Starts the children ahead: this program again, with nothing of our environment but the settings of pixel work. `routes` is a table
@@ -67,9 +78,11 @@ pub async fn start(config: &WorkerConfig, routes: Option<Routes>) -> Result<Pool
     let mut pool = PoolConfig::new(program()?);
     pool.args = vec!["image-executor".into()];
     pool.threads = config.threads() as usize;
+    pool.waiting = places(config, routes.as_ref());
     let settings = [("CONVERTFLY_GPU", &config.gpu), ("CONVERTFLY_CPU", &config.cpu)];
     pool.envs =
         settings.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.into(), value.clone())).collect();
+    pool.envs.push((CORES_VARIABLE.into(), pool.threads.to_string()));
     if let Some(routes) = routes {
         pool.envs.push(("CONVERTFLY_ROUTES".into(), routes.handed_on()?));
     }

@@ -3,6 +3,7 @@
 mod breaker;
 pub mod bucket;
 pub mod catalog;
+mod cores;
 pub mod engines;
 pub mod executor;
 pub mod failure;

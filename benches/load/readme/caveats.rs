@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Runs;
 use super::others::{NODE_TARGET, QUEUE_TARGET, START_TARGET};
+use super::{Runs, gpu};
 use crate::peers::{Outcome, rows};
 use crate::scheduler;
 
@@ -13,9 +13,9 @@ const BYTES: f64 = 1.01;
 /// So much worse a result may be before it is a remark, dB.
 const DECIBELS: f64 = 0.05;
 
-/// Rows of the targets that no bench of this machine measures.
-const UNMEASURED: [&str; 2] =
-    ["a node with a GPU, 1600 px in batches and five renditions, against the same cores (targets 1.5 and 2.5)", "energy"];
+/// Rows of the targets that a machine without a GPU does not measure, and that none does.
+const NO_GPU: &str = "a node with a GPU, 1600 px in batches and five renditions, against the same cores (targets 1.5 and 2.5)";
+const UNMEASURED: &str = "energy";
 
 /// The list.
 pub(super) fn list(runs: &Runs) -> String {
@@ -29,6 +29,7 @@ pub(super) fn list(runs: &Runs) -> String {
     for (failure, count) in runs.node.iter().flat_map(|measured| &measured.report.failed) {
         found.push(format!("the whole node: {count} job(s) failed: {failure}"));
     }
+    found.extend(gpu::missed(runs.gpu.as_ref()));
     for start in starts(runs) {
         for (part, found_ms, target) in [("p50", start.p50, START_TARGET.0), ("p99", start.p99, START_TARGET.1)] {
             if found_ms > target {
@@ -123,11 +124,12 @@ fn missing(runs: &Runs, outcomes: &[Outcome]) -> Vec<String> {
         (starts(runs).next().is_some(), "from enqueue to start at half load (targets 1 ms at p50, 10 ms at p99)"),
         (runs.queue.is_some(), "the scheduler beside BullMQ"),
         (runs.thumbnail.is_some(), "one photo by a whole process"),
+        (gpu::is_measured(runs.gpu.as_ref()), NO_GPU),
     ] {
         if !there {
             missing.push(what.to_owned());
         }
     }
-    missing.extend(UNMEASURED.map(str::to_owned));
+    missing.push(UNMEASURED.to_owned());
     missing
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::peers::{Cost, Side, rows};
 
-fn run(debug: bool) -> Run {
+pub(super) fn run(debug: bool) -> Run {
     Run {
         cpu: "Example 9000".into(),
         cores: 2,
@@ -27,7 +27,7 @@ fn phase(us: f64) -> scheduler::Phase {
     scheduler::Phase { jobs_per_second: 1000.0, redis_us: us, round_trips: 1.0, commands: 26.0 }
 }
 
-fn whole() -> Runs {
+pub(super) fn whole() -> Runs {
     let outcome = |row: &peers::Row| {
         let sides = vec![
             side("convertfly", 20.0, 1.0, 1000, Some(40.0)),
@@ -73,6 +73,7 @@ fn whole() -> Runs {
             rows: [1, 3].map(|tasks| QueueRow { tasks, convertfly: phases(900.0, 100.0), bullmq: phases(500.0, 300.0) }).to_vec(),
         }),
         thumbnail: Some(Measured { run: run(false), report: photo }),
+        gpu: None,
     }
 }
 
@@ -196,7 +197,7 @@ fn runs_are_read_as_the_benches_print_them() {
     write("scheduler.json", serde_json::to_value(&scheduler).expect("JSON"));
     write("thumbnail.json", serde_json::to_value(&thumbnail).expect("JSON"));
     let read = Runs::read(folder.path()).expect("they are read");
-    let expected = Runs { peers, node, scheduler, thumbnail, queue: None };
+    let expected = Runs { peers, node, scheduler, thumbnail, queue: None, gpu: None };
     assert_eq!(section(&read), section(&expected), "nothing is lost");
 
     let slow = Measured { run: run(true), report: Vec::<scheduler::Report>::new() };

@@ -1,7 +1,7 @@
 // Columns to fewer or more columns, in integers: bit for bit `across` of worker/jpeg/src/pixels/taps.rs. A lane makes four samples of a row, a word.
 //
 // Entry: first workgroup; where the rows lie in `src`, and the words of each; taps in `table`; columns that are made; the window; where they lie in
-// `dst`; rows.
+// `dst`; rows; whether values keep four bits of fraction, two a word (`across_fine`), since more is done to them before they are rounded.
 
 #import stage
 #import taps
@@ -22,7 +22,9 @@ fn main(
             let y = item / words;
             let row = table[entry + 1u] + y * table[entry + 2u];
             let taps_at = table[entry + 3u];
+            let is_fine = table[entry + 8u] == 1u;
             var packed = 0u;
+            var fine = vec2<u32>();
             for (var place = 0u; place < 4u; place++) {
                 let x = (item % words) * 4u + place;
                 if x < columns {
@@ -35,10 +37,21 @@ fn main(
                         let sample = (i32(src[row + at / 2u]) << (16u - (at & 1u) * 16u)) >> 16u;
                         sum += sample * weight(weights, tap);
                     }
-                    packed |= u32(clamp((sum + (1i << 19u)) >> 20u, 0, 255)) << (place * 8u);
+                    if is_fine {
+                        let value = u32(clamp((sum + (1i << 15u)) >> 16u, -32768, 32767)) & 0xffffu;
+                        fine[place / 2u] |= value << ((place & 1u) * 16u);
+                    } else {
+                        packed |= u32(clamp((sum + (1i << 19u)) >> 20u, 0, 255)) << (place * 8u);
+                    }
                 }
             }
-            dst[table[entry + 6u] + item] = packed;
+            let to = table[entry + 6u];
+            if is_fine {
+                dst[to + 2u * item] = fine.x;
+                dst[to + 2u * item + 1u] = fine.y;
+            } else {
+                dst[to + item] = packed;
+            }
         }
     }
     sign_receipt(lane);

@@ -1,7 +1,8 @@
 // Dense coefficients to packed ones (worker/jpeg/src/packed). A workgroup does a run of blocks, eight lanes a block, of which each has eight
 // coefficients.
 //
-// Entry: first workgroup; where coefficients lie in `src`; where masks and DCs lie in `dst`; the number of the first run in the batch.
+// Entry: first workgroup; where coefficients lie in `src`; where masks and DCs lie in `dst`; the number of the first run in the batch,
+// and that of the component.
 
 #import stage
 #import packed
@@ -93,9 +94,14 @@ fn main(
     }
     workgroupBarrier();
     if is_active {
-        let start = params.starts_at + table[entry + 4u] + run;
-        let origin = dst[start];
-        let words = dst[start + 1u] - origin;
+        let offset = dst[params.offsets_at + table[entry + 5u]];
+        let origin = offset + dst[params.starts_at + table[entry + 4u] + run];
+        var bytes = 0u;
+        for (var i = 0u; i < RUN; i++) {
+            let other = mask(i);
+            bytes += value_bytes(other.x, other.y);
+        }
+        let words = (bytes + 3u) / 4u;
         for (var word = lane; word < min(words, 256u); word += 64u) {
             dst[params.values_at + origin + word] = atomicLoad(&staged[word]);
         }

@@ -13,12 +13,13 @@ struct Params {
     receipt: u32,
     // Where `table` has, for each position in natural order, its number in coding order.
     zigzag_at: u32,
-    // Runs of the whole batch, and where their lengths, their starts and their values lie.
-    runs: u32,
+    // Components of all results, and where the lengths of runs, their starts, the components' offsets and the values lie.
+    planes: u32,
     lengths_at: u32,
     starts_at: u32,
+    offsets_at: u32,
     values_at: u32,
-    unused: vec2<u32>,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -70,6 +70,9 @@ pub struct Report {
     pub landlock: Layer,
     /// System calls are filtered, or those of a jail lead nowhere.
     pub seccomp: Layer,
+    /// The child holds a GPU device.
+    #[serde(default)]
+    pub gpu: bool,
 }
 
 impl Report {
@@ -121,7 +124,7 @@ pub fn lock_down(confinement: &Confinement) -> Result<Report, LockdownError> {
     if let (Layer::Absent { reason: landlock }, Layer::Absent { reason: seccomp }) = (&landlock, &seccomp) {
         return Err(LockdownError { landlock: landlock.clone(), seccomp: seccomp.clone() });
     }
-    Ok(Report { limits, parent_death, oom_score, privileges, landlock, seccomp })
+    Ok(Report { limits, parent_death, oom_score, privileges, landlock, seccomp, gpu: confinement.gpu })
 }
 
 /// The limits alone, and no way to more privileges. The rest is the jail's, in which this process runs: it can reach no file, address or
@@ -134,6 +137,7 @@ pub(super) fn in_jail(confinement: &Confinement) -> Report {
         privileges: Layer::of(drop_privileges()),
         landlock: Layer::Active,
         seccomp: Layer::Active,
+        gpu: confinement.gpu,
     }
 }
 

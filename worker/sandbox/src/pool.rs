@@ -34,6 +34,9 @@ pub struct PoolConfig {
     pub envs: Vec<(String, String)>,
     /// Work that the shared child does at a time; more waits, first come, first served.
     pub threads: usize,
+    /// Work beyond that which a child with a GPU takes as well, since so much of it waits for that device at a time; the child sees to it that no
+    /// more than `threads` have a core.
+    pub waiting: usize,
     /// The shared child is replaced after that many tasks, which bounds what a leak can cost; 0 is never.
     pub restart_after: u64,
     /// The shared child is replaced once it keeps more memory than that after a task.
@@ -52,6 +55,7 @@ impl PoolConfig {
             args: Vec::new(),
             envs: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            waiting: 0,
             restart_after: 10_000,
             growth: None,
             start_timeout: Duration::from_secs(30),
@@ -85,7 +89,10 @@ pub struct PoolStats {
 
 pub(super) struct Inner {
     pub(super) launch: Launch,
+    /// Of a child.
     pub(super) threads: usize,
+    /// Work at a time.
+    most: usize,
     restart_after: u64,
     pub(super) growth: Option<Growth>,
     grace: Duration,
@@ -122,21 +129,23 @@ impl Pool {
                 config.program.display()
             )));
         }
-        let PoolConfig { program, args, envs, threads, restart_after, growth, start_timeout, grace } = config;
-        let threads = threads.max(1);
+        let PoolConfig { program, args, envs, threads, waiting, restart_after, growth, start_timeout, grace } = config;
+        let (own, threads) = (threads.max(1), threads.max(1) + waiting);
         let launch = Launch { program, args, envs, start_timeout };
         let (tracker, crashes) = (TaskTracker::new(), Arc::new(AtomicU64::new(0)));
         let first = Process::start(&launch, threads, &tracker, &crashes).await?;
         for weakness in first.report.weaknesses() {
             tracing::warn!("the executor's confinement is weaker than it could be: {weakness}");
         }
+        let most = if first.report.gpu { threads } else { own };
         let inner = Arc::new(Inner {
             launch,
             threads,
+            most,
             restart_after,
             growth,
             grace,
-            turns: Arc::new(Semaphore::new(threads)),
+            turns: Arc::new(Semaphore::new(most)),
             state: watch::Sender::new(State::Up(first.clone())),
             recycle: Notify::new(),
             stop: CancellationToken::new(),
@@ -207,7 +216,7 @@ impl Pool {
             kills: inner.kills.load(Ordering::Relaxed),
             recycled: inner.recycled.load(Ordering::Relaxed),
             solitary: inner.solitary.load(Ordering::Relaxed),
-            in_flight: inner.threads.saturating_sub(inner.turns.available_permits()),
+            in_flight: inner.most.saturating_sub(inner.turns.available_permits()),
             waiting: inner.waiting.load(Ordering::Relaxed),
         }
     }

@@ -61,7 +61,9 @@ struct Shared {
 impl Node {
     /// A node that serves the lanes of `config` with these services.
     pub fn new(store: Store, services: Services, config: &WorkerConfig) -> Self {
-        let slots = config.lanes().into_iter().map(|(lane, slots)| (lane, Arc::new(Semaphore::new(slots as usize)))).collect();
+        let beside = |lane| if lane == Lane::Cpu { services.beside() } else { 0 };
+        let semaphore = |(lane, slots)| (lane, Arc::new(Semaphore::new(slots as usize + beside(lane))));
+        let slots = config.lanes().into_iter().map(semaphore).collect();
         let worker = ids::new_id("worker");
         let leaser = Leaser::new(store.clone(), worker.clone(), config.lease_ms);
         let shared = Shared {

@@ -149,6 +149,8 @@ pub struct Services {
     pub link_lifetime: Duration,
     /// The confined children behind the image engine.
     pool: Pool,
+    /// Tasks beside those on the cores, which wait for the GPU.
+    beside: usize,
     media: Arc<MediaEngine>,
     /// LibreOffice's processes.
     offices: Offices,
@@ -169,7 +171,10 @@ impl Services {
             Fetcher::new(FetchConfig { allow, ..FetchConfig::default() }).map_err(|error| StartError(error.to_string()))?;
         let scratch =
             Scratch::open(scratch).map_err(|error| StartError(format!("scratch folder {}: {error}", scratch.display())))?;
-        let pool = executor::start(config, routes(config)?).await.map_err(|failure| StartError(failure.to_string()))?;
+        let routes = routes(config)?;
+        let places = executor::places(config, routes.as_ref());
+        let pool = executor::start(config, routes).await.map_err(|failure| StartError(failure.to_string()))?;
+        let beside = if pool.report().is_some_and(|report| report.gpu) { places } else { 0 };
         let runner = Runner::Remote(executor::remote(pool.clone()));
         let growth = [(); 2].map(|()| Growth::new(u64::from(config.office_memory) << 20));
         let [libreoffice, chromium] = &growth;
@@ -197,6 +202,7 @@ impl Services {
             share_decodes: config.share_decodes,
             link_lifetime: Duration::from_secs(config.link_lifetime),
             pool,
+            beside,
             media,
             offices,
             growth,
@@ -217,6 +223,11 @@ impl Services {
     /// Keeps a file at hand.
     pub fn keep(&self, key: String, file: LocalFile) {
         self.cache.put(key, file);
+    }
+
+    /// How many slots the lane of the processor has beside those of its cores: a task that waits for the GPU leaves its core to another one.
+    pub(super) fn beside(&self) -> usize {
+        self.beside
     }
 
     /// The engine of video and audio.

@@ -20,7 +20,7 @@ pub(crate) use plan::Plan;
 
 use super::coefficients::{Rendition, Transformed};
 use super::image::Image;
-use super::processor::GpuPolicy;
+use super::policy::GpuPolicy;
 use super::recording::Recording;
 use crate::breaker::Breaker;
 use crate::failure::Failure;

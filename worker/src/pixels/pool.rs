@@ -4,13 +4,17 @@
 //! image is ever read while another's is worked on. A buffer whose cleaning is not certain is dropped instead.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Idle buffers of type `B` and kind `K`.
 #[derive(Debug)]
 pub(crate) struct Pool<K, B> {
     idle: Mutex<VecDeque<Idle<K, B>>>,
-    limit: u64,
+    /// Bytes that are kept: at least, at most, and at the moment.
+    least: u64,
+    most: u64,
+    limit: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -21,9 +25,20 @@ struct Idle<K, B> {
 }
 
 impl<K: PartialEq, B> Pool<K, B> {
-    /// A pool that keeps at most `limit` bytes.
-    pub(crate) fn new(limit: u64) -> Self {
-        Self { idle: Mutex::new(VecDeque::new()), limit }
+    /// A pool that keeps at most `least` bytes, or up to `most` where work that takes more comes again and again ([`Pool::expect`]).
+    pub(crate) fn new(least: u64, most: u64) -> Self {
+        Self { idle: Mutex::new(VecDeque::new()), least, most: most.max(least), limit: AtomicU64::new(least) }
+    }
+
+    /// Work comes that takes so many bytes at once: they are worth keeping, within limits.
+    pub(crate) fn expect(&self, bytes: u64) {
+        self.limit.fetch_max(bytes.min(self.most), Ordering::Relaxed);
+    }
+
+    /// Memory is short: drops every idle buffer, and keeps no more than the least from now on.
+    pub(crate) fn shrink(&self) {
+        self.limit.store(self.least, Ordering::Relaxed);
+        drop(self.drain());
     }
 
     /// A buffer of that kind with at least `size` bytes and less than twice as many, so that small images do not hold large ones'
@@ -42,12 +57,12 @@ impl<K: PartialEq, B> Pool<K, B> {
     pub(crate) fn put(&self, kind: K, size: u64, buffer: B) {
         let mut idle = self.lock();
         idle.push_back(Idle { kind, size, buffer });
-        while idle.iter().map(|idle| idle.size).sum::<u64>() > self.limit {
+        while idle.iter().map(|idle| idle.size).sum::<u64>() > self.limit.load(Ordering::Relaxed) {
             idle.pop_front();
         }
     }
 
-    /// Hands out every idle buffer: memory is short, or a test wants to look at them.
+    /// Hands out every idle buffer.
     pub(crate) fn drain(&self) -> Vec<(u64, B)> {
         self.lock().drain(..).map(|idle| (idle.size, idle.buffer)).collect()
     }
@@ -71,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_buffer_is_taken_by_kind_and_the_closest_size() {
-        let pool = Pool::new(10_000);
+        let pool = Pool::new(10_000, 10_000);
         pool.put("storage", 1000, 'a');
         pool.put("storage", 700, 'b');
         pool.put("staging", 600, 'c');
@@ -84,12 +99,28 @@ mod tests {
 
     #[test]
     fn the_oldest_go_when_the_limit_is_passed() {
-        let pool = Pool::new(250);
+        let pool = Pool::new(250, 250);
         for (index, size) in [100, 100, 100].into_iter().enumerate() {
             pool.put((), size, index);
         }
         let left: Vec<_> = pool.drain().into_iter().map(|(_, buffer)| buffer).collect();
         assert_eq!(left, [1, 2], "the first one was dropped");
+    }
+
+    #[test]
+    fn what_comes_again_is_kept_within_limits_until_memory_is_short() {
+        let pool = Pool::new(250, 450);
+        pool.expect(600);
+        let fill = || (0..6).for_each(|index| pool.put((), 100, index));
+        fill();
+        assert_eq!(pool.lock().len(), 4, "as much as there may be at most");
+        pool.expect(100);
+        fill();
+        assert_eq!(pool.lock().len(), 4, "less work does not take it away");
+        pool.shrink();
+        assert_eq!(pool.lock().len(), 0, "memory is short");
+        fill();
+        assert_eq!(pool.lock().len(), 2, "as at first");
     }
 
     #[test]

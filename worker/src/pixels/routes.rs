@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::gpu::batch::{IN_BATCH, IN_FLIGHT};
 use super::image::Shape;
 use super::level::CpuLevel;
 use super::recording::{Recording, Step};
@@ -160,6 +161,16 @@ impl Default for CoefficientRoute {
     fn default() -> Self {
         Self { gpu_from_pixels: None, in_batch: 8, measured: Vec::new() }
     }
+}
+
+/// Tasks that wait for a GPU at once where it is never idle: all batches in flight. None where nothing goes there.
+pub(crate) fn waiting(routes: Option<&Routes>) -> usize {
+    let in_batch = match routes {
+        None => IN_BATCH,
+        Some(routes) if routes.coefficients.gpu_from_pixels.is_some() => routes.coefficients.in_batch,
+        Some(_) => 0,
+    };
+    in_batch * IN_FLIGHT
 }
 
 /// The table.

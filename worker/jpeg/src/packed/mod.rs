@@ -13,6 +13,7 @@
 //! where one of them does not fit, in two, the lower one first. How long the values of a block are follows from its mask, so that a block is found
 //! without a look at the values of others.
 
+mod part;
 mod plane;
 mod read;
 

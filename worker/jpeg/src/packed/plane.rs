@@ -12,7 +12,7 @@ pub const RUN: usize = 8;
 const WIDE: u64 = 1;
 
 /// Values begin at whole words.
-const WORD: usize = 4;
+pub(super) const WORD: usize = 4;
 
 /// More than the values of a block.
 const ROOM: usize = 128;
@@ -20,12 +20,12 @@ const ROOM: usize = 128;
 /// Coefficients of one component; see the module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackedPlane {
-    across: usize,
-    down: usize,
-    masks: Vec<u64>,
-    dcs: Vec<i16>,
-    starts: Vec<u32>,
-    values: Vec<u8>,
+    pub(super) across: usize,
+    pub(super) down: usize,
+    pub(super) masks: Vec<u64>,
+    pub(super) dcs: Vec<i16>,
+    pub(super) starts: Vec<u32>,
+    pub(super) values: Vec<u8>,
 }
 
 /// Bytes of a block's values.

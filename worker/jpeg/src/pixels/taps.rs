@@ -62,6 +62,23 @@ impl Taps {
         (self.starts[position] as usize, &self.weights[position * self.window..][..self.window])
     }
 
+    /// Those of some positions, of samples that are counted from `before` on.
+    pub fn part(&self, positions: std::ops::Range<usize>, before: usize) -> Self {
+        Taps {
+            starts: self.starts[positions.clone()].iter().map(|start| start - before as u32).collect(),
+            counts: self.counts[positions.clone()].to_vec(),
+            window: self.window,
+            weights: self.weights[positions.start * self.window..positions.end * self.window].to_vec(),
+        }
+    }
+
+    /// The samples that any of these positions is made of.
+    pub fn reach(&self, positions: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let ranges = || positions.clone().map(|position| self.range(position));
+        let first = ranges().map(|range| range.start).min().unwrap_or(0);
+        first..ranges().map(|range| range.end).max().unwrap_or(first)
+    }
+
     /// Where the samples of each position begin.
     pub fn starts(&self) -> &[u32] {
         &self.starts
@@ -157,6 +174,22 @@ mod tests {
                     assert!(range.start == start && range.end <= src && !range.is_empty(), "{src} to {dst} at {position}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_part_makes_the_same_of_the_samples_it_reaches() {
+        let taps = Taps::new(300, 97, 300.0 / 97.0, 0.5);
+        let samples: Vec<i16> = (0..300 + 64).map(|x| (x * 7919 % 16_000) as i16).collect();
+        let mut whole = vec![0; 97];
+        across(&samples, &taps, &mut whole);
+        for positions in [0..97, 0..1, 40..60, 96..97] {
+            let reach = taps.reach(positions.clone());
+            let part = taps.part(positions.clone(), reach.start);
+            let mut made = vec![0; positions.len()];
+            across(&samples[reach.start..], &part, &mut made);
+            assert_eq!(made, whole[positions.clone()], "{positions:?}");
+            assert!(part.starts().iter().zip(part.counts()).all(|(start, count)| (start + count) as usize <= reach.len()));
         }
     }
 

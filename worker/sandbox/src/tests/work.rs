@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{BROKEN, Files, LONG, Task, assert_works, config, confinement, handler, kill, pool, run, runs, until};
 use crate::Cancel;
-use crate::{Failure, Growth, Progress};
+use crate::{Confinement, Failure, Growth, Progress};
 use crate::{MAX_FILES, Pool, PoolConfig};
 
 #[tokio::test]
@@ -113,6 +113,24 @@ async fn work_beyond_the_threads_waits_in_order() {
         assert!(task.await.expect("no panic").is_ok(), "those that waited are done");
     }
     assert_eq!(*order.lock().expect("no panic"), [0, 1, 2, 3], "first come, first served");
+}
+
+#[tokio::test]
+async fn a_child_with_a_gpu_takes_what_waits_for_that_beside_what_works() {
+    for gpu in [false, true] {
+        let mut config = config(1, &Confinement { gpu, ..confinement() });
+        config.waiting = 2;
+        let pool = Pool::start(config).await.expect("the child starts");
+        assert_eq!(pool.report().map(|report| report.gpu), Some(gpu));
+        let at_once = if gpu { 3 } else { 1 };
+        let tasks: Vec<Task> = (0..4).map(|_| Task::start(&pool, "hold", LONG)).collect();
+        until("the others wait", || pool.stats().waiting == 4 - at_once).await;
+        assert_eq!(pool.stats().in_flight, at_once, "a GPU: {gpu}");
+        tasks.iter().for_each(|task| task.files.release("go"));
+        for task in tasks {
+            assert!(task.end().await.1.is_ok(), "each is done");
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::decodes::Decodes;
+use crate::cores::away;
 use crate::failure::Failure;
 use crate::formats::Cancel;
 
@@ -69,13 +70,16 @@ impl Memory {
             return Ok(permit);
         }
         (self.relief)();
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free < bytes {
-            cancel.check()?;
-            (free, _) = self.freed.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner);
-        }
-        *free -= bytes;
-        Ok(Permit { memory: self, bytes })
+        // Without its core, which those need that have memory and are to give it back.
+        away(cancel, || {
+            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+            while *free < bytes {
+                cancel.check()?;
+                (free, _) = self.freed.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner);
+            }
+            *free -= bytes;
+            Ok(Permit { memory: self, bytes })
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod keep;
 mod markdown;
 pub mod merge;
 mod metadata;
+mod onward;
 pub mod optimize;
 pub mod options;
 pub(crate) mod papers;

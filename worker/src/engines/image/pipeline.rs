@@ -15,8 +15,8 @@ use super::decodes::{self, Decodes, Joined};
 use super::job::{Clock, Files, ImageJob};
 use super::options::ConvertOptions;
 use super::plan::{Source, cut, plan, reduced_size, scale};
-use super::planes;
 use super::{keep, stamp};
+use super::{onward, planes};
 use crate::engines::Made;
 use crate::failure::Failure;
 use crate::formats::{
@@ -67,6 +67,11 @@ pub(super) fn run(
         None => planes::run(&asked, &mut clock, &files.output)?,
         made => made,
     };
+    let mut in_vain = Vec::new();
+    let shortcut = match shortcut {
+        None if count == 1 => onward::run(&asked, &mut clock, &mut files.output, &mut in_vain)?,
+        made => made,
+    };
     if let Some(mut made) = shortcut {
         if let Some(joined) = &joined {
             joined.explain(&mut made.explain);
@@ -101,7 +106,8 @@ pub(super) fn run(
     if dimmed {
         warnings.push(DIMMED.to_owned());
     }
-    let (mut made, ran) = process(decoded, &header, options, to, &runner)?;
+    let (mut made, mut ran) = process(decoded, &header, options, to, &runner)?;
+    ran.fallbacks.splice(0..0, in_vain);
     clock.ran(&ran);
     if job.test {
         clock.time("mark", || made.frames.iter_mut().for_each(|frame| stamp::mark(&mut frame.image)));
@@ -198,7 +204,7 @@ pub(super) fn read(mut input: File) -> Result<Vec<u8>, Failure> {
 }
 
 /// Pixels an inch of a drawing whose size is counted in CSS pixels.
-const CSS_DENSITY: u32 = 96;
+pub(super) const CSS_DENSITY: u32 = 96;
 
 /// Reads the header and holds it against the limits; no pixel is touched yet. A drawing has the size of its `density`.
 fn probe(
@@ -411,7 +417,7 @@ fn trimmed(
 }
 
 /// Whether what is written will be read back just like that.
-fn is_exact(to: &Format, made: &Decoded, how: &EncodeOptions) -> bool {
+pub(super) fn is_exact(to: &Format, made: &Decoded, how: &EncodeOptions) -> bool {
     to.flags.exact && made.frames.len() == 1 && made.icc.is_none() && how.tags.is_empty()
 }
 

@@ -21,7 +21,7 @@ use crate::engines::{Action, Made};
 use crate::failure::Failure;
 use crate::formats::EncodeOptions;
 use crate::formats::planes::{PLANE_SOURCES, PLANE_TARGETS, PlaneSource, PlaneTarget};
-use crate::pixels::coefficients::{Batched, Rendition, Transformed};
+use crate::pixels::coefficients::{Batched, Outcome, Rendition, Transformed};
 use crate::pixels::{Channels, Filter, Orientation, Ran, Recording, Shape, Step};
 
 /// Width and height.
@@ -134,10 +134,11 @@ fn by_gpu(
         size: planned.size,
         turn: found.turn,
         steps: (target.steps)(how.quality),
+        through: None,
     };
     let (made, ran) = asked.processor.transform(turn, rendition, cancel)?;
     (done.ran, done.tried) = (ran, true);
-    let Some(Transformed { planes, batch }) = made else { return Ok(done) };
+    let Some(Transformed { outcome: Outcome::Coefficients(planes), batch }) = made else { return Ok(done) };
     done.file = Some(clock.time("encode", || (target.write)(&planes, planned.turned, how))?);
     done.way = "coefficients on the gpu";
     let what = what(planned.orientation == Orientation::Upright);
@@ -147,7 +148,7 @@ fn by_gpu(
 }
 
 /// A batch, for `explain`.
-fn told(batched: &Batched) -> Value {
+pub(super) fn told(batched: &Batched) -> Value {
     // Two decimals: below that is noise.
     let rounded = |micros: f64| (micros / 10.0).round() / 100.0;
     let stages: serde_json::Map<String, Value> =
@@ -155,6 +156,7 @@ fn told(batched: &Batched) -> Value {
     json!({
         "tasks": batched.renditions,
         "sources": batched.sources,
+        "bands": batched.bands,
         "bytes_up": batched.bytes_up,
         "bytes_back": batched.bytes_back,
         "ms": stages,

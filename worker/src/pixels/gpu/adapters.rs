@@ -2,7 +2,7 @@
 
 use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
 
-use crate::pixels::processor::{AdapterInfo, GpuPolicy};
+use crate::pixels::policy::{AdapterInfo, GpuPolicy};
 
 /// How a software adapter is installed on Debian and its kin.
 pub(crate) const SOFTWARE_HINT: &str = "apt-get install mesa-vulkan-drivers libvulkan1";

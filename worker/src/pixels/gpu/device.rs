@@ -20,16 +20,20 @@ use super::batch::{Deliver, Layout as Batch};
 use super::{Backend, Done, Fault, Injected, OpenError, Plan};
 use crate::formats::Cancel;
 use crate::pixels::image::Image;
+use crate::pixels::policy::GpuPolicy;
 use crate::pixels::pool::{Pool, size_class};
-use crate::pixels::processor::{GpuPolicy, micros};
+use crate::pixels::processor::micros;
 
 /// A recording that takes longer hangs: the largest image allowed takes less than a second on the slowest GPU worth using, and a
 /// software adapter takes some seconds for it.
 const HANG: Duration = Duration::from_secs(20);
 /// How often a wait looks whether the work is still wanted.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
-/// Idle buffers kept, bytes.
+/// Idle buffers kept, bytes: recordings and small batches want no more. Where batches are larger, those of all that are in flight are kept, so that
+/// none is allocated anew for each, up to [`POOL_BUFFERS`] of the adapter's largest: what memory it has no adapter tells, but one of little memory
+/// binds little.
 const POOL_BYTES: u64 = 512 << 20;
+const POOL_BUFFERS: u64 = 2;
 /// Every adapter takes bindings at multiples of this many bytes.
 pub(super) const ALIGNMENT: u64 = 256;
 
@@ -134,10 +138,10 @@ impl WgpuBackend {
             return Err(OpenError::Failed(format!("{name}: {fault}")));
         }
         let (layout, pipelines) = built;
-        let pool = Pool::new(POOL_BYTES);
         let limits = device.limits();
         // Shaders count samples in 32 bits.
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));
+        let pool = Pool::new(POOL_BYTES, limit.saturating_mul(POOL_BUFFERS));
         let period = (!features.is_empty()).then(|| queue.get_timestamp_period());
         Ok(Self { name, device, queue, layout, pipelines, pool, lost, injected: Mutex::new(None), limit, period })
     }
@@ -195,7 +199,7 @@ impl WgpuBackend {
         match fault {
             Some(fault) => {
                 // Idle memory may be what is missing; the next recording starts without it.
-                drop(self.pool.drain());
+                self.pool.shrink();
                 Err(fault)
             }
             None => Ok(buffers),
@@ -340,7 +344,8 @@ impl WgpuBackend {
         if let Some(fault) = fault {
             return Err(fault);
         }
-        self.wait(&submitted?, cancel)?;
+        let submitted = submitted?;
+        crate::cores::away(cancel, || self.wait(&submitted, cancel))?;
         let (kernel_us, reading) = (micros(submitted_at.elapsed()), Instant::now());
         let image = self.read(plan, &layout, &buffers, output)?;
         self.clean(buffers.with_kinds().into());

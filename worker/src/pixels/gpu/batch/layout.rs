@@ -1,59 +1,20 @@
 //! Where everything of a batch lies: what goes up, what the stages leave to each other, and what comes back. All places are in words.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytemuck::{Pod, Zeroable};
-use convertfly_jpeg::{Packed, PackedPlane, RUN, Resampling, Scale, Taps, Turn, ZIGZAG};
+use convertfly_jpeg::{Packed, PackedPlane, RUN, Scale, Taps, Turn, ZIGZAG};
 
-use crate::pixels::coefficients::{Rendition, SAMPLING};
+use super::axes::{Axes, Band};
+use super::results::{DC_WORDS, MASK_WORDS};
+use super::stages::{ACROSS, DOWN, FORWARD, INVERSE, LANES, OFFSETS, PACK, Params, Room, SCAN, STAGES, Stage, WORKING, narrow};
+use super::through::Kernel;
+use crate::pixels::coefficients::Rendition;
 use crate::pixels::gpu::Fault;
-
-/// The shaders, in the order in which they run.
-pub(super) const STAGES: [&str; 6] = ["jpeg/inverse", "jpeg/down", "jpeg/across", "jpeg/forward", "jpeg/scan", "jpeg/pack"];
-
-const INVERSE: usize = 0;
-const DOWN: usize = 1;
-const ACROSS: usize = 2;
-const FORWARD: usize = 3;
-const SCAN: usize = 4;
-const PACK: usize = 5;
-
-/// Words of an entry.
-const ENTRY: usize = 16;
-
-/// Lanes of a workgroup of those stages that do not know blocks, each with a piece of its own.
-const LANES: u64 = 64;
+use crate::pixels::image::Shape;
 
 /// Dense coefficients of a block, two a word.
 const BLOCK_WORDS: u64 = 32;
-
-/// Masks and DCs of a run.
-const MASK_WORDS: u64 = 2 * RUN as u64;
-const DC_WORDS: u64 = RUN as u64 / 2;
-
-/// More than the values of a run can take: 8 times 63, of two bytes.
-const RUN_VALUES: u64 = 252;
-
-/// What the values of a run rarely take: so many are read back at once, and the rest, if there is any, after a look at how much it is.
-const LIKELY_VALUES: u64 = 40;
-
-/// What a stage is told. Mirrors `struct Params` of `shaders/wgsl/shared/stage.wgsl`, field by field.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub(super) struct Params {
-    pub(super) entries_at: u32,
-    pub(super) entries: u32,
-    pub(super) groups: u32,
-    /// Filled in for each run.
-    pub(super) nonce: u32,
-    pub(super) receipt: u32,
-    zigzag_at: u32,
-    runs: u32,
-    lengths_at: u32,
-    starts_at: u32,
-    values_at: u32,
-    unused: [u32; 2],
-}
 
 /// Something to upload.
 enum Piece {
@@ -83,73 +44,71 @@ struct Uploaded {
 
 /// A component as samples.
 #[derive(Clone, Copy)]
-struct Sampled {
-    at: u32,
+pub(super) struct Sampled {
+    pub(super) at: u32,
     /// Words of a row.
-    stride: u32,
+    pub(super) stride: u32,
 }
 
 /// A component of a result on its way to coefficients.
 #[derive(Clone, Copy)]
-struct Outgoing {
+pub(super) struct Outgoing {
     /// Blocks across and down.
-    blocks: (usize, usize),
+    pub(super) blocks: (usize, usize),
     /// Of the batch.
-    first_run: usize,
-    runs: usize,
+    pub(super) first_run: usize,
+    pub(super) runs: usize,
+    /// Its number among all components of the batch.
+    pub(super) number: usize,
     /// What is known of its entry: where its samples are, and how they lie.
     forward: [u32; 7],
 }
 
-/// One stage.
-#[derive(Default)]
-struct Stage {
-    entries: Vec<[u32; ENTRY]>,
-    groups: u64,
+/// A component resampled.
+pub(super) struct Resampled {
+    pub(super) at: u32,
+    /// Words of a row.
+    pub(super) words: u32,
+    /// Samples across and down.
+    pub(super) size: (usize, usize),
 }
 
-impl Stage {
-    /// Adds an entry, `rest` behind the number of its first workgroup.
-    fn push(&mut self, groups: u64, rest: &[u32]) {
-        let mut entry = [0; ENTRY];
-        entry[0] = narrow(self.groups);
-        entry[1..=rest.len()].copy_from_slice(rest);
-        self.entries.push(entry);
-        self.groups += groups;
-    }
+/// Pixels that come back.
+pub(super) struct Returned {
+    /// Which working buffer they lie in, where, and how many bytes are copied.
+    pub(super) buffer: usize,
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    pub(super) shape: Shape,
 }
 
-/// What lies beyond 32 bits is refused once all is known.
-fn narrow(words: u64) -> u32 {
-    u32::try_from(words).unwrap_or(u32::MAX)
-}
-
-/// Words that are handed out one after the other.
-#[derive(Default)]
-struct Room(u64);
-
-impl Room {
-    fn take(&mut self, words: u64) -> u32 {
-        let at = self.0;
-        self.0 += words;
-        narrow(at)
-    }
+/// What a rendition is to leave.
+pub(super) enum Wanted {
+    /// The components.
+    Coefficients(Vec<Outgoing>),
+    Pixels(Returned),
 }
 
 /// A batch, laid out.
 #[derive(Default)]
 pub(in crate::pixels) struct Layout {
-    pieces: Vec<Piece>,
+    /// What goes up, and where.
+    pieces: Vec<(u32, Piece)>,
     input: Room,
     planes: Room,
     between: Room,
-    resampled: Room,
+    pub(super) resampled: Room,
+    pub(super) pixels: [Room; 2],
     /// Of all results.
-    runs: usize,
-    stages: [Stage; STAGES.len()],
+    pub(super) runs: usize,
+    /// Components of all results.
+    pub(super) outgoing: usize,
+    pub(super) stages: [Stage; STAGES.len()],
+    /// Passes over pixels, in their order.
+    pub(super) kernels: Vec<Kernel>,
     pub(super) params: [Params; STAGES.len()],
-    /// The components of each rendition.
-    results: Vec<Vec<Outgoing>>,
+    /// Of each rendition.
+    pub(super) results: Vec<Wanted>,
     /// Sources that are uploaded.
     pub(super) sources: usize,
 }
@@ -175,28 +134,74 @@ impl Layout {
                 sampled.push((address, scale, layout.invert(source, scale, &uploaded[place].1)));
                 sampled.len() - 1
             });
-            let planes = sampled[samples].2.iter().enumerate();
-            let made = planes.map(|(index, plane)| layout.resample(rendition, index, *plane)).collect::<Result<_, _>>()?;
-            layout.results.push(made);
+            if let Some((through, growth)) = rendition.whole() {
+                layout.upsample(rendition, through, growth, &sampled[samples].2);
+                continue;
+            }
+            let axes = Axes::all(rendition)?;
+            layout.resample_all(rendition, &axes, &sampled[samples].2);
         }
         layout.sources = uploaded.len();
         layout.settle(zigzag_at)
     }
 
+    /// Of some rows of MCUs of one rendition.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub(super) fn band(rendition: &Rendition, rows: Range<usize>) -> Result<Self, Fault> {
+        let mut layout = Self::default();
+        let zigzag_at = layout.upload(Piece::Words(ZIGZAG.iter().map(|&number| number.into()).collect()));
+        let Band { source, axes } = Band::new(rendition, rows)?;
+        let uploaded = layout.upload_source(&source);
+        let sampled = layout.invert(&source, rendition.scale, &uploaded);
+        layout.resample_all(rendition, &axes, &sampled);
+        layout.sources = 1;
+        layout.settle(zigzag_at)
+    }
+
+    /// All components of a rendition, or of a band of it, up to their samples.
+    fn resample_all(&mut self, rendition: &Rendition, axes: &[Axes], sampled: &[Sampled]) {
+        // What becomes colours is rounded behind that.
+        let is_fine = rendition.through.is_some() && axes.len() > 1;
+        let resampled: Vec<Resampled> =
+            axes.iter().zip(sampled).map(|(axes, plane)| self.resample(axes, *plane, is_fine)).collect();
+        let wanted = match &rendition.through {
+            Some(through) => self.go_through(rendition, through, &resampled),
+            None => {
+                let (transpose, mirror_across, mirror_down) = rendition.turn.map_or((false, false, false), Turn::parts);
+                let turns = u32::from(transpose) | u32::from(mirror_across) << 1 | u32::from(mirror_down) << 2;
+                let one = |(index, resampled): (usize, &Resampled)| {
+                    let (width, height) = resampled.size;
+                    let size = if transpose { (height, width) } else { (width, height) };
+                    self.leave(resampled, size, turns, &rendition.steps[usize::from(index > 0)])
+                };
+                Wanted::Coefficients(resampled.iter().enumerate().map(one).collect())
+            }
+        };
+        self.results.push(wanted);
+    }
+
     /// Counts all, and places what could not be placed before.
     fn settle(mut self, zigzag_at: u32) -> Result<Self, Fault> {
         let runs = self.runs as u64;
-        for outgoing in self.results.concat() {
+        let coefficients = self.results.iter().filter_map(|wanted| match wanted {
+            Wanted::Coefficients(planes) => Some(&planes[..]),
+            Wanted::Pixels(_) => None,
+        });
+        for outgoing in coefficients.collect::<Vec<_>>().concat() {
             let first = outgoing.first_run as u64;
             let coefficients = narrow(first * RUN as u64 * BLOCK_WORDS);
             let mut entry = outgoing.forward.to_vec();
             entry.extend([coefficients, narrow(first)]);
             self.stages[FORWARD].push(outgoing.runs as u64, &entry);
             let (masks, dcs) = (first * MASK_WORDS, runs * MASK_WORDS + first * DC_WORDS);
-            let entry = [coefficients, narrow(masks), narrow(dcs), narrow(first)];
+            let number = outgoing.number as u32;
+            self.stages[SCAN].push(1, &[narrow(first), outgoing.runs as u32, number]);
+            let entry = [coefficients, narrow(masks), narrow(dcs), narrow(first), number];
             self.stages[PACK].push(outgoing.runs as u64, &entry);
         }
-        self.stages[SCAN].groups = 1;
+        self.stages[OFFSETS].groups = 1;
         for index in 0..STAGES.len() {
             let entries = std::mem::take(&mut self.stages[index].entries);
             let count = entries.len();
@@ -207,9 +212,10 @@ impl Layout {
                 groups: narrow(self.stages[index].groups),
                 receipt: index as u32,
                 zigzag_at,
-                runs: narrow(runs),
+                planes: self.outgoing as u32,
                 lengths_at: narrow(runs * RUN as u64 * BLOCK_WORDS),
                 starts_at: narrow(self.starts_at()),
+                offsets_at: narrow(self.offsets_at()),
                 values_at: narrow(self.header_words()),
                 ..Params::default()
             };
@@ -222,7 +228,14 @@ impl Layout {
 
     fn upload(&mut self, piece: Piece) -> u32 {
         let at = self.input.take(piece.bytes().len().div_ceil(4) as u64);
-        self.pieces.push(piece);
+        self.pieces.push((at, piece));
+        at
+    }
+
+    /// Uploads what is bound by itself.
+    pub(super) fn upload_bound(&mut self, words: Vec<u32>) -> u32 {
+        let at = self.input.take_bound(words.len() as u64);
+        self.pieces.push((at, Piece::Words(words)));
         at
     }
 
@@ -257,54 +270,46 @@ impl Layout {
         all
     }
 
-    /// A component of a rendition up to its samples.
-    fn resample(&mut self, rendition: &Rendition, index: usize, plane: Sampled) -> Result<Outgoing, Fault> {
-        let (frame, turn) = (&rendition.source.frame, rendition.turn);
-        let resampling = Resampling::of(frame, index, rendition.scale, rendition.size, turn, SAMPLING)
-            .ok_or_else(|| Fault::Unfit("its components are not brightness and colour".to_owned()))?;
-        let ((from, _), (width, height)) = (resampling.from, resampling.to);
-        let (down, across) = resampling.all_taps();
-
-        let columns = from.div_ceil(4) as u64;
+    /// A component up to its samples.
+    fn resample(&mut self, axes: &Axes, plane: Sampled, is_fine: bool) -> Resampled {
+        let Axes { columns, to: (width, height), ref down, ref across } = *axes;
+        let columns = columns.div_ceil(4) as u64;
         let between = self.between.take(columns * 2 * height as u64);
-        let weights = self.upload(taps(&down));
+        let weights = self.upload(taps(down));
         let entry = [plane.at, plane.stride, narrow(columns), weights, height as u32, down.width() as u32, between];
         self.stages[DOWN].push((columns * height as u64).div_ceil(LANES), &entry);
 
-        let words = width.div_ceil(4) as u64;
+        let lanes = width.div_ceil(4) as u64;
+        let words = if is_fine { 2 * lanes } else { lanes };
         let resampled = self.resampled.take(words * height as u64);
-        let weights = self.upload(taps(&across));
+        let weights = self.upload(taps(across));
         let wide = narrow(columns * 2);
-        let entry = [between, wide, weights, width as u32, across.width() as u32, resampled, height as u32];
-        self.stages[ACROSS].push((words * height as u64).div_ceil(LANES), &entry);
+        let entry = [between, wide, weights, width as u32, across.width() as u32, resampled, height as u32, is_fine.into()];
+        self.stages[ACROSS].push((lanes * height as u64).div_ceil(LANES), &entry);
 
-        let (transpose, mirror_across, mirror_down) = turn.map_or((false, false, false), Turn::parts);
-        let turns = u32::from(transpose) | u32::from(mirror_across) << 1 | u32::from(mirror_down) << 2;
-        let (width, height) = if transpose { (height, width) } else { (width, height) };
-        let steps = self.upload(steps(&rendition.steps[usize::from(index > 0)]));
-        let blocks = (width.div_ceil(8), height.div_ceil(8));
-        let forward = [resampled, narrow(words), turns, width as u32, height as u32, blocks.0 as u32, steps];
+        Resampled { at: resampled, words: narrow(words), size: (width, height) }
+    }
+
+    /// A component on to coefficients; `size` is what it has once it is turned.
+    pub(super) fn leave(&mut self, resampled: &Resampled, size: (usize, usize), turns: u32, divided: &[u16; 64]) -> Outgoing {
+        let steps = self.upload(steps(divided));
+        let blocks = (size.0.div_ceil(8), size.1.div_ceil(8));
+        let (at, words) = (resampled.at, resampled.words);
+        let forward = [at, words, turns, size.0 as u32, size.1 as u32, blocks.0 as u32, steps];
         let (first_run, runs) = (self.runs, blocks.0.div_ceil(RUN) * blocks.1);
         self.runs += runs;
-        Ok(Outgoing { blocks, first_run, runs, forward })
+        self.outgoing += 1;
+        Outgoing { blocks, first_run, runs, number: self.outgoing - 1, forward }
     }
 
-    /// Where what comes back has the starts of all runs; before them lie masks and DCs.
-    fn starts_at(&self) -> u64 {
-        self.runs as u64 * (MASK_WORDS + DC_WORDS)
-    }
-
-    /// All of it but the values.
-    fn header_words(&self) -> u64 {
-        self.starts_at() + self.runs as u64 + 1
-    }
-
-    /// Bytes of what is uploaded, of planes, of rows between, of resampled planes, of dense coefficients, and of what comes back.
-    pub(in crate::pixels::gpu) fn buffers(&self) -> [u64; 6] {
+    /// Bytes of each working buffer.
+    pub(in crate::pixels::gpu) fn buffers(&self) -> [u64; WORKING] {
         let runs = self.runs as u64;
         let coefficients = runs * RUN as u64 * BLOCK_WORDS + runs;
-        let output = self.header_words() + runs * RUN_VALUES;
-        [self.input.0, self.planes.0, self.between.0, self.resampled.0, coefficients, output].map(|words| words.max(1) * 4)
+        let words = [self.input.0, self.planes.0, self.between.0, self.resampled.0, coefficients, self.output_words()];
+        let [input, planes, between, resampled, coefficients, output] = words.map(|words| words.max(1) * 4);
+        let [first, second] = self.pixels();
+        [input, planes, between, resampled, coefficients, output, first, second]
     }
 
     /// Whether no buffer is larger than `limit` bytes.
@@ -319,54 +324,7 @@ impl Layout {
 
     /// Hands out what is uploaded, and where it goes, in bytes; all that lies between is filled up with zeros.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.pieces.iter().scan(0, |next, piece| {
-            let (at, bytes) = (*next, piece.bytes());
-            *next += bytes.len().next_multiple_of(4) as u64;
-            Some((at, bytes))
-        })
-    }
-
-    /// Bytes that are read back at once.
-    pub(super) fn likely_bytes(&self) -> u64 {
-        (self.header_words() + self.runs as u64 * LIKELY_VALUES) * 4
-    }
-
-    /// Bytes that came back altogether, by the head of them.
-    ///
-    /// # Errors
-    /// [`Fault::Lost`] where that cannot be.
-    pub(super) fn all_bytes(&self, head: &[u8]) -> Result<u64, Fault> {
-        let at = (self.header_words() - 1) * 4;
-        let total = head.get(at as usize..).and_then(|rest| rest.first_chunk()).map(|word| u32::from_ne_bytes(*word));
-        let total = total.map(u64::from).filter(|&total| total <= self.runs as u64 * RUN_VALUES);
-        let total = total.ok_or_else(|| Fault::Lost("it counts more values than there can be".to_owned()))?;
-        Ok((self.header_words() + total) * 4)
-    }
-
-    /// The results of each rendition, out of what was read back; checked so that nothing but what belongs to a component gets into it.
-    ///
-    /// # Errors
-    /// [`Fault::Lost`] where it does not belong together.
-    pub(super) fn results(&self, found: &[u8]) -> Result<Vec<Vec<PackedPlane>>, Fault> {
-        self.results.iter().map(|planes| planes.iter().map(|outgoing| self.result(outgoing, found)).collect()).collect()
-    }
-
-    fn result(&self, outgoing: &Outgoing, found: &[u8]) -> Result<PackedPlane, Fault> {
-        let lost = || Fault::Lost("what came back does not belong together".to_owned());
-        let (runs, first) = (self.runs as u64, outgoing.first_run as u64);
-        let words = |at: u64, words: u64| found.get(at as usize * 4..(at + words) as usize * 4).ok_or_else(lost);
-        let own = outgoing.runs as u64;
-        let masks = words(first * MASK_WORDS, own * MASK_WORDS)?.as_chunks::<8>().0;
-        let dcs = words(runs * MASK_WORDS + first * DC_WORDS, own * DC_WORDS)?.as_chunks::<2>().0;
-        let starts = words(self.starts_at() + first, own + 1)?.as_chunks::<4>().0;
-        let mut starts: Vec<u32> = starts.iter().map(|word| u32::from_ne_bytes(*word)).collect();
-        let (base, end) = (starts[0], starts.pop().unwrap_or(0));
-        let length = end.checked_sub(base).ok_or_else(lost)?;
-        let values = words(self.header_words() + u64::from(base), length.into())?;
-        starts.iter_mut().for_each(|start| *start = start.wrapping_sub(base));
-        let masks = masks.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
-        let dcs = dcs.iter().map(|bytes| i16::from_ne_bytes(*bytes)).collect();
-        PackedPlane::from_parts(outgoing.blocks, masks, dcs, starts, values.to_vec()).map_err(|_| lost())
+        self.pieces.iter().map(|(at, piece)| (u64::from(*at) * 4, piece.bytes()))
     }
 }
 

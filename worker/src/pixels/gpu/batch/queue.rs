@@ -5,15 +5,17 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use convertfly_jpeg::PackedPlane;
-
-use super::Layout;
+use super::{Layout, bands};
+use crate::cores;
 use crate::formats::Cancel;
-use crate::pixels::coefficients::{Batched, Rendition, Transformed};
+use crate::pixels::coefficients::{Batched, Outcome, Rendition, Transformed};
 use crate::pixels::gpu::{Fault, Inner};
 
 /// Batches in flight: one is filled while another is computed and a third is taken out.
 pub(in crate::pixels) const IN_FLIGHT: usize = 3;
+
+/// Renditions of a batch where nothing was measured.
+pub(in crate::pixels) const IN_BATCH: usize = 16;
 
 /// How long the first one of a batch waits for others. They come together where a source has several renditions; where there is more to do than
 /// the device does at once they gather while it works.
@@ -24,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Threads without work end after so long.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// However little an adapter has shown to take, batches of so many pixels are tried.
+const LEAST_PIXELS: u64 = 64 << 20;
 
 /// What a batch may be.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +43,9 @@ pub(in crate::pixels) struct Most {
 
 impl Default for Most {
     fn default() -> Self {
-        // 128 megapixels take about 200 MB as planes and 120 MB packed.
-        Self { renditions: 16, pixels: 128 << 20, window: WINDOW }
+        // 32 pictures of 16 megapixels take about 2.5 GB, three times where three batches are in flight. An adapter that has or binds less shows
+        // with the first one, and gets less from then on.
+        Self { renditions: IN_BATCH, pixels: 512 << 20, window: WINDOW }
     }
 }
 
@@ -143,6 +149,11 @@ impl State {
         self.waiting.retain(|waiting| waiting.cancel.check().is_ok());
     }
 
+    /// So many pixels were too many for the device.
+    fn learn(&mut self, pixels: u64) {
+        self.most.pixels = self.most.pixels.min((pixels / 2).max(LEAST_PIXELS));
+    }
+
     fn take(&mut self) -> Vec<Waiting> {
         let count = self.count().min(self.waiting.len());
         self.waiting.drain(..count).collect()
@@ -171,16 +182,19 @@ impl Inner {
                 }
             }
         }
-        loop {
-            match told.recv_timeout(LOOK) {
-                Ok(answer) => return answer,
-                Err(RecvTimeoutError::Timeout) => cancel.check().map_err(Fault::Stop)?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    cancel.check().map_err(Fault::Stop)?;
-                    return Err(Fault::Absent("the thread for the GPU has ended".to_owned()));
+        // Another task decodes meanwhile.
+        cores::away(cancel, || {
+            loop {
+                match told.recv_timeout(LOOK) {
+                    Ok(answer) => return answer,
+                    Err(RecvTimeoutError::Timeout) => cancel.check().map_err(Fault::Stop)?,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        cancel.check().map_err(Fault::Stop)?;
+                        return Err(Fault::Absent("the thread for the GPU has ended".to_owned()));
+                    }
                 }
             }
-        }
+        })
     }
 
     /// A thread that takes one batch after the other.
@@ -217,9 +231,16 @@ impl Inner {
         let ended = self.guarded(|backend| {
             let layout = Layout::new(&renditions)?;
             let name = backend.name().to_owned();
-            backend.batch(&layout, &mut |planes, batched| {
+            if let ([waiting], false) = (&batch[..], layout.fits(backend.limit()) || batch[0].rendition.through.is_some()) {
+                drop(layout);
+                let (planes, batched) = bands::run(backend, &waiting.rendition, &waiting.cancel)?;
                 made = Some(());
-                answer(&batch, planes, batched, &name);
+                answer(&batch, vec![Outcome::Coefficients(planes)], batched, &name);
+                return Ok(());
+            }
+            backend.batch(&layout, &mut |outcomes, batched| {
+                made = Some(());
+                answer(&batch, outcomes, batched, &name);
             })
         });
         let Err(fault) = ended else { return };
@@ -228,6 +249,7 @@ impl Inner {
             return;
         }
         if batch.len() > 1 && matches!(fault, Fault::OutOfMemory(_) | Fault::Unfit(_)) {
+            self.queue.lock().learn(batch.iter().map(|waiting| waiting.rendition.pixels()).sum());
             let rest = batch.split_off(batch.len() / 2);
             self.make(batch);
             return self.make(rest);
@@ -239,10 +261,10 @@ impl Inner {
     }
 }
 
-fn answer(batch: &[Waiting], planes: Vec<Vec<PackedPlane>>, batched: Batched, device: &str) {
+fn answer(batch: &[Waiting], outcomes: Vec<Outcome>, batched: Batched, device: &str) {
     let batched = Arc::new(batched);
-    for (waiting, planes) in batch.iter().zip(planes) {
-        let made = Transformed { planes, batch: Arc::clone(&batched) };
+    for (waiting, outcome) in batch.iter().zip(outcomes) {
+        let made = Transformed { outcome, batch: Arc::clone(&batched) };
         let _ = waiting.tell.send(Ok((made, device.to_owned())));
     }
 }

@@ -1,5 +1,8 @@
 //! What a GPU makes of coefficients is what the CPU makes of them, byte for byte; and nothing of one task gets into another.
 
+mod bands;
+mod through;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +13,10 @@ use convertfly_jpeg::{
 };
 
 use super::{Layout, Most};
+use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::formats::Cancel;
-use crate::pixels::coefficients::{Batched, Rendition, SAMPLING};
+use crate::pixels::coefficients::{Batched, Outcome, Rendition, SAMPLING};
 use crate::pixels::gpu::device::WgpuBackend;
 use crate::pixels::gpu::{Backend, Fault, Gpu, Injected};
 use crate::pixels::{CpuLevel, GpuPolicy, Processor};
@@ -49,13 +53,12 @@ fn case(name: &str, file: &[u8], scale: Scale, size: (u32, u32), turn: Option<Tu
     assert!(source.sound, "{name}");
     let steps = [0, 1].map(|kind| quality_steps(kind, quality));
     let name = format!("{name} at {scale:?} to {size:?}, {turn:?}, quality {quality}");
-    Case { name, file: file.to_vec(), rendition: Arc::new(Rendition { source, scale, size, turn, steps }) }
+    Case { name, file: file.to_vec(), rendition: Arc::new(Rendition { source, scale, size, turn, steps, through: None }) }
 }
 
 /// Width and height of the file.
 fn turned(rendition: &Rendition) -> (u32, u32) {
-    let (width, height) = rendition.size;
-    if rendition.turn.is_some_and(|turn| turn.parts().0) { (height, width) } else { (width, height) }
+    rendition.turned_size()
 }
 
 fn options() -> WriteOptions<'static> {
@@ -88,8 +91,16 @@ fn run(backend: &dyn Backend, cases: &[Case]) -> (Vec<Vec<PackedPlane>>, Batched
     let renditions: Vec<_> = cases.iter().map(|case| Arc::clone(&case.rendition)).collect();
     let layout = Layout::new(&renditions).expect("it is laid out");
     let mut made = None;
-    backend.batch(&layout, &mut |planes, batched| made = Some((planes, batched))).expect("lavapipe runs it");
-    made.expect("it was handed out")
+    backend.batch(&layout, &mut |outcomes, batched| made = Some((outcomes, batched))).expect("lavapipe runs it");
+    let (outcomes, batched) = made.expect("it was handed out");
+    (outcomes.into_iter().map(planes_of).collect(), batched)
+}
+
+fn planes_of(outcome: Outcome) -> Vec<PackedPlane> {
+    match outcome {
+        Outcome::Coefficients(planes) => planes,
+        Outcome::Pixels(_) => panic!("coefficients were wanted"),
+    }
 }
 
 fn check(backend: &dyn Backend, cases: &[Case]) -> Batched {
@@ -169,8 +180,14 @@ fn every_component_is_divided_by_its_own_steps() {
             let wanted = Planes::resized_of(&source.coefficients(), Scale::Full, (61, 47), None, SAMPLING, Range::Full)
                 .expect("it is sound");
             let steps = [quality_steps(0, 90), quality_steps(1, 60)];
-            let rendition =
-                Arc::new(Rendition { source: Arc::new(source), scale: Scale::Full, size: (61, 47), turn: None, steps });
+            let rendition = Arc::new(Rendition {
+                source: Arc::new(source),
+                scale: Scale::Full,
+                size: (61, 47),
+                turn: None,
+                steps,
+                through: None,
+            });
             let samples = Samples::YCbCr([0, 1, 2].map(|index| &wanted.planes[index].data[..]), SAMPLING);
             let wanted = encode(&Source { width: 61, height: 47, samples }, &steps, &options()).expect("written");
             let case = Case { name: format!("component {other}"), file: Vec::new(), rendition };
@@ -197,8 +214,25 @@ fn five_renditions_of_a_source_go_up_once() {
     assert_eq!((alone.sources, all.sources), (1, 1));
     // Of so small ones the weights are as much as the picture.
     assert!(all.bytes_up < 3 * alone.bytes_up, "{} and {} bytes go up", alone.bytes_up, all.bytes_up);
-    assert_eq!(all.stages_us.len(), 6, "lavapipe tells what each stage took: {all:?}");
+    assert_eq!(all.stages_us.len(), 7, "lavapipe tells what each stage took: {all:?}");
     assert!(all.stages_us.iter().any(|(_, micros)| *micros > 0.0), "{all:?}");
+}
+
+#[test]
+fn a_batch_of_more_planes_and_of_planes_of_more_runs_than_a_workgroup_has_lanes() {
+    let backend = lavapipe();
+    let file = photo(40, 30, Subsamp::Sub2x2, 85, 25);
+    let first = case("one of many", &file, Scale::Full, (20, 15), None, 82);
+    let others = (0..99u32).map(|index| {
+        let rendition = Rendition { size: (9 + index % 32, 8 + index % 21), ..Rendition::clone(&first.rendition) };
+        Case { name: format!("number {index}"), file: file.clone(), rendition: Arc::new(rendition) }
+    });
+    let many: Vec<Case> = others.collect();
+    check(&backend, &many);
+    let large = case("large", &photo(500, 700, Subsamp::Sub2x2, 85, 25), Scale::Full, (480, 690), None, 82);
+    let (made, _) = run(&backend, std::slice::from_ref(&large));
+    assert!(many.len() * 3 > 256 && made[0][0].starts().len() > 512, "{} runs", made[0][0].starts().len());
+    assert!(written(&large, &made[0]) == by_cpu(&large), "another file than the CPU's");
 }
 
 #[test]
@@ -237,18 +271,19 @@ fn processor(renditions: usize) -> Processor {
 }
 
 /// The file that the GPU made and in which batch, or why it made none.
-type Outcome = Result<(Vec<u8>, Batched), Vec<String>>;
+type Attempt = Result<(Vec<u8>, Batched), Vec<String>>;
+
+fn attempt(processor: &Processor, case: &Case) -> Attempt {
+    let turn = processor.transforms(1, 1, 1).expect("it goes to the GPU");
+    let rendition = Rendition::clone(&case.rendition);
+    let (made, ran) = processor.transform(turn, rendition, &Cancel::new()).expect("no fault of the GPU is an error");
+    made.map(|made| (written(case, &planes_of(made.outcome)), Batched::clone(&made.batch))).ok_or(ran.fallbacks)
+}
 
 /// Every case on a thread of its own, as tasks come.
-fn transform(processor: &Processor, cases: &[Case]) -> Vec<Outcome> {
-    let one = |case: &Case| {
-        let turn = processor.transforms(1, 1, 1).expect("it goes to the GPU");
-        let rendition = Rendition::clone(&case.rendition);
-        let (made, ran) = processor.transform(turn, rendition, &Cancel::new()).expect("no fault of the GPU is an error");
-        made.map(|made| (written(case, &made.planes), Batched::clone(&made.batch))).ok_or(ran.fallbacks)
-    };
+fn transform(processor: &Processor, cases: &[Case]) -> Vec<Attempt> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = cases.iter().map(|case| scope.spawn(move || one(case))).collect();
+        let threads: Vec<_> = cases.iter().map(|case| scope.spawn(move || attempt(processor, case))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
     })
 }
@@ -273,6 +308,20 @@ fn tasks_that_come_together_are_one_batch_and_each_gets_its_own() {
         let (file, batched) = made.expect("the GPU made it");
         assert_eq!((batched.renditions, batched.sources), (4, 4), "{}", case.name);
         assert!(file == by_cpu(case), "{}: another's picture, or a wrong one", case.name);
+    }
+}
+
+#[test]
+fn tasks_that_wait_for_a_batch_leave_their_core_to_those_that_are_to_join_it() {
+    let (processor, cases, cores) = (processor(4), four(), Cores::new(1));
+    let all: Vec<Attempt> = std::thread::scope(|scope| {
+        let (processor, cores) = (&processor, &cores);
+        let one = |case| scope.spawn(move || cores.run(&Cancel::new(), || Ok(attempt(processor, case))));
+        let threads: Vec<_> = cases.iter().map(one).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics").expect("not cancelled")).collect()
+    });
+    for made in all {
+        assert_eq!(made.expect("the GPU made it").1.renditions, 4, "none had to go without the others");
     }
 }
 
