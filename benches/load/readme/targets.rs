@@ -7,7 +7,10 @@ use super::others::{NODE_TARGET, QUEUE_TARGET, START_TARGET};
 pub fn lines(runs: &Runs) -> Vec<String> {
     let node = runs.node.as_ref().and_then(|measured| Some((measured.report.jobs, measured.report.peer?)));
     let node = node.map_or_else(
-        || "mixed queue through the whole node: not measured; bench node CORPUS --peer benches/peers/queue --json > node.json".to_owned(),
+        || {
+            "mixed queue through the whole node: not measured; bench node CORPUS --peer benches/peers/queue --json > node.json"
+                .to_owned()
+        },
         |(jobs, peer)| {
             let ratio = at_least(peer.ratio, NODE_TARGET);
             format!("mixed queue of {jobs} files through the whole node, sharp behind BullMQ / ours: {ratio}")

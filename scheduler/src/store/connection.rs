@@ -13,8 +13,11 @@ use super::watch::Watchers;
 use super::{StoreError, keys};
 use crate::seal::{self, Sealer};
 
-/// Layout version of the stored records.
-const LAYOUT: u32 = 1;
+/// Layout version of the stored records: in 2, fields that are 0 or empty are not there.
+const LAYOUT: u32 = 2;
+
+/// The oldest layout that is read. Its stores become [`LAYOUT`] when they are opened, so that what does not read that refuses to start beside it.
+const OLDEST: u32 = 1;
 
 /// How long a command may take before Redis counts as away.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -154,9 +157,15 @@ impl Store {
         for (field, ours) in [("shards", u32::from(self.inner.shards)), ("layout", LAYOUT)] {
             let _: bool = connection.hset_nx(keys::GLOBAL_META, field, ours).await?;
             let theirs: u32 = connection.hget(keys::GLOBAL_META, field).await?;
-            if theirs != ours {
+            if field == "layout" && (OLDEST..ours).contains(&theirs) {
+                let _: usize = connection.hset(keys::GLOBAL_META, field, ours).await?;
+            } else if theirs != ours {
+                let advice = match field {
+                    "layout" => "Run the version of ConvertFly that it belongs to, or a newer one,".to_owned(),
+                    _ => format!("Set CONVERTFLY_SHARDS={theirs}"),
+                };
                 return Err(StoreError::Broken(format!(
-                    "this store was made with {field} = {theirs}, this process has {ours}. Set CONVERTFLY_SHARDS={theirs} or use another Redis database"
+                    "this store was made with {field} = {theirs}, this process has {ours}. {advice} or use another Redis database"
                 )));
             }
         }

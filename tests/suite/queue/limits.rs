@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::process::Stdio;
 
 use convertfly_scheduler::job::JobStatus;
-use convertfly_scheduler::store::{NewAccount, Store, StoreError};
+use convertfly_scheduler::store::{NewAccount, Store, StoreError, keys};
 use serde_json::Value;
 
-use crate::support::redis::{TTL, TestStore, job, result, task};
+use crate::support::redis::{TTL, TestStore, connect, job, result, task};
 
 #[tokio::test]
 async fn jobs_beyond_the_limit_wait_in_order() {
@@ -117,4 +117,19 @@ async fn another_shard_count_is_refused() {
     let t = TestStore::start().await;
     let error = Store::open(&t.redis.url(), 8).await.err().expect("8 is not 16").to_string();
     assert!(error.contains("CONVERTFLY_SHARDS=16"), "the message says what to set: {error}");
+}
+
+#[tokio::test]
+async fn stores_of_older_builds_are_taken_over_and_those_of_newer_ones_refused() {
+    let t = TestStore::start().await;
+    let mut connection = connect(&t.redis.url()).await.expect("connect");
+    let layout = |value: u32| redis::cmd("HSET").arg(keys::GLOBAL_META).arg("layout").arg(value).to_owned();
+    let _: u32 = layout(1).query_async(&mut connection).await.expect("as an older build has left it");
+    Store::open(&t.redis.url(), 16).await.expect("it is read");
+    let found: u32 =
+        redis::cmd("HGET").arg(keys::GLOBAL_META).arg("layout").query_async(&mut connection).await.expect("a layout");
+    assert_eq!(found, 2, "an older build refuses it from now on");
+    let _: u32 = layout(3).query_async(&mut connection).await.expect("as a newer build would");
+    let error = Store::open(&t.redis.url(), 16).await.err().expect("3 is not known").to_string();
+    assert!(error.contains("layout = 3") && error.contains("a newer one"), "the message says what to run: {error}");
 }
