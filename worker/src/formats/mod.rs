@@ -7,6 +7,7 @@ mod avi;
 mod avif;
 mod bmp;
 pub(crate) mod documents;
+mod effort;
 mod flac;
 mod gif;
 #[cfg(feature = "heif")]
@@ -35,9 +36,8 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 pub use convertfly_sandbox::Cancel;
+pub use effort::Effort;
 pub use memo::{Held, Known, Memo, Part, Reserve};
 
 use crate::failure::Failure;
@@ -461,19 +461,6 @@ impl Tags {
     pub fn is_empty(&self) -> bool {
         self.exif.is_none() && self.xmp.is_none()
     }
-}
-
-/// How much time an encoder spends on fewer bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effort {
-    /// The least, at the price of some percent more bytes, or of a somewhat coarser picture.
-    Fast,
-    /// What pays for most.
-    #[default]
-    Balanced,
-    /// The most.
-    Small,
 }
 
 /// How to encode.
