@@ -74,10 +74,12 @@ fn document<'n>(names: impl Iterator<Item = &'n str>) -> Result<(usize, &'static
             return Ok((*index, *format));
         }
     }
-    let reason = format!(
-        "the zip archive holds {} html or md files, none of which is the only one called index. Call the document index.html",
-        all.len()
-    );
+    let reason = match all.len() {
+        0 => "the zip archive holds 0 html or md files. Put the document into it, called index.html or index.md".to_owned(),
+        count => format!(
+            "the zip archive holds {count} html or md files, and it is not plain which is meant. Call that one index.html or index.md"
+        ),
+    };
     Err(Failure::invalid_field("assets", reason))
 }
 
