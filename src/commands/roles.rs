@@ -3,7 +3,7 @@
 use std::os::unix::fs::DirBuilderExt;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use convertfly_api::{AppState, Parts};
@@ -13,7 +13,7 @@ use convertfly_scheduler::guard::Gate;
 use convertfly_scheduler::seal::{self, Sealer};
 use convertfly_scheduler::storage::Storage;
 use convertfly_scheduler::storage::sign::LinkSecret;
-use convertfly_scheduler::store::Store;
+use convertfly_scheduler::store::{Store, StoreError};
 use convertfly_scheduler::upkeep;
 use convertfly_scheduler::view::links::Linker;
 use convertfly_scheduler::webhooks;
@@ -26,6 +26,9 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::courier::GuardedCourier;
 use crate::{first_start, logging};
+
+/// How long a role waits for its Redis at its start: both may have been started together, or Redis is still reading its log.
+const REDIS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything on this machine.
 pub(crate) fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
@@ -144,7 +147,23 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
              redis://127.0.0.1:6379/0, or run `convertfly serve`, which brings its own"
         );
     };
-    Ok(Store::open(url, config.shards).await?)
+    let deadline = Instant::now() + REDIS_PATIENCE;
+    let mut told = false;
+    loop {
+        match Store::open(url, config.shards).await {
+            Err(StoreError::Unavailable(why)) if Instant::now() < deadline => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%why, "Redis does not answer yet: trying for {} s", REDIS_PATIENCE.as_secs());
+                }
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            Err(StoreError::Unavailable(why)) => bail!(
+                "the Redis of CONVERTFLY_REDIS_URL has not answered for {} s ({why}). See that it runs and can be reached from here",
+                REDIS_PATIENCE.as_secs()
+            ),
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// The key that seals customers' secrets: the variable's, or that of the data folder, which `serve` makes at its first start.

@@ -10,6 +10,7 @@ use convertfly_scheduler::store::{Finished, NewAccount, Store, StoreError};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::support::fleet::Fleet;
 use crate::support::own_redis::{OwnRedis, SmallDisk, copy_folder};
 use crate::support::pictures;
 use crate::support::redis::{TTL, chain, result};
@@ -133,6 +134,22 @@ async fn f2_a_redis_that_hangs_is_answered_with_503_and_outlived() {
     let redis = OwnRedis::start(&folder.path().join("r"), "always").await;
     account(&redis.store().await).await;
     outlive(redis.url(), async || redis.process.signal(Signal::STOP), async || redis.process.signal(Signal::CONT)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn f2_roles_that_start_before_their_redis_answers_wait_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let redis = OwnRedis::start(&folder.path().join("r"), "always").await;
+    redis.process.signal(Signal::STOP);
+    let fleet = Fleet::new(folder.path(), redis.url(), folder.path().join("storage"));
+    let mut members = [fleet.api(None), fleet.worker()];
+    // Longer than they try to connect at once.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert!(members.iter().all(|member| member.ready().is_none()), "nobody is ready without Redis");
+    redis.process.signal(Signal::CONT);
+    for member in &mut members {
+        member.wait_ready();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

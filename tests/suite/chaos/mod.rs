@@ -87,7 +87,7 @@ async fn t20_t23_f1_f6_f18_nothing_is_lost_or_done_twice() {
         requests_per_minute: 100_000_000,
         credits: jobs as u64,
     };
-    assert!(t.store.create_account(&new).await.expect("create"), "a new account");
+    t.create(&new).await;
     let stop = CancellationToken::new();
     let upkeep = UpkeepConfig { reap: Duration::from_millis(200), ..UpkeepConfig::default() };
     let scheduler = tokio::spawn(upkeep::run(t.store.clone(), storage.clone(), upkeep, stop.clone()));

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::Scene;
 use crate::support::pictures;
-use crate::support::redis::{TestStore, connect};
+use crate::support::redis::{TestStore, connect, patiently};
 
 /// Checks jobs, money, events and files; returns how many tasks ended how.
 pub(super) async fn verify(t: &TestStore, storage: &Storage, account: &str, jobs: usize) -> BTreeMap<String, usize> {
@@ -25,7 +25,7 @@ pub(super) async fn verify(t: &TestStore, storage: &Storage, account: &str, jobs
     let mut tags = BTreeSet::new();
     let mut spent = 0;
     for id in &all {
-        let job = t.store.job(account, id).await.expect("no job is lost");
+        let job = patiently(|| t.store.job(account, id)).await.expect("no job is lost");
         assert!(job.status.is_terminal(), "no job is stuck: {job:?}");
         let tag = job.tag.clone().expect("its tag");
         let number: usize = tag.strip_prefix("chaos-").and_then(|n| n.parse().ok()).expect("its number");
@@ -73,7 +73,7 @@ pub(super) async fn verify(t: &TestStore, storage: &Storage, account: &str, jobs
     assert_eq!(events.len(), distinct.len(), "no event twice");
     assert_eq!(distinct, expected, "an event for everything that ended, and none besides");
     t.assert_money(account).await;
-    let a = t.store.account(account).await.expect("account");
+    let a = patiently(|| t.store.account(account)).await.expect("account");
     assert_eq!((a.held, a.spent), (0, spent), "exactly the finished conversions were paid");
     seen
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::process::{Process, program};
 
@@ -24,6 +24,8 @@ pub(crate) struct Fleet {
 pub(crate) struct Member {
     pub(crate) process: Process,
     ready: Arc<OnceLock<String>>,
+    /// The last line of its log.
+    last: Arc<Mutex<String>>,
 }
 
 impl Member {
@@ -43,7 +45,7 @@ impl Member {
             if let Some(ready) = self.ready() {
                 return ready.to_owned();
             }
-            assert!(self.alive(), "the process ended before it was ready");
+            assert!(self.alive(), "the process ended before it was ready: {}", self.last.lock().expect("never poisoned"));
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
@@ -86,7 +88,8 @@ impl Fleet {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let log = BufReader::new(child.stderr.take().expect("piped"));
         let said = Arc::new(OnceLock::new());
-        let tell = Arc::clone(&said);
+        let last = Arc::new(Mutex::new(String::new()));
+        let (tell, note) = (Arc::clone(&said), Arc::clone(&last));
         let loud = std::env::var_os("SUITE_LOG").is_some();
         // Reads on to the end, or the child would block on a full pipe.
         std::thread::spawn(move || {
@@ -97,8 +100,9 @@ impl Fleet {
                 if loud {
                     eprintln!("{line}");
                 }
+                *note.lock().expect("never poisoned") = line;
             }
         });
-        Member { process: Process(child), ready: said }
+        Member { process: Process(child), ready: said, last }
     }
 }

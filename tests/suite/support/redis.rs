@@ -6,7 +6,7 @@ use convertfly_scheduler::catalog::Lane;
 use convertfly_scheduler::embedded::EmbeddedRedis;
 use convertfly_scheduler::ids;
 use convertfly_scheduler::job::NewJob;
-use convertfly_scheduler::store::{Lease, NewAccount, Store, Submitted};
+use convertfly_scheduler::store::{Lease, NewAccount, Store, StoreError, Submitted};
 use convertfly_scheduler::task::{FileRef, TaskResult, TaskSpec};
 use tempfile::TempDir;
 
@@ -25,7 +25,8 @@ impl TestStore {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let redis = EmbeddedRedis::start(&folder.path().join("redis")).await.expect("redis-server starts");
-        let store = Store::open(&redis.url(), 16).await.expect("the store opens");
+        let url = redis.url();
+        let store = patiently(|| Store::open(&url, 16)).await.expect("the store opens");
         Self { store, redis, folder }
     }
 
@@ -42,8 +43,14 @@ impl TestStore {
             requests_per_minute: 6000,
             credits,
         };
-        assert!(self.store.create_account(&account).await.expect("create"), "a new account");
+        self.create(&account).await;
         id
+    }
+
+    /// Makes an account; one whose reply was late exists by the second call.
+    pub(crate) async fn create(&self, account: &NewAccount) {
+        let made = patiently(|| self.store.create_account(account)).await.expect("create");
+        assert!(made || self.store.account(&account.id).await.is_ok(), "a new account");
     }
 
     pub(crate) async fn submit(&self, job: &NewJob) -> Submitted {
@@ -76,10 +83,10 @@ impl TestStore {
 
     /// The account's money adds up: by its own figures, and by its ledger.
     pub(crate) async fn assert_money(&self, account: &str) {
-        let a = self.store.account(account).await.expect("account");
+        let a = patiently(|| self.store.account(account)).await.expect("account");
         assert_eq!(a.balance + a.held + a.spent, a.granted, "nothing made, nothing lost: {a:?}");
         assert!(a.balance >= 0 && a.held >= 0 && a.spent >= 0, "no pot below zero: {a:?}");
-        let sums = self.store.ledger_sums(account).await.expect("ledger");
+        let sums = patiently(|| self.store.ledger_sums(account)).await.expect("ledger");
         assert_eq!(sums, [a.balance, a.held, a.spent], "the ledger tells the same");
     }
 
@@ -104,6 +111,19 @@ impl TestStore {
         }
         events.sort();
         events
+    }
+}
+
+/// Calls again while Redis does not answer in time, for half a minute: a disk that is being written to may keep it waiting.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(call: impl Fn() -> F) -> Result<T, StoreError> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        match call().await {
+            Err(StoreError::Unavailable(why)) if std::time::Instant::now() < deadline => {
+                eprintln!("Redis keeps us waiting: {why}")
+            }
+            other => return other,
+        }
     }
 }
 
