@@ -1,7 +1,7 @@
 //! Many documents, sound and damaged, through the whole program: every task ends, and nothing grows or is left behind. A test run takes a few.
 //!
 //! `CONVERTFLY_SOAK=1000` and `CONVERTFLY_MUTATED_DOCUMENTS=2000` take that many, `CONVERTFLY_MUTATED_SEED` (a number) other ones, and
-//! `CONVERTFLY_DOCUMENTS` (a folder) adds its files to those that are made here:
+//! `CONVERTFLY_DOCUMENTS` (a folder) adds its files to those that are made here, and `CONVERTFLY_KEEP` (a folder) keeps those of which a process dies:
 //!
 //! ```sh
 //! CONVERTFLY_SOAK=1000 cargo test --release --test suite -- endurance::a_soak --nocapture
@@ -88,8 +88,8 @@ fn operation(kind: &str, index: usize, input: &str) -> Value {
     }
 }
 
-/// Submits one job with a task for each file; returns what became of them, and the credits that were paid.
-fn work(server: &Server, first: usize, files: &[(String, Vec<u8>)]) -> (Vec<Value>, u64) {
+/// Submits one job with a task for each file; returns what became of them, the credits that were paid, and the job.
+fn work(server: &Server, first: usize, files: &[(String, Vec<u8>)]) -> (Vec<Value>, u64, String) {
     let mut tasks = Map::new();
     for (index, (name, data)) in files.iter().enumerate() {
         let kind = name.rsplit('.').next().unwrap_or_default();
@@ -109,7 +109,7 @@ fn work(server: &Server, first: usize, files: &[(String, Vec<u8>)]) -> (Vec<Valu
         }
     };
     let ends = (0..files.len()).map(|index| job["tasks"][format!("t{index}")].clone()).collect();
-    (ends, job["credits_used"].as_u64().expect("a number"))
+    (ends, job["credits_used"].as_u64().expect("a number"), id)
 }
 
 /// What a server has and uses.
@@ -308,6 +308,17 @@ fn damaged(data: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     convertfly_flow::archive(&parts.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect::<Vec<_>>())
 }
 
+/// What the node says of a process that dies under a document.
+const DIED: &str = "executor ended under it";
+
+/// Keeps a document in the folder that `CONVERTFLY_KEEP` names, if it does; says where it is, or its name.
+fn kept(name: &str, data: &[u8]) -> String {
+    let Some(folder) = std::env::var_os("CONVERTFLY_KEEP") else { return name.to_owned() };
+    let path = std::path::Path::new(&folder).join(name);
+    std::fs::write(&path, data).expect("it is kept");
+    path.display().to_string()
+}
+
 #[test]
 fn mutated_documents_harm_nothing() {
     let (count, seed) = (number("CONVERTFLY_MUTATED_DOCUMENTS", FEW), number("CONVERTFLY_MUTATED_SEED", 1));
@@ -326,8 +337,16 @@ fn mutated_documents_harm_nothing() {
                 (name.clone(), damaged(data, other, &mut random))
             })
             .collect();
-        let (ends, credits) = work(&server, first, &files);
+        let (ends, credits, id) = work(&server, first, &files);
         charged += credits;
+        for (index, (name, data)) in files.iter().enumerate() {
+            let (job, task) = (format!("\"job\":\"{id}\""), format!("\"task\":\"t{index}\""));
+            let is_its = |line: &&str| line.contains(DIED) && line.contains(&job) && line.contains(&task);
+            let log = server.log();
+            for line in log.lines().filter(is_its) {
+                println!("{}: {line}", kept(&format!("{first}-{index}-{name}"), data));
+            }
+        }
         let mut finished = false;
         for (end, (name, data)) in ends.iter().zip(&files) {
             let code = match (end["status"].as_str(), end["error"]["code"].as_str()) {
@@ -345,9 +364,10 @@ fn mutated_documents_harm_nothing() {
         assert!(finished || credits == 0, "what failed is not charged");
     }
     let (log, household) = (server.log(), Household::of(&server));
-    let died = log.lines().filter(|line| line.contains("executor ended under it")).count();
+    let died = log.lines().filter(|line| line.contains(DIED)).count();
     println!(
-        "{count} mutated documents (seed {seed}): {codes:?}; {died} engine processes died of one, {} processes, node {} MiB",
+        "{count} mutated documents (seed {seed}): {codes:?}; {} engine processes died of one, {} processes, node {} MiB",
+        died,
         household.processes.len(),
         household.memory["node"] >> 20
     );

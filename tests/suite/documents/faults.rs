@@ -88,13 +88,15 @@ fn the_content_decides_what_a_document_is() {
     assert_eq!(server.run(&body)["status"], "FINISHED", "the right word is taken");
 }
 
+/// The parent of a process.
+pub(super) fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Processes of a server whose command line holds `mark`, in jails or around them.
-fn processes(server: &Server, mark: &str) -> Vec<Pid> {
+pub(super) fn processes(server: &Server, mark: &str) -> Vec<Pid> {
     let root = server.process.0.id();
-    let parent_of = |pid: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-    };
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -113,7 +115,7 @@ fn processes(server: &Server, mark: &str) -> Vec<Pid> {
     found
 }
 
-const CHILD: &str = "/convertfly-office";
+pub(super) const CHILD: &str = "/convertfly-office";
 
 /// One process of LibreOffice.
 fn with_one_office() -> Server {

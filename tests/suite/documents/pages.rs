@@ -1,9 +1,13 @@
 //! Pages: counted, chosen, drawn, merged.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
+use super::faults::{CHILD, parent_of, processes};
 use super::{convert_all, page_count, server, text};
 use crate::support::papers::{WORDS, docx, docx_of, html, xlsx};
 use crate::support::pictures;
@@ -143,6 +147,36 @@ fn a_long_text_is_written_by_two_processes_as_by_one() {
     assert_eq!(one.3.iter().filter(|line| line.contains("<item")).count(), 80, "every heading: {:?}", one.3);
     assert_eq!(two.3, one.3, "the same tree of bookmarks, with their pages");
     assert!(!told(&shared, &linked).0, "links between pages would be lost");
+}
+
+#[test]
+fn a_share_that_is_not_written_costs_no_page() {
+    let server = Server::start_with(&[("CONVERTFLY_OFFICE_SLOTS", "2")]);
+    let file = long_text(false);
+    for signal in [Signal::KILL, Signal::STOP] {
+        let told = std::thread::scope(|scope| {
+            let converted = scope.spawn(|| convert_all(&server, &file, "a.docx", &["pdf"], &json!({})));
+            let mut met = false;
+            while !converted.is_finished() {
+                let offices = processes(&server, CHILD);
+                let twin = offices.iter().find(|pid| {
+                    let parent = parent_of(pid.as_raw_pid().cast_unsigned());
+                    offices.iter().any(|other| Some(other.as_raw_pid().cast_unsigned()) == parent)
+                });
+                // It may have ended meanwhile.
+                met = met || twin.is_some_and(|pid| kill_process(*pid, signal).is_ok());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            assert!(met, "there was a second process");
+            converted.join().expect("it is converted")
+        });
+        let (job, results) = told;
+        assert!(!job["tasks"]["c0"]["explain"].to_string().contains("halves"), "{signal:?}: by one: {job:#}");
+        assert!(page_count(&results[0]) > 64, "{signal:?}: all pages");
+        assert_eq!(processes(&server, CHILD).len(), 1, "{signal:?}: one process stays");
+    }
+    let (job, _) = convert_all(&server, &file, "a.docx", &["pdf"], &json!({}));
+    assert!(job["tasks"]["c0"]["explain"].to_string().contains("halves"), "and the next is written by two: {job:#}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Whether pages can be written apart from one another: what leads from one page to another would be lost where its end is in the other half.
+//! Whether pages can be written apart from one another: what leads from one page to another would be lost where its end is in the other share.
 
 use std::fs::File;
 
 use crate::archive::lacks;
 use crate::job::{Job, Text};
 
-/// Bytes of the text of a document, unpacked, below which opening it twice costs more than is won: some 60 pages of plain text.
+/// Bytes of the text of a document, unpacked, below which putting shares together costs more than is won: some 60 pages of plain text.
 const LEAST_TEXT: u64 = 768 << 10;
 
 /// What links within a spreadsheet look like.
@@ -32,7 +32,7 @@ const TEXT_LINKS: &[&str] = &[
 /// The same in headers and footers, where numbers of pages are common, which are fields and lead nowhere.
 const HEADER_LINKS: &[&str] = &["w:anchor=", "hlink", "ref ", "hyperlink", "w:sdt", "w:control", "target=\"#"];
 
-/// Whether two processes can write half of the pages each.
+/// Whether two processes can write a share of the pages each.
 pub(crate) fn can_be(job: &Job, input: &File) -> bool {
     match (&*job.from.extension, job.text) {
         (_, Some(Text::Cells { .. })) => true,

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use convertfly_sandbox::{Cancel, Confinement, Failure};
 use serde_json::Value;
@@ -22,6 +23,7 @@ use crate::profile;
 use crate::rtf;
 use crate::shim::{self, Answer};
 use crate::text;
+use crate::twin::{self, Twin};
 
 /// The jail's own folder in memory: profile, and the files of the document at hand.
 const FOLDER: &str = "/tmp";
@@ -31,6 +33,9 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// Bytes that the result may grow to.
 const MAX_RESULT: u64 = 1 << 30;
+
+/// How long the twin may take for its share when this process has written its own, at the least.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Descriptors that LibreOffice may have open: its libraries and fonts are mapped, not held.
 const OPEN_FILES: u64 = 256;
@@ -57,7 +62,9 @@ impl Office {
             };
             let _ = ready.send(Ok(()));
             for (call, reply) in errands {
-                let _ = reply.send(kit.run_macro(&call));
+                let outcome = kit.run_macro(&call);
+                twin::leave();
+                let _ = reply.send(outcome);
             }
         };
         thread::Builder::new()
@@ -99,6 +106,7 @@ pub fn serve() -> ExitCode {
 }
 
 fn start() -> Result<Office, String> {
+    twin::begin();
     fonts::look();
     let profile = Path::new(FOLDER).join("profile");
     profile::write(&profile).map_err(|error| format!("its profile cannot be written: {error}"))?;
@@ -107,61 +115,120 @@ fn start() -> Result<Office, String> {
 
 fn convert(office: &Office, job: Value, files: Vec<File>) -> Result<Value, Failure> {
     let mut job: Job = serde_json::from_value(job).map_err(Failure::internal)?;
-    let [input, output] = <[File; 2]>::try_from(files).map_err(|files| Failure::internal(format!("{} files", files.len())))?;
+    let mut files = files.into_iter();
+    let (Some(input), Some(output)) = (files.next(), files.next()) else { return Err(Failure::internal("too few files")) };
     if job.archive {
         examine(&job, &input)?;
     }
     // A new folder for each document, gone when it is done, whatever LibreOffice leaves there.
     let folder = tempfile::tempdir_in(FOLDER).map_err(Failure::internal)?;
-    let source = folder.path().join("in").with_extension(&job.from.extension);
-    let result = folder.path().join("out").with_extension(&job.to.extension);
-    let answer = folder.path().join("answer");
-    if let Some(half) = job.half.filter(|_| !apart::can_be(&job, &input)) {
-        if half.index > 0 {
-            return nothing();
-        }
-        job.half = None;
-    }
-    let options = write_source(&job, input, File::create_new(&source).map_err(Failure::internal)?)?;
+    let place = Place::within(folder.path(), &job);
+    let options = write_source(&job, input, File::create_new(&place.source).map_err(Failure::internal)?)?;
     if let Some(options) = options {
         job.from.options = options;
     }
-    office.run(shim::call(&job, &source, &result, &answer))?;
-    let said = fs::read(&answer).map_err(|error| Failure::internal(format!("no answer from the macro: {error}")))?;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let (load_ms, store_ms, mut names) = match shim::read(&said) {
-        Some(Answer::Done(load, store, names)) => (load, store, names),
-        Some(Answer::NotLoaded(reason)) => return Err(not_loaded(&job, &reason)),
-        Some(Answer::NotStored(reason)) => return Err(not_stored(&reason)),
-        None => return Err(Failure::internal(format!("the macro answered {said:?}"))),
-    };
-    let half = job.half.is_some() && !names.is_empty();
-    let levels = if half { shim::levels(&names.remove(0)) } else { String::new() };
-    if !half && job.half.is_some_and(|half| half.index > 0) {
-        return nothing();
+    let (said, twin, replaced_fonts) = run(office, &job, &place)?;
+    let mut told = answer(&job, &said)?;
+    let mut half = false;
+    match (twin, files.next()) {
+        (Some(twin), Some(second)) => {
+            let patience = PATIENCE.max(Duration::from_millis(told.1 * 4));
+            half = twin.wait(patience) && joins(&job, &place, second)?;
+            if half {
+                told.2 = vec![shim::levels(told.2.first().map_or("", String::as_str))];
+            } else {
+                eprintln!("the second process has not written its share: one writes all");
+                job.stripe = None;
+                let (said, _, _) = run(office, &job, &place)?;
+                told = answer(&job, &said)?;
+            }
+        }
+        (Some(_), None) => return Err(Failure::internal("there is no file for the other share")),
+        (None, _) => {}
     }
-    let (bytes, sheets) =
-        if job.sheets { copy_sheets(&result, names, output)? } else { (copy_result(&job, &result, output)?, Vec::new()) };
+    let (load_ms, store_ms, names) = told;
+    let levels = if half { names.first().cloned().unwrap_or_default() } else { String::new() };
+    let (bytes, sheets) = if job.sheets {
+        copy_sheets(&place.result, names, output)?
+    } else {
+        (copy_result(&job, &place.result, output)?, Vec::new())
+    };
     if bytes == 0 && sheets.is_empty() {
         return Err(Failure::unsupported("LibreOffice made an empty file of this one"));
     }
-    let draws = job.to.extension == "pdf" && job.archive;
-    let replaced_fonts = if draws { fonts::replaced(&source) } else { Vec::new() };
     serde_json::to_value(Done { load_ms, store_ms, bytes, sheets, replaced_fonts, half, levels }).map_err(Failure::internal)
 }
 
-/// What the second of two says where the first one writes it all.
-fn nothing() -> Result<Value, Failure> {
-    let done = Done {
-        load_ms: 0,
-        store_ms: 0,
-        bytes: 0,
-        sheets: Vec::new(),
-        replaced_fonts: Vec::new(),
-        half: false,
-        levels: String::new(),
+/// Where everything of one document lies.
+struct Place {
+    source: PathBuf,
+    result: PathBuf,
+    answer: PathBuf,
+    /// The folder that is made where the process may divide.
+    divide: PathBuf,
+}
+
+impl Place {
+    fn within(folder: &Path, job: &Job) -> Self {
+        Self {
+            source: folder.join("in").with_extension(&job.from.extension),
+            result: folder.join("out").with_extension(&job.to.extension),
+            answer: folder.join("answer"),
+            divide: folder.join("divide"),
+        }
+    }
+
+    /// What the twin writes in the place of one of these.
+    fn of_twin(path: &Path) -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(shim::SUFFIX);
+        name.into()
+    }
+}
+
+/// Runs the macro, and looks meanwhile whether pages can be written apart and which fonts are not here. Gives what the macro said, and the
+/// twin of this process, if it has divided.
+fn run(office: &Office, job: &Job, place: &Place) -> Result<(String, Option<Twin>, Vec<String>), Failure> {
+    let (tell, may) = sync_channel(1);
+    if job.stripe.is_some() {
+        twin::prepare(&place.divide, may).map_err(Failure::internal)?;
+    }
+    let look = || {
+        let apart = job.stripe.is_some() && File::open(&place.source).is_ok_and(|source| apart::can_be(job, &source));
+        let _ = tell.send(apart);
+        let draws = job.to.extension == "pdf" && job.archive;
+        if draws { fonts::replaced(&place.source) } else { Vec::new() }
     };
-    serde_json::to_value(done).map_err(Failure::internal)
+    let (ran, fonts) = thread::scope(|scope| {
+        let looking = scope.spawn(look);
+        let ran = office.run(shim::call(job, &place.source, &place.result, &place.answer, &place.divide));
+        (ran, looking.join().unwrap_or_default())
+    });
+    let twin = twin::take();
+    ran?;
+    let said = fs::read(&place.answer).map_err(|error| Failure::internal(format!("no answer from the macro: {error}")))?;
+    Ok((String::from_utf8_lossy(&said).into_owned(), twin, fonts))
+}
+
+/// Milliseconds of loading and storing, and names; or why there is nothing.
+fn answer(job: &Job, said: &str) -> Result<(u64, u64, Vec<String>), Failure> {
+    match shim::read(said) {
+        Some(Answer::Done(load, store, names)) => Ok((load, store, names)),
+        Some(Answer::NotLoaded(reason)) => Err(not_loaded(job, &reason)),
+        Some(Answer::NotStored(reason)) => Err(not_stored(&reason)),
+        None => Err(Failure::internal(format!("the macro answered {said:?}"))),
+    }
+}
+
+/// Puts the twin's share into its file, if there is one.
+fn joins(job: &Job, place: &Place, second: File) -> Result<bool, Failure> {
+    let said = fs::read(Place::of_twin(&place.answer)).unwrap_or_default();
+    if answer(job, &String::from_utf8_lossy(&said)).is_err() {
+        return Ok(false);
+    }
+    let share = File::open(Place::of_twin(&place.result)).map_err(Failure::internal)?;
+    copy(share, second).map_err(|error| no_room(&error))?;
+    Ok(true)
 }
 
 /// The file whose name begins and ends as that of the result: where a sheet was chosen LibreOffice puts its name between.

@@ -13,7 +13,7 @@ pub struct Side {
     pub options: String,
 }
 
-/// A document to convert: the input file, then the output file come beside it.
+/// A document to convert: the input file, then the output file come beside it, and another one where two write it ([`Job::stripe`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// How to read.
@@ -30,17 +30,9 @@ pub struct Job {
     pub title: String,
     /// Whether every sheet becomes a file, one after the other in the output; the number of each goes behind the options of [`Job::to`].
     pub sheets: bool,
-    /// Which half is written, where two processes share the pages of a spreadsheet or a text document.
-    pub half: Option<Half>,
-}
-
-/// One of two halves of the pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Half {
-    /// 0 or 1.
-    pub index: u32,
-    /// How many pages in a row belong to one half: neighbours cost about the same, so that both halves do.
-    pub stripe: u32,
+    /// Pages in a row that one of two processes writes, where two may share the pages of a spreadsheet or a text document: neighbours cost about
+    /// the same, so that both shares do. Then a third file comes, for the other share.
+    pub stripe: Option<u32>,
 }
 
 /// What text holds.
@@ -69,9 +61,9 @@ pub struct Done {
     pub bytes: u64,
     /// The sheets that it consists of, where each was to be a file: names and bytes.
     pub sheets: Vec<(String, u64)>,
-    /// Whether it is a half. A document that is short, or whose pages know of one another, is written whole by the first of the two.
+    /// Whether two processes have written a share each. A document that is short, or whose pages know of one another, is written whole.
     pub half: bool,
-    /// The outline levels of the headings of a text document of which this is a half, one hexadecimal digit each: a half alone does not show
+    /// The outline levels of the headings of a text document of which these are shares, one hexadecimal digit each: a share alone does not show
     /// which heading belongs under which.
     pub levels: String,
     /// Fonts of a document that was drawn which are not here.

@@ -17,9 +17,11 @@ mod profile;
 mod rtf;
 mod shim;
 mod text;
+mod twin;
 
 pub use archive::{Parts, parts, unpack};
 pub use child::serve;
 pub use compound::properties;
-pub use job::{Done, Half, Job, Side, Text};
+pub use job::{Done, Job, Side, Text};
 pub use kit::{LIBRARY, PROGRAM};
+pub use twin::make_folder;

@@ -54,6 +54,18 @@ Function CountTextPages(document As Object, levels As String) As Long
   If headings = UBound(document.Links.getByName("Headings").ElementNames) + 1 Then CountTextPages = document.CurrentController.PageCount
 End Function
 
+' Divides the process, if it may (see twin.rs): 0 in the first one, 1 in its twin, and -1 where it stays as it is.
+Function Divide(path As String) As Long
+  MkDir path
+  If Environ("CONVERTFLY_TWIN") = "1" Then
+    Divide = 1
+  ElseIf FileExists(path) Then
+    Divide = -1
+  Else
+    Divide = 0
+  End If
+End Function
+
 ' The pages of one of two parts: of every 2 * stripe pages the first ones, or the others.
 Function PagesOf(part As Long, stripe As Long, pages As Long) As String
   Dim first As Long, last As Long, result As String
@@ -66,11 +78,14 @@ Function PagesOf(part As Long, stripe As Long, pages As Long) As String
   PagesOf = result
 End Function
 
-Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, perSheet As String, part As String, stripe As String, answerPath As String)
-  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String, pages As Long, levels As String
+Sub Convert(inUrl As String, inFilter As String, inOptions As String, password As String, outUrl As String, outFilter As String, outOptions As String, perSheet As String, stripe As String, dividePath As String, answerPath As String)
+  Dim document As Object, stage As String, loaded As Long, stored As Long, start As Long, message As String, i As Long, names As String, pages As Long, levels As String, part As Long, suffix As String
   Dim load(6) As New com.sun.star.beans.PropertyValue
   Dim store(2) As New com.sun.star.beans.PropertyValue
   On Error GoTo Failed
+  ' Basic would let the main thread have a turn every few lines: what that does for a document on a screen (layout in the background, counting words)
+  ' takes a sixth of a long document's time. The twin has no main thread and would wait for it.
+  EnableReschedule(False)
   stage = "load"
   start = GetSystemTicks()
   load(0).Name = "Hidden"
@@ -106,21 +121,24 @@ Sub Convert(inUrl As String, inFilter As String, inOptions As String, password A
   store(1).Value = True
   store(2).Name = "FilterOptions"
   store(2).Value = Text(outOptions)
-  If Text(part) <> "" Then
+  If Text(stripe) <> "" Then
     If document.supportsService("com.sun.star.text.TextDocument") Then
       pages = CountTextPages(document, levels)
     Else
       pages = CountPages(document)
     End If
-    ' What is short is written by the first of the two, and the other one has nothing to do.
-    If pages >= 8 * CLng(Text(stripe)) Then
+    part = -1
+    ' What is short is written by one.
+    If pages >= 8 * CLng(Text(stripe)) Then part = Divide(Text(dividePath))
+    If part >= 0 Then
       names = " " & Digits("L" & levels)
-      store(2).Value = "{""PageRange"":{""type"":""string"",""value"":""" & PagesOf(CLng(Text(part)), CLng(Text(stripe)), pages) & """}"
+      store(2).Value = "{""PageRange"":{""type"":""string"",""value"":""" & PagesOf(part, CLng(Text(stripe)), pages) & """}"
       ' A sheet is the one bookmark of its file: the second part would have it again.
-      If levels = "" And Text(part) <> "0" Then store(2).Value = store(2).Value & ",""ExportBookmarks"":{""type"":""boolean"",""value"":""false""}"
+      If levels = "" And part = 1 Then store(2).Value = store(2).Value & ",""ExportBookmarks"":{""type"":""boolean"",""value"":""false""}"
       store(2).Value = store(2).Value & "}"
+      If part = 1 Then suffix = "1"
     End If
-    If names <> "" Or Text(part) = "0" Then document.storeToURL(Text(outUrl), store())
+    document.storeToURL(Text(outUrl) & suffix, store())
   ElseIf perSheet = "" Then
     document.storeToURL(Text(outUrl), store())
   Else
@@ -132,12 +150,13 @@ Sub Convert(inUrl As String, inFilter As String, inOptions As String, password A
     Next i
   End If
   stored = GetSystemTicks() - start
-  document.close(True)
-  Answer(Text(answerPath), "done " & loaded & " " & stored & names)
+  ' The twin ends with it.
+  If suffix = "" Then document.close(True)
+  Answer(Text(answerPath) & suffix, "done " & loaded & " " & stored & names)
   Exit Sub
 Failed:
   message = Error$
   On Error Resume Next
-  If Not IsNull(document) Then document.close(True)
-  Answer(Text(answerPath), "failed " & stage & " " & message)
+  If suffix = "" And Not IsNull(document) Then document.close(True)
+  Answer(Text(answerPath) & suffix, "failed " & stage & " " & message)
 End Sub

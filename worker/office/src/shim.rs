@@ -7,6 +7,9 @@ use crate::job::Job;
 /// Name of the macro's module.
 pub(crate) const MODULE: &str = "Shim";
 
+/// Behind the names of what the twin writes.
+pub(crate) const SUFFIX: &str = "1";
+
 const SOURCE: &str = include_str!("shim.bas");
 
 /// The module as LibreOffice stores it.
@@ -21,7 +24,9 @@ pub(crate) fn module() -> String {
 }
 
 /// The address that runs it for `job`.
-pub(crate) fn call(job: &Job, input: &Path, output: &Path, answer: &Path) -> String {
+///
+/// With stripes it makes the folder `divide`, where the process may divide; what the twin writes has a [`SUFFIX`].
+pub(crate) fn call(job: &Job, input: &Path, output: &Path, answer: &Path, divide: &Path) -> String {
     let url = |path: &Path| format!("file://{}", path.display());
     let arguments = [
         &url(input),
@@ -32,8 +37,8 @@ pub(crate) fn call(job: &Job, input: &Path, output: &Path, answer: &Path) -> Str
         &job.to.filter,
         &job.to.options,
         &(if job.sheets { "1" } else { "" }).to_owned(),
-        &job.half.map(|half| half.index.to_string()).unwrap_or_default(),
-        &job.half.map(|half| half.stripe.to_string()).unwrap_or_default(),
+        &job.stripe.map(|stripe| stripe.to_string()).unwrap_or_default(),
+        &divide.display().to_string(),
         &answer.display().to_string(),
     ];
     let arguments: Vec<_> = arguments.iter().map(|text| format!("\"{}\"", digits(text))).collect();
@@ -54,7 +59,7 @@ fn text_of(digits: &str) -> Option<String> {
 /// What the macro says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Milliseconds of loading and of storing, and the names of the sheets that were stored one by one; of a half, what [`levels`] reads.
+    /// Milliseconds of loading and of storing, and the names of the sheets that were stored one by one; where two have written it, what [`levels`] reads.
     Done(u64, u64, Vec<String>),
     /// The document could not be opened, for that reason.
     NotLoaded(String),
@@ -62,7 +67,7 @@ pub(crate) enum Answer {
     NotStored(String),
 }
 
-/// The outline levels that the macro tells of a half.
+/// The outline levels that the macro tells where two have written it.
 pub(crate) fn levels(told: &str) -> String {
     told.trim_start_matches('L').to_owned()
 }
@@ -100,9 +105,9 @@ mod tests {
             password: "\"),End(\"".into(),
             title: "X".into(),
             sheets: false,
-            half: None,
+            stripe: None,
         };
-        let call = call(&job, Path::new("/tmp/in.x"), Path::new("/tmp/out.x"), Path::new("/tmp/a"));
+        let call = call(&job, Path::new("/tmp/in.x"), Path::new("/tmp/out.x"), Path::new("/tmp/a"), Path::new("/tmp/d"));
         let arguments = call.strip_prefix("macro:///Standard.Shim.Convert(").and_then(|rest| rest.strip_suffix(')'));
         let arguments: Vec<_> = arguments.expect("a call").split(',').collect();
         assert_eq!(arguments.len(), 11, "{call}");

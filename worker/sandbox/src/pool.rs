@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::lockdown::Report;
 use super::process::{Launch, Outcome, Process, Refused};
@@ -192,7 +193,7 @@ impl Pool {
         let (sender, receiver) = oneshot::channel();
         let (inner, cancel) = (self.inner.clone(), cancel.clone());
         // A task of its own: when the caller goes away the child still has to be told, waited for or killed.
-        self.inner.tracker.spawn(async move {
+        let work = async move {
             let mut caller = Caller { cancel, progress, reply: sender };
             let result = tokio::select! {
                 biased;
@@ -200,7 +201,9 @@ impl Pool {
                 result = inner.run(&job, &files, &mut caller, deadline) => result,
             };
             let _ = caller.reply.send(result);
-        });
+        };
+        // What is logged of it names the task that it is for.
+        self.inner.tracker.spawn(work.in_current_span());
         receiver.await.map_err(Failure::internal)?
     }
 

@@ -20,6 +20,7 @@ use convertfly_scheduler::store::{Backlog, Lease, Leaser, Store};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use active::{Active, Entry, Place};
 
@@ -210,13 +211,17 @@ impl Shared {
     fn go_on(self: &Arc<Self>, entry: Arc<Entry>, permit: Option<OwnedSemaphorePermit>) {
         let slots = self.slots.get(&entry.lease.spec.lane).cloned();
         let shared = Arc::clone(self);
-        self.tasks.spawn(async move {
+        // Whatever is told of a task says whose it is, at every level of the log.
+        let Lease { account, job, spec, .. } = &entry.lease;
+        let span = tracing::error_span!("task", account, job, task = spec.name, operation = spec.operation);
+        let work = async move {
             let permit = match (permit, slots) {
                 (None, Some(slots)) => slots.acquire_owned().await.ok(),
                 (permit, _) => permit,
             };
             commit::run_and_report(&shared, entry, permit).await;
             shared.freed.notify_one();
-        });
+        };
+        self.tasks.spawn(work.instrument(span));
     }
 }

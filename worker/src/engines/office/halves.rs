@@ -1,33 +1,33 @@
-//! A large document in two processes at once: LibreOffice writes PDF on one core, and a core that is idle can write every other stripe of pages.
+//! A large document in two processes: LibreOffice writes PDF on one core, and a core that is idle can write every other stripe of pages.
 //!
-//! Each process opens the whole document. Of a spreadsheet that takes a tenth of the time, and only the pages that are written are laid out; of
-//! a text document it is a little more than half. Only where nothing else waits: for a queue of documents two at a time are faster.
+//! One process opens it and then divides (`twin.rs` of `convertfly-office`). Only where nothing else waits: for a queue of documents two at a time
+//! are faster.
 
 use std::fs::File;
 use std::io;
 
-use convertfly_office::{Done, Half, Job, Text};
+use convertfly_office::{Done, Job, Text};
 use convertfly_sandbox::Turn;
 use serde_json::{Map, json};
 
-use super::OfficeEngine;
 use super::filters::Module;
 use super::options::OfficeOptions;
+use super::{OfficeEngine, files};
 use crate::engines::pdf;
 use crate::engines::route::reopen;
 use crate::engines::{Action, Beside, Work};
 use crate::failure::Failure;
 
-/// Pages in a row of one half.
+/// Pages in a row of one share.
 const STRIPE: u32 = 8;
 
-/// Bytes of a spreadsheet below which opening it twice costs more than is won.
+/// Bytes of a spreadsheet below which putting the shares together costs more than is won.
 const LEAST_SHEET: u64 = 128 << 10;
 
 /// Bytes of a spreadsheet as text.
 const LEAST_CELLS: u64 = 256 << 10;
 
-/// Bytes of a text document; how much text it holds is only seen by the processes, which look before they open it.
+/// Bytes of a text document; how much text it holds is only seen by the process, which looks while it opens it.
 const LEAST_TEXT: u64 = 32 << 10;
 
 /// Whether two processes may be faster than one.
@@ -43,7 +43,7 @@ pub(super) fn pays(job: &Job, bytes: u64) -> bool {
     whole && job.password.is_empty() && bytes >= least
 }
 
-/// Converts in two processes, which have their turns, and puts the pages in order.
+/// Converts in a process that has both turns and may divide, and puts the pages in order.
 pub(super) async fn run(
     engine: &OfficeEngine,
     turns: [Turn<'_>; 2],
@@ -53,25 +53,16 @@ pub(super) async fn run(
 ) -> Result<(Done, u64), Failure> {
     let file = || tempfile::tempfile_in(&work.scratch).map_err(Failure::internal);
     let (first, second) = (file()?, file()?);
-    let half = |index| Job { half: Some(Half { index, stripe: STRIPE }), ..job.clone() };
-    let (jobs, copies) = ([half(0), half(1)], [first.try_clone(), second.try_clone()]);
-    let [one, two] = copies.map(|copy| copy.map_err(Failure::internal));
-    // Each with a place of its own in the source, which both read.
-    let inputs = [reopen(&work.input), reopen(&work.input)].map(|input| input.map_err(Failure::internal));
-    let [source, again] = inputs;
-    let [turn, other_turn] = turns.map(Some);
-    let (done, other) =
-        tokio::try_join!(engine.one(turn, work, &jobs[0], source?, one?), engine.one(other_turn, work, &jobs[1], again?, two?))?;
-    let (mut done, waited) = (done.0, done.1.max(other.1));
+    let job = Job { stripe: Some(STRIPE), ..job.clone() };
+    // The other turn is that of the core on which the twin works.
+    let [turn, other] = turns;
+    let (mut done, waited) = engine.one(Some(turn), work, &job, files(&work.input, &[&first, &second])?).await?;
+    drop(other);
     if !done.half {
         let (mut first, mut output) = (first, output);
         io::Seek::rewind(&mut first).and_then(|()| io::copy(&mut first, &mut output)).map_err(Failure::internal)?;
         return Ok((done, waited));
     }
-    if !other.0.half {
-        return Err(Failure::internal("one half of a document was written, and not the other one"));
-    }
-    (done.load_ms, done.store_ms) = (done.load_ms.max(other.0.load_ms), done.store_ms.max(other.0.store_ms));
     let joined = Work {
         action: Action::Merge,
         from: "pdf".to_owned(),
@@ -90,12 +81,13 @@ pub(super) async fn run(
         deadline: work.deadline,
     };
     if let Err(failure) = engine.pdf.convert(joined).await {
-        // The headings of the halves are not those of the document.
+        // The headings of the shares are not those of the document.
         if !matches!(failure, Failure::Unsupported { .. }) {
             return Err(failure);
         }
         output.set_len(0).map_err(Failure::internal)?;
-        let (done, more) = engine.one(None, work, job, reopen(&work.input).map_err(Failure::internal)?, output).await?;
+        let whole = Job { stripe: None, ..job };
+        let (done, more) = engine.one(None, work, &whole, files(&work.input, &[&output])?).await?;
         return Ok((done, waited + more));
     }
     done.bytes = output.metadata().map_err(Failure::internal)?.len();

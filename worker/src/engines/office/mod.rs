@@ -7,6 +7,7 @@ mod pool;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
 
 use convertfly_office::{Done, Job};
 use convertfly_sandbox::Turn;
@@ -62,17 +63,10 @@ impl OfficeEngine {
         Ok(made)
     }
 
-    /// A document, or half of one, in one process; and the milliseconds that were waited for it.
-    async fn one(
-        &self,
-        turn: Option<Turn<'_>>,
-        work: &Work,
-        job: &Job,
-        input: File,
-        output: File,
-    ) -> Result<(Done, u64), Failure> {
+    /// A document, and the milliseconds that were waited for a process.
+    async fn one(&self, turn: Option<Turn<'_>>, work: &Work, job: &Job, files: Vec<OwnedFd>) -> Result<(Done, u64), Failure> {
         let job = serde_json::to_value(job).map_err(Failure::internal)?;
-        let (done, waited) = self.offices.run(turn, job, vec![input.into(), output.into()], &work.cancel, work.deadline).await?;
+        let (done, waited) = self.offices.run(turn, job, files, &work.cancel, work.deadline).await?;
         Ok((serde_json::from_value(done).map_err(Failure::internal)?, waited))
     }
 
@@ -92,7 +86,7 @@ impl OfficeEngine {
         let turns = if halves::pays(&job, bytes_in) { self.offices.two() } else { None };
         let (done, waited) = match turns {
             Some(turns) => halves::run(self, turns, work, &job, output).await?,
-            None => self.one(None, work, &job, work.input.try_clone().map_err(Failure::internal)?, output).await?,
+            None => self.one(None, work, &job, files(&work.input, &[&output])?).await?,
         };
         let mut made = if done.sheets.is_empty() { Made::default() } else { split(work, &done.sheets)? };
         if !done.replaced_fonts.is_empty() {
@@ -115,6 +109,12 @@ impl OfficeEngine {
         ]);
         Ok(made)
     }
+}
+
+/// The source, and what is written, as a process gets them.
+fn files(input: &File, outputs: &[&File]) -> Result<Vec<OwnedFd>, Failure> {
+    let all = std::iter::once(input).chain(outputs.iter().copied());
+    all.map(|file| Ok(file.try_clone().map_err(Failure::internal)?.into())).collect()
 }
 
 fn job(from: &str, to: &str, options: &OfficeOptions) -> Result<Job, Failure> {
@@ -141,7 +141,7 @@ fn job(from: &str, to: &str, options: &OfficeOptions) -> Result<Job, Failure> {
         password: options.password.clone().unwrap_or_default(),
         title,
         sheets: every,
-        half: None,
+        stripe: None,
     })
 }
 
