@@ -36,9 +36,10 @@ const GROWTH_OF_ALL: u64 = 400 << 20;
 const LONG: usize = 1_000;
 
 /// By how much the peak of a kind of process may be higher in the last two fifths of a long run than in the two before, MiB. LibreOffice's
-/// goes up and down as its processes are replaced; Redis keeps every job and its tasks until they expire, which is counted apart.
+/// goes up and down as its processes are replaced; executors take memory from the kernel in steps of 64 MiB, and keep it (`keep_freed_memory`);
+/// Redis keeps every job and its tasks until they expire, which is counted apart.
 const LEVEL: [(&str, u64); 5] =
-    [("node", 8), ("executor", 24), ("chromium-headless-shell", 24), ("convertfly-office", 64), ("convertfly-media", 24)];
+    [("node", 8), ("executor", 64), ("chromium-headless-shell", 24), ("convertfly-office", 64), ("convertfly-media", 24)];
 
 /// What Redis may take for a document, bytes: a job, two tasks, their events.
 const KEPT: u64 = 12 << 10;
