@@ -85,7 +85,7 @@ pub(crate) fn leave() {
     unsafe { libc::_exit(0) }
 }
 
-/// `mkdir`, but for the folder of [`prepare`]: there the process divides, both succeed, and no folder is made. Where it may not or cannot, the
+/// `mkdir`, but for the folder that the macro makes to divide the process: there the process divides, both succeed, and no folder is made. Where it may not or cannot, the
 /// folder is made, from which the macro sees that it is alone.
 ///
 /// # Safety
