@@ -29,6 +29,16 @@ const HARMLESS: u64 = 16 << 20;
 /// # Errors
 /// [`Failure::TooLarge`] for a bomb, [`Failure::Invalid`] for one that is damaged or has names that no document has.
 pub(crate) fn check(file: &File, title: &str) -> Result<(), Failure> {
+    unpack(file, title, MAX_UNPACKED, &mut io::sink()).map(|_| ())
+}
+
+/// Unpacks the parts one behind the other into `target`, `limit` bytes at the most, and tells the name of each and how many bytes it has; of folders
+/// there are 0. `title` is what people call the archive.
+///
+/// # Errors
+/// [`Failure::TooLarge`] for more than that and for bombs, [`Failure::Invalid`] for one that is damaged or has names that lead out of it. What
+/// has been written by then is of no use.
+pub fn unpack(file: &File, title: &str, limit: u64, target: &mut dyn io::Write) -> Result<Vec<(String, u64)>, Failure> {
     let damaged =
         |what: &str| Failure::invalid(format!("The {title} file is damaged: {what}. Open it elsewhere and save it again"));
     let length = file.metadata().map_err(Failure::internal)?.len();
@@ -36,9 +46,12 @@ pub(crate) fn check(file: &File, title: &str) -> Result<(), Failure> {
     if entries.len() > MAX_ENTRIES {
         return Err(Failure::too_large(format!("The {title} file holds {} parts; the limit is {MAX_ENTRIES}", entries.len())));
     }
-    let most = MAX_UNPACKED.min(length.saturating_mul(MAX_RATIO).max(HARMLESS));
-    let mut left = most;
-    let mut names = HashSet::new();
+    let most = limit.min(length.saturating_mul(MAX_RATIO).max(HARMLESS));
+    let too_large = || {
+        let why = if most == limit { "which is the limit" } else { "which is too much for its size" };
+        Failure::too_large(format!("The {title} file unpacks to more than {most} bytes, {why}"))
+    };
+    let (mut left, mut names, mut parts) = (most, HashSet::new(), Vec::with_capacity(entries.len()));
     for entry in &entries {
         if leads_out(&entry.name) || entry.is_link {
             return Err(damaged("a part of it has a name that leads out of the file"));
@@ -47,12 +60,11 @@ pub(crate) fn check(file: &File, title: &str) -> Result<(), Failure> {
             return Err(damaged("two parts of it have the same name"));
         }
         // One byte more than is left tells too much from just enough.
-        let unpacked = measure(file, entry, left + 1).ok_or_else(|| damaged("a part of it cannot be unpacked"))?;
-        left = left.checked_sub(unpacked).ok_or_else(|| {
-            Failure::too_large(format!("The {title} file unpacks to more than {most} bytes, which is too much for its size"))
-        })?;
+        let bytes = unpack_to(file, entry, left + 1, target).ok_or_else(|| damaged("a part of it cannot be unpacked"))?;
+        left = left.checked_sub(bytes).ok_or_else(too_large)?;
+        parts.push((String::from_utf8_lossy(&entry.name).into_owned(), bytes));
     }
-    Ok(())
+    Ok(parts)
 }
 
 /// What is in an archive.
@@ -79,29 +91,6 @@ pub fn parts(file: &File, wanted: &[&str], most: u64) -> Option<Parts> {
         }
     }
     Some(Parts { names: entries.iter().map(name).collect(), contents: found })
-}
-
-/// The files of an archive by name, `most` bytes together; `title` is what people call it.
-///
-/// # Errors
-/// [`Failure::TooLarge`] for more than that and for bombs, [`Failure::Invalid`] for one that is damaged or has names that lead out of it.
-pub fn unpack(file: &File, title: &str, most: u64) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    check(file, title)?;
-    let length = file.metadata().map_err(Failure::internal)?.len();
-    let damaged = || Failure::invalid(format!("The {title} file is damaged: a part of it cannot be unpacked"));
-    let (mut files, mut left) = (Vec::new(), most);
-    for entry in entries(file, length).ok_or_else(damaged)? {
-        if entry.name.ends_with(b"/") {
-            continue;
-        }
-        let mut content = Vec::new();
-        let bytes = unpack_to(file, &entry, left + 1, &mut content).ok_or_else(damaged)?;
-        left = left.checked_sub(bytes).ok_or_else(|| {
-            Failure::too_large(format!("The {title} file unpacks to more than {most} bytes, which is the limit"))
-        })?;
-        files.push((String::from_utf8_lossy(&entry.name).into_owned(), content));
-    }
-    Ok(files)
 }
 
 /// How many bytes the parts have whose names begin with one of `parts`, unpacked; `None` where they cannot be read, or hold one of `texts`, in
@@ -196,11 +185,6 @@ fn entries(file: &File, length: u64) -> Option<Vec<Entry>> {
         rest = rest.get(46 + name + behind..)?;
     }
     (entries.len() == count && count > 0).then_some(entries)
-}
-
-/// Unpacks a part to nowhere, up to `most` bytes, and tells how many came out.
-fn measure(file: &File, entry: &Entry, most: u64) -> Option<u64> {
-    unpack_to(file, entry, most, &mut io::sink())
 }
 
 /// Unpacks a part, up to `most` bytes, and tells how many came out.

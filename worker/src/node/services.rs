@@ -149,6 +149,8 @@ pub struct Services {
     pub link_lifetime: Duration,
     /// The confined children behind the image engine.
     pool: Pool,
+    /// The way to them.
+    runner: Runner,
     /// Tasks beside those on the cores, which wait for the GPU.
     beside: usize,
     media: Arc<MediaEngine>,
@@ -202,6 +204,7 @@ impl Services {
             share_decodes: config.share_decodes,
             link_lifetime: Duration::from_secs(config.link_lifetime),
             pool,
+            runner,
             beside,
             media,
             offices,
@@ -228,6 +231,11 @@ impl Services {
     /// How many slots the lane of the processor has beside those of its cores: a task that waits for the GPU leaves its core to another one.
     pub(super) fn beside(&self) -> usize {
         self.beside
+    }
+
+    /// Where customers' files are taken apart: in confined children.
+    pub(crate) fn runner(&self) -> &Runner {
+        &self.runner
     }
 
     /// The engine of video and audio.

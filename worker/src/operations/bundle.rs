@@ -1,6 +1,7 @@
 //! A document in one zip archive with what it refers to.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,45 +11,52 @@ use convertfly_scheduler::task::FileRef;
 
 use super::each::Fetched;
 use super::{Context, files};
+use crate::engines::image::bundle::unpack;
 use crate::failure::Failure;
 use crate::formats::{Format, by_name};
 use crate::node::LocalFile;
 use crate::scratch::TaskDir;
-
-/// Bytes of all files of an archive, at most.
-const MAX_UNPACKED: u64 = 64 << 20;
 
 /// Whether that is such an archive, by its name.
 pub(super) fn is_one(file: &FileRef) -> bool {
     extension(&file.filename).eq_ignore_ascii_case("zip")
 }
 
-/// Brings an archive here and takes it apart: the document, and beside it the files that it may refer to.
+/// Brings an archive here and has it taken apart: the document, and beside it the files that it may refer to.
 pub(super) async fn fetch(context: &Context<'_>, input: &FileRef, folder: &Arc<TaskDir>) -> Result<Fetched, Failure> {
     let start = Instant::now();
     let local = files::fetch(context, input, folder).await?;
     let fetch_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (path, kept) = (folder.path().to_owned(), Arc::clone(folder));
-    let unpack = move || {
-        let opened = File::open(local.path()).map_err(Failure::internal)?;
-        let unpacked = convertfly_office::unpack(&opened, "zip", MAX_UNPACKED)?;
-        let (at, format) = document(unpacked.iter().map(|(name, _)| name.as_str()))?;
-        let folder = unpacked.get(at).and_then(|(name, _)| name.rfind('/')).map_or(0, |slash| slash + 1);
-        let prefix = unpacked.get(at).and_then(|(name, _)| name.get(..folder)).unwrap_or_default().to_owned();
-        let (mut document, mut beside) = (None, Vec::with_capacity(unpacked.len()));
-        for (index, (name, content)) in unpacked.into_iter().enumerate() {
-            let file = path.join(ids::new_id("part"));
-            fs::write(&file, &content).map_err(Failure::internal)?;
+    let archive = File::open(local.path()).map_err(Failure::internal)?;
+    let whole = folder.path().join(ids::new_id("parts"));
+    let output = File::create_new(&whole).map_err(Failure::internal)?;
+    let (runner, cancel) = (context.services.runner(), context.cancel.clone());
+    let parts = unpack(runner, archive, output, cancel, context.deadline).await?;
+    let kept = Arc::clone(folder);
+    let divide = move || {
+        let whole = File::open(whole).map_err(Failure::internal)?;
+        let parts: Vec<_> = parts.into_iter().filter(|(name, _)| !name.ends_with('/')).collect();
+        let (at, format) = document(parts.iter().map(|(name, _)| name.as_str()))?;
+        let folder = parts.get(at).and_then(|(name, _)| name.rfind('/')).map_or(0, |slash| slash + 1);
+        let prefix = parts.get(at).and_then(|(name, _)| name.get(..folder)).unwrap_or_default().to_owned();
+        let (mut found, mut beside) = (None, Vec::with_capacity(parts.len()));
+        for (index, (name, bytes)) in parts.into_iter().enumerate() {
+            let path = kept.path().join(ids::new_id("part"));
+            let mut file = File::create_new(&path).map_err(Failure::internal)?;
+            let copied = io::copy(&mut (&whole).take(bytes), &mut file).map_err(Failure::internal)?;
+            if copied != bytes {
+                return Err(Failure::internal("an archive has fewer bytes than its parts"));
+            }
             if index == at {
-                document = Some(LocalFile::new(file, content.len() as u64, Arc::clone(&kept)));
+                found = Some(LocalFile::new(path, bytes, Arc::clone(&kept)));
             } else {
-                beside.push((name.strip_prefix(&prefix).unwrap_or(&name).to_owned(), file));
+                beside.push((name.strip_prefix(&prefix).unwrap_or(&name).to_owned(), path));
             }
         }
-        let local = document.ok_or_else(|| Failure::internal("the document is gone"))?;
+        let local = found.ok_or_else(|| Failure::internal("the document is gone"))?;
         Ok(Fetched { local, format, warning: None, fetch_ms, beside })
     };
-    tokio::task::spawn_blocking(unpack).await.map_err(Failure::internal)?
+    tokio::task::spawn_blocking(divide).await.map_err(Failure::internal)?
 }
 
 fn extension(name: &str) -> &str {

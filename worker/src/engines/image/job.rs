@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::decodes::Share;
-use super::{merge, metadata, optimize, pipeline, watermark};
+use super::{bundle, merge, metadata, optimize, pipeline, watermark};
 use crate::engines::{Action, Beside, Made};
 use crate::failure::Failure;
 use crate::formats::{Cancel, Limits};
@@ -63,6 +63,9 @@ pub fn run(job: &ImageJob, files: Vec<File>, processor: &Processor, cancel: &Can
     #[cfg(feature = "documents")]
     if job.from == "md" {
         return super::markdown::run(files);
+    }
+    if job.from == bundle::FORMAT {
+        return bundle::run(files);
     }
     let files = split(job, files)?;
     match job.action {

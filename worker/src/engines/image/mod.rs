@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod analysis;
+pub(crate) mod bundle;
 mod coefficients;
 mod color;
 pub mod decodes;
