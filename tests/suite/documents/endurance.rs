@@ -340,10 +340,10 @@ fn mutated_documents_harm_nothing() {
             .collect();
         let (ends, credits, id) = work(&server, first, &files);
         charged += credits;
+        let log = server.log();
         for (index, (name, data)) in files.iter().enumerate() {
             let (job, task) = (format!("\"job\":\"{id}\""), format!("\"task\":\"t{index}\""));
             let is_its = |line: &&str| line.contains(DIED) && line.contains(&job) && line.contains(&task);
-            let log = server.log();
             for line in log.lines().filter(is_its) {
                 println!("{}: {line}", kept(&format!("{first}-{index}-{name}"), data));
             }
@@ -367,8 +367,7 @@ fn mutated_documents_harm_nothing() {
     let (log, household) = (server.log(), Household::of(&server));
     let died = log.lines().filter(|line| line.contains(DIED)).count();
     println!(
-        "{count} mutated documents (seed {seed}): {codes:?}; {} engine processes died of one, {} processes, node {} MiB",
-        died,
+        "{count} mutated documents (seed {seed}): {codes:?}; {died} engine processes died of one, {} processes, node {} MiB",
         household.processes.len(),
         household.memory["node"] >> 20
     );
