@@ -1,10 +1,10 @@
 //! Pages: counted, chosen, drawn, merged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::faults::{CHILD, parent_of, processes};
@@ -149,34 +149,45 @@ fn a_long_text_is_written_by_two_processes_as_by_one() {
     assert!(!told(&shared, &linked).0, "links between pages would be lost");
 }
 
+/// Converts, and sends `signal` to the second process of LibreOffice as soon as it is there.
+fn convert_without_twin(server: &Server, file: &[u8], signal: Signal) -> (Value, Vec<Vec<u8>>) {
+    let number = |pid: &Pid| pid.as_raw_pid().cast_unsigned();
+    std::thread::scope(|scope| {
+        let converted = scope.spawn(|| convert_all(server, file, "a.docx", &["pdf"], &json!({})));
+        while !converted.is_finished() {
+            let offices = processes(server, CHILD);
+            let is_twin = |pid: &&Pid| offices.iter().any(|other| Some(number(other)) == parent_of(number(pid)));
+            if let Some(twin) = offices.iter().find(is_twin) {
+                // It may have ended meanwhile.
+                let _ = kill_process(*twin, signal);
+            }
+        }
+        converted.join().expect("it is converted")
+    })
+}
+
 #[test]
 fn a_share_that_is_not_written_costs_no_page() {
     let server = Server::start_with(&[("CONVERTFLY_OFFICE_SLOTS", "2")]);
     let file = long_text(false);
+    let by_two = |job: &Value| job["tasks"]["c0"]["explain"].to_string().contains("halves");
     for signal in [Signal::KILL, Signal::STOP] {
-        let told = std::thread::scope(|scope| {
-            let converted = scope.spawn(|| convert_all(&server, &file, "a.docx", &["pdf"], &json!({})));
-            let mut met = false;
-            while !converted.is_finished() {
-                let offices = processes(&server, CHILD);
-                let twin = offices.iter().find(|pid| {
-                    let parent = parent_of(pid.as_raw_pid().cast_unsigned());
-                    offices.iter().any(|other| Some(other.as_raw_pid().cast_unsigned()) == parent)
-                });
-                // It may have ended meanwhile.
-                met = met || twin.is_some_and(|pid| kill_process(*pid, signal).is_ok());
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            assert!(met, "there was a second process");
-            converted.join().expect("it is converted")
+        // On a busy machine the twin may be done before it is met.
+        let met = (0..20).any(|_| {
+            let (job, results) = convert_without_twin(&server, &file, signal);
+            assert!(page_count(&results[0]) > 64, "{signal:?}: all pages");
+            !by_two(&job)
         });
-        let (job, results) = told;
-        assert!(!job["tasks"]["c0"]["explain"].to_string().contains("halves"), "{signal:?}: by one: {job:#}");
-        assert!(page_count(&results[0]) > 64, "{signal:?}: all pages");
-        assert_eq!(processes(&server, CHILD).len(), 1, "{signal:?}: one process stays");
+        assert!(met, "{signal:?}: one wrote all");
+        // One that was killed takes a moment to give its memory back.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while processes(&server, CHILD).len() > 1 {
+            assert!(Instant::now() < deadline, "{signal:?}: one process stays");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
     let (job, _) = convert_all(&server, &file, "a.docx", &["pdf"], &json!({}));
-    assert!(job["tasks"]["c0"]["explain"].to_string().contains("halves"), "and the next is written by two: {job:#}");
+    assert!(by_two(&job), "and the next is written by two: {job:#}");
 }
 
 #[test]
