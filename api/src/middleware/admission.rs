@@ -114,7 +114,12 @@ fn over(admission: &Admission) -> ApiError {
 
 /// Who asks, as the gate found out; an extension of every request that is counted.
 #[derive(Clone)]
-pub(crate) struct Visitor(pub(crate) Result<ApiKey, ApiError>);
+pub(crate) struct Visitor {
+    /// The key, or why there is none.
+    pub(crate) key: Result<ApiKey, ApiError>,
+    /// Whether the key's account is suspended: as it is now, since a key may be remembered from before.
+    pub(crate) suspended: bool,
+}
 
 /// What the gate knows.
 pub(crate) struct Gate<D> {
@@ -167,14 +172,15 @@ async fn enter<D: Directory>(gate: &Gate<D>, visit: &Visit, headers: &HeaderMap,
         // A key whose account is gone is no key.
         (Err(StoreError::NotFound), _) => return Err(super::auth::invalid()),
         // A refusal needs no store to be true.
-        (Err(StoreError::Unavailable(_)), Some(refusal)) => return Ok(Visitor(Err(refusal))),
+        (Err(StoreError::Unavailable(_)), Some(refusal)) => return Ok(Visitor { key: Err(refusal), suspended: false }),
         (Err(error), _) => return Err(error.into()),
     };
     visit.admitted(admission);
     if !admission.allowed && requests > 0 {
         return Err(over(&admission));
     }
-    Ok(Visitor(key.ok_or_else(|| refusal.unwrap_or_else(super::auth::invalid))))
+    let key = key.ok_or_else(|| refusal.unwrap_or_else(super::auth::invalid));
+    Ok(Visitor { key, suspended: admission.suspended })
 }
 
 #[cfg(test)]
@@ -182,7 +188,7 @@ mod tests {
     use super::*;
 
     fn admission(used: u64, now: u64) -> Admission {
-        Admission { allowed: used <= 60, limit: 60, used, ends_at: 1_743_681_600_000, now, balance: Some(9) }
+        Admission { allowed: used <= 60, limit: 60, used, ends_at: 1_743_681_600_000, now, balance: Some(9), suspended: false }
     }
 
     #[test]

@@ -94,9 +94,9 @@ pub(crate) async fn authenticate<D: Directory>(directory: &D, cache: &KeyCache, 
 ///
 /// # Errors
 /// `FORBIDDEN`, naming the scope that is missing, or because the account is suspended.
-pub(crate) fn authorise(access: Access, key: &ApiKey) -> Result<(), ApiError> {
-    if key.suspended {
-        return Err(suspended());
+pub(crate) fn authorise(access: Access, key: &ApiKey, suspended: bool) -> Result<(), ApiError> {
+    if suspended {
+        return Err(refuse_suspended());
     }
     match access {
         Access::Scope(scope) if !key.scopes.iter().any(|have| have == "*" || have == scope) => {
@@ -123,7 +123,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
 }
 
 /// The error for an account that its operator has suspended.
-pub(crate) fn suspended() -> ApiError {
+fn refuse_suspended() -> ApiError {
     ApiError::new(Code::Forbidden, "This account is suspended: nothing can be read or started with its keys. Contact support")
         .with_details(serde_json::json!({ "reason": "account_suspended" }))
 }
@@ -156,7 +156,7 @@ mod tests {
             (&["jobs:read", "jobs:write", "webhooks:manage"], Access::Scope("*"), false),
             (&["*"], Access::Scope("*"), true),
         ] {
-            let outcome = authorise(access, &key(scopes));
+            let outcome = authorise(access, &key(scopes), false);
             assert_eq!(outcome.is_ok(), allowed, "{scopes:?} for {access:?}");
             assert!(outcome.err().is_none_or(|error| error.code == Code::Forbidden), "a refusal is FORBIDDEN");
         }
@@ -164,9 +164,8 @@ mod tests {
 
     #[test]
     fn a_suspended_account_may_do_nothing() {
-        let key = ApiKey { suspended: true, ..key(&["*"]) };
         for access in [Access::AnyKey, Access::Scope("jobs:read")] {
-            let error = authorise(access, &key).expect_err("refused");
+            let error = authorise(access, &key(&["*"]), true).expect_err("refused");
             assert_eq!(error.code, Code::Forbidden, "{access:?}");
             assert!(error.message.contains("suspended"), "{error:?}");
         }

@@ -74,14 +74,14 @@ pub(crate) fn too_large(limit: u64) -> ApiError {
 
 async fn keyed<D: Directory>(guard: &Guard<D>, mut request: Request, next: Next) -> Response {
     let (visit, visitor) = (request.extensions().get::<Visit>().cloned(), request.extensions_mut().remove::<Visitor>());
-    let key = match visitor {
-        Some(Visitor(Ok(key))) => key,
-        Some(Visitor(Err(error))) => return error.into_response(),
+    let (key, suspended) = match visitor {
+        Some(Visitor { key: Ok(key), suspended }) => (key, suspended),
+        Some(Visitor { key: Err(error), .. }) => return error.into_response(),
         None => return ApiError::server().into_response(),
     };
     let caller = Caller::from(&key);
     let reads = request.method().is_safe();
-    let mut response = match authorise(guard.access, &key) {
+    let mut response = match authorise(guard.access, &key, suspended) {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());
             match (announced_too_large(guard, request.headers()), guard.directory.state()) {

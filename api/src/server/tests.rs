@@ -74,7 +74,8 @@ impl Directory for Keys {
     async fn admit(&self, bucket: Bucket<'_>, requests: u32) -> Result<Admission, StoreError> {
         let balance = matches!(bucket, Bucket::Key(_)).then_some(42);
         let used = u64::from(requests);
-        Ok(Admission { allowed: true, limit: 60, used, ends_at: 1_743_681_600_000, now: 1_743_681_555_000, balance })
+        let (ends_at, now) = (1_743_681_600_000, 1_743_681_555_000);
+        Ok(Admission { allowed: true, limit: 60, used, ends_at, now, balance, suspended: false })
     }
 }
 

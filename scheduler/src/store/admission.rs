@@ -21,6 +21,8 @@ pub struct Admission {
     pub now: u64,
     /// The account's credits; `None` for a caller without a key.
     pub balance: Option<i64>,
+    /// Whether an operator has suspended the account: its keys open nothing.
+    pub suspended: bool,
 }
 
 impl Store {
@@ -70,6 +72,7 @@ impl Store {
             return Err(StoreError::Broken(format!("the admission script replied {reply:?}")));
         };
         let balance = reply.get(5).and_then(|text| text.parse().ok());
-        Ok(Admission { allowed, limit, used, ends_at, now, balance })
+        let suspended = reply.get(6).is_some_and(|text| !text.is_empty());
+        Ok(Admission { allowed, limit, used, ends_at, now, balance, suspended })
     }
 }

@@ -34,8 +34,6 @@ pub struct ApiKey {
     pub created_at: u64,
     /// Unix milliseconds of the last use, to the minute; not read by [`Store::key_by_hash`].
     pub last_used_at: Option<u64>,
-    /// Whether the account is suspended: nothing may be done with the key.
-    pub suspended: bool,
 }
 
 /// A key's record in its account's shard.
@@ -65,7 +63,6 @@ impl Record {
             last4: self.last4,
             created_at: self.created,
             last_used_at: None,
-            suspended: false,
         }
     }
 }
@@ -120,7 +117,7 @@ impl Store {
         Ok(self.connection().exists(keys::key_records(self.shard(account), account)).await?)
     }
 
-    /// The key behind the SHA-256 of an API key, hex, with its account.
+    /// The key behind the SHA-256 of an API key, hex.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -129,16 +126,12 @@ impl Store {
             self.connection().hmget(keys::api_key(sha256_hex), &["account", "id"][..]).await?;
         let (Some(account), Some(id)) = index else { return Ok(None) };
         let shard = self.shard(&account);
-        let (record, suspended): (Option<String>, Option<String>) = redis::pipe()
-            .hget(keys::key_records(shard, &account), &id)
-            .hget(keys::account(shard, &account), "suspended")
-            .query_async(&mut self.connection())
-            .await?;
+        let record: Option<String> = self.connection().hget(keys::key_records(shard, &account), &id).await?;
         let Some(record) = record.map(|text| Record::read(&text)).transpose()? else { return Ok(None) };
         if !bool::from(record.hash.as_bytes().ct_eq(sha256_hex.as_bytes())) {
             return Ok(None);
         }
-        Ok(Some(ApiKey { suspended: suspended.is_some(), ..record.key(&id, &account) }))
+        Ok(Some(record.key(&id, &account)))
     }
 
     /// An account's keys, the newest first.

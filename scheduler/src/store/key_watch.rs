@@ -53,7 +53,7 @@ impl KeyWatch {
         watch
     }
 
-    /// A key was revoked, or its account suspended.
+    /// A key was revoked.
     pub(super) fn changed(&self, sha256_hex: &str) {
         if let Some(group) = self.group(sha256_hex) {
             group.fetch_add(1, SeqCst);

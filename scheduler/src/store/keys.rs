@@ -134,7 +134,7 @@ pub const CHANNEL_DONE: &str = "cf:done";
 pub const CHANNEL_JOB: &str = "cf:job:";
 /// Channel: fence of a lease that was taken away.
 pub const CHANNEL_STOP: &str = "cf:stop";
-/// Channel: SHA-256 (hex) of an API key that was revoked, or whose account was suspended.
+/// Channel: SHA-256 (hex) of an API key that was revoked.
 pub const CHANNEL_KEYS: &str = "cf:keys";
 
 /// Hash: the account and identifier of an API key, by the key's SHA-256 in hex.

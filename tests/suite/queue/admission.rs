@@ -63,6 +63,11 @@ async fn r323_the_script_agrees_with_a_model() {
         assert_eq!(found.balance, bucket.starts_with("key").then_some(7), "the balance comes with it");
     }
     assert!(refused > 50 && windows > 50, "both happened: {refused} refusals, {windows} windows");
+    for suspended in [true, false] {
+        t.store.set_suspended(&account, suspended).await.expect("set");
+        let found = t.store.admit_key(&account, "key_0", Duration::from_secs(1), 0).await.expect("an answer");
+        assert_eq!(found.suspended, suspended, "the very next request knows");
+    }
     let revoked = t.store.admit_key(&account, "key_9", Duration::from_secs(1), 1).await;
     assert!(matches!(revoked, Err(StoreError::NotFound)), "a key that is not there: {revoked:?}");
     let unknown = t.store.admit_key("acct_nobody", "key_0", Duration::from_secs(1), 1).await;

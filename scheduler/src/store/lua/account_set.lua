@@ -8,10 +8,6 @@ for i = 2, #ARGV, 2 do
     redis.call('HSET', k_account(account), ARGV[i], ARGV[i + 1])
   end
 end
--- Whoever remembers one of its keys asks again.
-for _, record in ipairs(redis.call('HVALS', k_key_records(account))) do
-  redis.call('PUBLISH', CHANNEL_KEYS, cjson.decode(record).hash)
-end
 -- A larger plan has room at once.
 start_waiting(account)
 return 1
