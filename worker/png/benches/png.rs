@@ -1,4 +1,4 @@
-//! The stream of a PNG beside the fast way of the `png` crate.
+//! The stream of a PNG, written beside the fast way of the `png` crate and read beside its only one.
 
 use std::hint::black_box;
 
@@ -42,5 +42,53 @@ fn streams(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, streams);
+/// A file as most programs write it: every filter tried, deflated at the level that is usual; or no filters at all.
+fn file(data: &[u8], (width, height): (usize, usize), filter: png::Filter) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_deflate_compression(png::DeflateCompression::Level(6));
+    encoder.set_filter(filter);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(data)).expect("a file");
+    out
+}
+
+/// What the IDAT chunks of a file hold.
+fn stream(file: &[u8]) -> Vec<u8> {
+    let (mut rest, mut stream) = (&file[8..], Vec::new());
+    while let Some((length, _)) = rest.split_first_chunk::<4>() {
+        let (chunk, after) = rest[4..].split_at(u32::from_be_bytes(*length) as usize + 8);
+        if let Some(body) = chunk.strip_prefix(b"IDAT") {
+            stream.extend_from_slice(&body[..body.len() - 4]);
+        }
+        rest = after;
+    }
+    stream
+}
+
+fn reading(criterion: &mut Criterion) {
+    let (width, height) = (2000, 1500);
+    let data = photo(width, height);
+    for (name, filter) in [("filtered", png::Filter::Adaptive), ("unfiltered", png::Filter::NoFilter)] {
+        let file = file(&data, (width, height), filter);
+        let stream = stream(&file);
+        let mut group = criterion.benchmark_group(format!("reading {name} png of 3 megapixels"));
+        group.throughput(Throughput::Bytes(data.len() as u64)).sample_size(20);
+        group.bench_function("convertfly", |bencher| {
+            let layout = convertfly_png::Layout::new(width, height, 3).expect("a picture");
+            bencher.iter(|| convertfly_png::decompress(black_box(&stream), layout));
+        });
+        group.bench_function("png crate", |bencher| {
+            bencher.iter(|| {
+                let mut reader = png::Decoder::new(std::io::Cursor::new(black_box(&file))).read_info().expect("a header");
+                let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+                reader.next_frame(&mut pixels).expect("pixels");
+                pixels
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, streams, reading);
 criterion_main!(benches);

@@ -1,15 +1,19 @@
-//! The pixels of a PNG, filtered and deflated: the stream of its IDAT chunks.
+//! The pixels of a PNG, filtered and deflated: the stream of its IDAT chunks, both ways.
 //!
-//! Fast rather than small: no search for repetitions but those of zeros, which is what flat areas become by filtering. What is left is for
+//! Written fast rather than small: no search for repetitions but those of zeros, which is what flat areas become by filtering. What is left is for
 //! Huffman, and that with codes for each strip of the picture: photographs have few repetitions that are worth a search, and a code of their
 //! own saves more than fixed ones cost less.
 
 mod bits;
 mod block;
+mod decompress;
 mod filter;
 mod huffman;
 mod simd;
+#[cfg(target_arch = "x86_64")]
+mod wave;
 
+pub use decompress::{Layout, decompress};
 use simd::Level;
 
 /// Bytes of filtered rows in a block of deflate: with the tables they stay in the second level of cache.

@@ -1,7 +1,10 @@
 //! What processors do faster than one by one, chosen when it runs; the only place of this crate with `unsafe`.
 #![allow(unsafe_code, reason = "instructions of some processors, each behind a check that this one has them")]
 
+use crate::decompress;
 use crate::filter::{self, Filter};
+#[cfg(target_arch = "x86_64")]
+use crate::wave;
 
 /// What this processor has.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +51,29 @@ impl Level {
                 Filter::Paeth => filter::plain(Filter::Paeth, pixel, row, above, out),
             },
         );
+    }
+
+    /// Whether [`Self::wave`] is fast.
+    pub(crate) fn waves(self) -> bool {
+        cfg!(target_arch = "x86_64") && self.avx2
+    }
+
+    /// Undoes the filters of [`GROUP`](crate::decompress::GROUP) whole `lines`, each behind the number of its own, below the row `above`; pixels
+    /// have up to 4 bytes.
+    pub(crate) fn wave(self, lines: &[u8], above: &[u8], out: &mut [u8], pixel: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if self.avx2 {
+            // SAFETY: `detect` has seen what it needs.
+            return unsafe {
+                match pixel {
+                    1 => wave::undo::<1>(lines, above, out),
+                    2 => wave::undo::<2>(lines, above, out),
+                    3 => wave::undo::<3>(lines, above, out),
+                    _ => wave::undo::<4>(lines, above, out),
+                }
+            };
+        }
+        decompress::one_by_one(self, lines, above, out, pixel);
     }
 
     /// See [`filter::sums`].

@@ -19,7 +19,7 @@ fn stream(level: Level, rows: Rows<'_>) -> Vec<u8> {
 }
 
 /// A picture of one kind, 8 bits.
-fn picture(kind: &str, width: usize, height: usize, pixel: usize, random: &mut fastrand::Rng) -> Vec<u8> {
+pub(crate) fn picture(kind: &str, width: usize, height: usize, pixel: usize, random: &mut fastrand::Rng) -> Vec<u8> {
     let mut data = Vec::with_capacity(width * height * pixel);
     for y in 0..height {
         for x in 0..width {
@@ -40,8 +40,8 @@ fn picture(kind: &str, width: usize, height: usize, pixel: usize, random: &mut f
     data
 }
 
-const KINDS: [&str; 6] = ["flat", "noise", "slope", "photo", "boxes", "doubled"];
-const SIZES: [(usize, usize); 10] =
+pub(crate) const KINDS: [&str; 6] = ["flat", "noise", "slope", "photo", "boxes", "doubled"];
+pub(crate) const SIZES: [(usize, usize); 10] =
     [(1, 1), (1, 300), (2, 3), (7, 5), (31, 9), (33, 70), (64, 64), (257, 40), (1000, 400), (70_000, 4)];
 
 /// Reads the stream as the pixels of a PNG, with a decoder of others that holds it against its sum.

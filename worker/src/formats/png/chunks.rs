@@ -1,5 +1,7 @@
 //! The chunks of a file: leaving some out, and putting some in.
 
+use std::borrow::Cow;
+
 /// What precedes the first chunk.
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -24,6 +26,28 @@ fn chunks(data: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// What the first chunk of that name holds, wherever it stands.
 pub(super) fn body<'a>(data: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
     chunks(data).find(|(name, _)| name == wanted).and_then(|(_, chunk)| chunk.get(8..chunk.len() - 4))
+}
+
+/// Bytes of a stream that are worth a copy.
+const MOST_COPIED: usize = 64 << 20;
+
+/// The stream of the picture's pixels, where all of its chunks are there and sound, and another one behind them.
+pub(super) fn stream(data: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut chunks = chunks(data).skip_while(|(name, _)| name != b"IDAT").peekable();
+    let mut parts = Vec::new();
+    while let Some((_, chunk)) = chunks.next_if(|(name, _)| name == b"IDAT") {
+        let (named, sum) = chunk.get(4..)?.split_last_chunk::<4>()?;
+        if crc32fast::hash(named) != u32::from_be_bytes(*sum) {
+            return None;
+        }
+        parts.push(&named[4..]);
+    }
+    chunks.next()?;
+    match parts[..] {
+        [whole] => Some(Cow::Borrowed(whole)),
+        _ if parts.iter().map(|part| part.len()).sum::<usize>() > MOST_COPIED => None,
+        _ => Some(Cow::Owned(parts.concat())),
+    }
 }
 
 /// The file without what does not show: names, places, text, times, thumbnails; and what follows its end.

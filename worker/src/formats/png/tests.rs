@@ -41,6 +41,11 @@ fn few_bits_and_palettes_are_spread_out() {
     assert!(colors.starts_with(&[40, 50, 60]), "the second entry first: {colors:?}");
 }
 
+fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let named = [name, body].concat();
+    [&(body.len() as u32).to_be_bytes()[..], &named, &::crc32fast::hash(&named).to_be_bytes()].concat()
+}
+
 /// Adam7 by hand: seven passes, each filtered by nothing (PNG third edition, 8.1).
 fn interlaced(image: &Image) -> Vec<u8> {
     let count = image.channels().count();
@@ -59,10 +64,6 @@ fn interlaced(image: &Image) -> Vec<u8> {
     let plain = encode("png", &still(image.clone()));
     let mut packer = ::flate2::write::ZlibEncoder::new(Vec::new(), ::flate2::Compression::fast());
     std::io::Write::write_all(&mut packer, &data).expect("packed");
-    let chunk = |name: &[u8; 4], body: &[u8]| {
-        let named = [name, body].concat();
-        [&(body.len() as u32).to_be_bytes()[..], &named, &::crc32fast::hash(&named).to_be_bytes()].concat()
-    };
     let mut header = plain[16..29].to_vec();
     header[12] = 1;
     let pixels = packer.finish().expect("packed");
@@ -167,4 +168,62 @@ fn animations_come_back_exactly_in_every_layout() {
             }
         }
     }
+}
+
+/// The pixels as the `png` crate reads them, without our own reader.
+fn by_the_crate(file: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = open(file, &Limits::default()).read_info().ok()?;
+    let mut pixels = vec![0; reader.output_buffer_size()?];
+    reader.next_frame(&mut pixels).ok()?;
+    if reader.output_color_type().1 == BitDepth::Sixteen {
+        samples::from_big_endian(&mut pixels);
+    }
+    Some(pixels)
+}
+
+#[test]
+fn our_reader_and_the_crate_agree_on_what_is_sound_and_what_is_not() {
+    let image = picture(67, 31, Channels::Rgb);
+    let mut random = fastrand::Rng::with_seed(7);
+    let (mut read, mut refused) = (0, 0);
+    for color in [ColorType::Grayscale, ColorType::GrayscaleAlpha, ColorType::Rgb, ColorType::Rgba] {
+        for bits in [BitDepth::Eight, BitDepth::Sixteen] {
+            let bytes = 67 * 31 * color.samples() * bits as usize / 8;
+            let data: Vec<u8> = image.data().iter().copied().cycle().take(bytes).collect();
+            let whole = stored(67, 31, color, bits, None, &data);
+            let stream = chunks::stream(&whole).expect("it is sound").into_owned();
+            let mut start = chunks::without(&whole, b"IDAT");
+            let end = start.split_off(start.len() - 12);
+            for broken in 0..120 {
+                let (mut stream, mut file) = (stream.clone(), start.clone());
+                // Damage whose sums were made anew: the crate forgives another sum of the pixels.
+                if broken >= 80 {
+                    let at = random.usize(0..stream.len());
+                    stream[at] ^= 1 << random.u8(..8);
+                }
+                // In pieces of any size, as other writers have them.
+                let mut rest = &stream[..];
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(random.usize(1..=rest.len().min(3_000)));
+                    file.extend_from_slice(&chunk(b"IDAT", piece));
+                    rest = after;
+                }
+                file.extend_from_slice(&end);
+                match broken {
+                    1..40 => file.truncate(random.usize(8..file.len())),
+                    40..80 => {
+                        let at = random.usize(33..file.len());
+                        file[at] ^= 1 << random.u8(..8);
+                    }
+                    _ => {}
+                }
+                let ours =
+                    super::decode(&file, &DecodeOptions::default()).ok().map(|decoded| decoded.frames[0].image.data().to_vec());
+                let count = if ours.is_some() { &mut read } else { &mut refused };
+                *count += 1;
+                assert!(ours == by_the_crate(&file), "{color:?} {bits:?}, damage {broken}");
+            }
+        }
+    }
+    assert!(read > 30 && refused > 500, "{read} read, {refused} refused");
 }
