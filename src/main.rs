@@ -87,7 +87,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Libraries that do not choose when they run are built for what every processor of the last fifteen years has.
+fn check_processor() -> anyhow::Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    anyhow::ensure!(
+        is_x86_feature_detected!("sse4.1"),
+        "this processor has no SSE4.1, for which ConvertFly is built: use a machine, or a virtual machine's CPU model, that has (x86-64-v2)"
+    );
+    Ok(())
+}
+
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    check_processor()?;
     // Those that hold pixels themselves.
     if matches!(arguments.command, Command::ImageExecutor | Command::Convert(_) | Command::Bench { .. }) {
         convertfly_worker::sandbox::keep_freed_memory();
