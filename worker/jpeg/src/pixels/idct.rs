@@ -99,11 +99,13 @@ fn sample(value: i16) -> u8 {
     (value.clamp(-128, 127) + 128) as u8
 }
 
+#[inline(always)]
 fn dequantised(block: &Block, quant: &[u16; 64], position: usize) -> i32 {
     // Below 2^27, so that sums of four fit; whole files never come near.
     (i32::from(block[position]) * i32::from(quant[position])).clamp(-(1 << 27), 1 << 27)
 }
 
+#[inline(always)]
 fn clamped(value: i32) -> u8 {
     (value + 128).clamp(0, 255) as u8
 }
@@ -114,8 +116,10 @@ pub(crate) fn one(block: &Block, quant: &[u16; 64]) -> [[u8; 1]; 1] {
 }
 
 /// 2 by 2 samples of the 4 lowest coefficients: the orthonormal transform of that size.
+#[inline(always)]
 pub(crate) fn two(block: &Block, quant: &[u16; 64]) -> [[u8; 2]; 2] {
-    let [dc, across, down, both] = [0, 1, 8, 9].map(|position| dequantised(block, quant, position));
+    let (dc, across) = (dequantised(block, quant, 0), dequantised(block, quant, 1));
+    let (down, both) = (dequantised(block, quant, 8), dequantised(block, quant, 9));
     let at = |value: i32| clamped((value + 4) >> 3);
     [
         [at(dc + across + down + both), at(dc - across + down - both)],

@@ -103,7 +103,7 @@ pub(super) fn band(level: Level, scale: Scale, c: &Component, blocks: &[Block], 
     for (blocks, rows) in blocks.chunks_exact(c.stride).zip(rows) {
         match scale {
             Scale::Eighth => each(blocks, rows, stride, |block| idct::one(block, quant)),
-            Scale::Quarter => each(blocks, rows, stride, |block| idct::two(block, quant)),
+            Scale::Quarter => level.run(|| each(blocks, rows, stride, |block| idct::two(block, quant))),
             Scale::Half => level.four_row(blocks, quant, rows, stride),
             Scale::Full => level.idct_row(blocks, quant, rows, stride),
         }

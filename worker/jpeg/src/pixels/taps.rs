@@ -113,9 +113,18 @@ fn whole(exact: &[f64]) -> Vec<i16> {
 }
 
 /// sinc(x) sinc(x/3) within three lobes (C. E. Duchon, "Lanczos Filtering in One and Two Dimensions", 1979).
+///
+/// One sine for both: with t = pi x/3, sin 3t = sin t (3 - 4 sin^2 t). A thumbnail spends some percent of its time here.
 fn lanczos3(x: f64) -> f64 {
-    let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
-    if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 }
+    if x == 0.0 {
+        return 1.0;
+    }
+    if x.abs() >= 3.0 {
+        return 0.0;
+    }
+    let third = x * std::f64::consts::FRAC_PI_3;
+    let square = third.sin().powi(2);
+    square * (3.0 - 4.0 * square) / (3.0 * third * third)
 }
 
 /// One row out of several, each with its weight.
