@@ -20,7 +20,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use convertfly_jpeg::{Coding, Coefficients, Limits, Picture, Planes, Rewrite, Scale, WriteOptions};
-use convertfly_png::Rows;
+use convertfly_png::{Layout, Rows};
 
 use pixels::{Channels, CpuLevel, Depth, Filter, Image, Orientation, Step};
 
@@ -105,6 +105,9 @@ fn jpeg() -> ExitCode {
     count("jpeg to an eighth", &mut || {
         black_box(Planes::decode(&file, Scale::Eighth, &limits).expect("it is read"));
     });
+    count("jpeg to a quarter", &mut || {
+        black_box(Planes::decode(&file, Scale::Quarter, &limits).expect("it is read"));
+    });
     count("coefficients to jpeg, tables of the standard", &mut || drop(black_box(write(Coding::Standard))));
     count("coefficients to jpeg, own tables", &mut || drop(black_box(write(Coding::Optimized))));
     count("jpeg to jpeg, other quality", &mut || {
@@ -134,6 +137,19 @@ fn png() -> ExitCode {
     count("page to png", &mut || {
         black_box(stream(&page));
     });
+    let layout = Layout::new(SIZE.0 as usize, SIZE.1 as usize, 3).expect("a picture");
+    for (name, data) in [("png to photo", &photo), ("png to page", &page)] {
+        let mut file = Vec::new();
+        let rows = Rows::new(data, SIZE.0 as usize * 3, 3).expect("whole rows");
+        let done: Result<(), Infallible> = convertfly_png::compress(rows, &mut |part| {
+            file.extend_from_slice(part);
+            Ok(())
+        });
+        assert!(done.is_ok() && convertfly_png::decompress(&file, layout).is_some_and(|read| read == *data), "it is read");
+        count(name, &mut || {
+            black_box(convertfly_png::decompress(&file, layout));
+        });
+    }
     ExitCode::SUCCESS
 }
 
