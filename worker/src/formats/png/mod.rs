@@ -54,7 +54,11 @@ fn failure(error: DecodingError, limits: &Limits) -> Failure {
             limits.metadata_bytes
         )),
         DecodingError::IoError(error) => damaged(TITLE, error),
-        DecodingError::Format(error) => damaged(TITLE, error),
+        DecodingError::Format(error) => {
+            let words = error.to_string();
+            // The crate's words are for programmers.
+            damaged(TITLE, if words.starts_with("CRC error") { "the checksum of one of its parts is wrong" } else { &words })
+        }
         DecodingError::Parameter(error) => damaged(TITLE, error),
     }
 }

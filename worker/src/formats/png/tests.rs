@@ -170,6 +170,19 @@ fn animations_come_back_exactly_in_every_layout() {
     }
 }
 
+#[test]
+fn a_wrong_checksum_is_told_in_words_for_people() {
+    let mut file = encode("png", &still(picture(67, 31, Channels::Rgb)));
+    let at = file.len() - 14;
+    file[at] ^= 1;
+    let told = super::decode(&file, &DecodeOptions::default()).expect_err("it is damaged").to_string();
+    assert_eq!(
+        told,
+        "The PNG file is truncated or damaged: the checksum of one of its parts is wrong. \
+         Check that all of it was sent, or open it elsewhere and save it again"
+    );
+}
+
 /// The pixels as the `png` crate reads them, without our own reader.
 fn by_the_crate(file: &[u8]) -> Option<Vec<u8>> {
     let mut reader = open(file, &Limits::default()).read_info().ok()?;

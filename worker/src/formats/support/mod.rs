@@ -24,7 +24,9 @@ pub(super) fn damaged(title: &str, cause: impl Display) -> Failure {
     let cause = cause.trim().trim_end_matches('.');
     // Decoders' texts may quote bytes of the file; they go to the customer, so they are bounded.
     let short: String = cause.chars().filter(|c| !c.is_control()).take(160).collect();
-    Failure::invalid(format!("The {title} file is truncated or damaged: {short}"))
+    Failure::invalid(format!(
+        "The {title} file is truncated or damaged: {short}. Check that all of it was sent, or open it elsewhere and save it again"
+    ))
 }
 
 /// A well-formed file that uses a feature we cannot read.
